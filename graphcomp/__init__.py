@@ -1,0 +1,32 @@
+"""graphcomp: the formula on the slide, its derivative graph, and the kernel that trains the network, as one object."""
+
+from . import errors, graph, numpy, ops
+from .errors import GraphcompError
+from .graph import Graph
+from .trace import scope, spec, trace
+from .trace.functions import stop_gradient
+from .transform import grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Graph",
+    "GraphcompError",
+    "errors",
+    "grad",
+    "graph",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "numpy",
+    "ops",
+    "scope",
+    "spec",
+    "stop_gradient",
+    "trace",
+    "value_and_grad",
+    "vjp",
+]

@@ -1,0 +1,135 @@
+"""Reverse mode: linearize, then transpose.
+
+The tangent part of a forward graph is a linear program in the tangents. Read backwards, with every op replaced by its
+transpose, it takes cotangents of the outputs to cotangents of the inputs; where a value has several users, their
+contributions add up:
+
+    x̄ = Σ over users u of  ū · ∂u/∂x
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .. import ops
+from ..graph import Graph, check_graph
+from .forward import Forward, copy_node, forward
+
+
+@dataclass(slots=True)
+class Reverse:
+    """`graph` takes the primal inputs, then a cotangent for each output in `of`; it gives the outputs, then the adjoints
+    of the inputs `wrt`. `seeds` are the ids of the cotangent inputs.
+
+    `primal[id]`, `adjoint[id]`, `partial[id, slot]` and `contribution[user, slot]` map ids of the original graph to ids
+    of this one. The adjoint of a value with several users is the sum of their contributions, in the order in which the
+    users are met when walking back.
+    """
+
+    graph: Graph
+    wrt: tuple[int, ...]
+    of: tuple[int, ...]
+    seeds: list[int] = field(default_factory=list)
+    primal: dict[int, int] = field(default_factory=dict)
+    adjoint: dict[int, int] = field(default_factory=dict)
+    partial: dict[tuple[int, int], int] = field(default_factory=dict)
+    contribution: dict[tuple[int, int], int] = field(default_factory=dict)
+
+
+def reverse(graph: Graph, wrt: Iterable[int] | None = None, of: Iterable[int] | None = None) -> Reverse:
+    """Reverse mode of the outputs at the positions `of` with respect to the inputs `wrt`.
+
+    By default, all floating-point outputs and inputs.
+    """
+    return transpose(graph, forward(graph, wrt), of)
+
+
+def transpose(graph: Graph, linearized: Forward, of: Iterable[int] | None = None) -> Reverse:
+    """Transpose the tangent part of `linearized`, the forward graph of `graph`."""
+    source = linearized.graph
+    if of is None:
+        of = (position for position, id in enumerate(graph.outputs) if graph.type(id).is_float)
+    arrays, requirements = source.arrays, list(source.requirements)
+    result = Reverse(Graph(arrays=arrays, requirements=requirements), linearized.wrt, tuple(of))
+    b = ops.build(result.graph)
+    kept = _copy_primal(b, linearized)
+    cotangent: dict[int, int] = {}
+    _add_seeds(result, b, graph, linearized, cotangent)
+    edges: dict[tuple[int, int], int] = {}
+    for id in sorted(linearized.linear, reverse=True):
+        if id in cotangent and source.node(id).op != "input":
+            _transpose_node(b, source, id, kept, cotangent, edges)
+    result.primal = {id: kept[copy] for id, copy in linearized.primal.items()}
+    result.adjoint = {id: cotangent[t] for id, t in linearized.tangent.items() if t in cotangent}
+    result.partial = {key: kept[id] for key, id in linearized.partial.items()}
+    result.contribution = {key: edges[edge] for key, edge in linearized.term.items() if edge in edges}
+    _finish(result, b, graph)
+    return result
+
+
+def _copy_primal(b: ops.Builder, linearized: Forward) -> dict[int, int]:
+    """Copy what does not depend on the tangents; inputs first, so that they keep their order."""
+    source, linear = linearized.graph, linearized.linear
+    kept: dict[int, int] = {}
+    for id in source.inputs:
+        if id not in linear:
+            kept[id] = copy_node(b, source.node(id), ())
+    b.graph.inputs = list(kept.values())
+    for node in source.nodes():
+        if node.id not in linear and node.id not in kept:
+            kept[node.id] = copy_node(b, node, [kept[input] for input in node.inputs])
+    return kept
+
+
+def _add_seeds(
+    result: Reverse,
+    b: ops.Builder,
+    graph: Graph,
+    linearized: Forward,
+    cotangent: dict[int, int],
+) -> None:
+    """One input for the cotangent of each output in `of`."""
+    for position in result.of:
+        id = graph.outputs[position]
+        type = graph.type(id)
+        name = next(iter(graph.labels(id)), "")
+        seed = b.input(shape=type.shape, dtype=type.dtype, name=f"{name}_bar" if name else "")
+        b.graph.inputs.append(seed)
+        result.seeds.append(seed)
+        if id in linearized.tangent:
+            _accumulate(b, cotangent, linearized.tangent[id], seed)
+
+
+def _accumulate(b: ops.Builder, cotangent: dict[int, int], id: int, value: int) -> None:
+    cotangent[id] = b.add(cotangent[id], value) if id in cotangent else value
+
+
+def _transpose_node(
+    b: ops.Builder,
+    source: Graph,
+    id: int,
+    kept: dict[int, int],
+    cotangent: dict[int, int],
+    edges: dict[tuple[int, int], int],
+) -> None:
+    """Send the cotangent of a linear node back to its linear arguments, those that are not in `kept`."""
+    node = source.node(id)
+    b.at(node)
+    record = ops.get(node.op)
+    types = tuple(source.type(input) for input in node.inputs)
+    call = ops.LinearCall(node.attributes, tuple(kept.get(input) for input in node.inputs), types, node.tensor)
+    for slot, input in enumerate(node.inputs):
+        if input not in kept:
+            edges[node.id, slot] = record.transpose(b, call, slot, cotangent[node.id])
+            _accumulate(b, cotangent, input, edges[node.id, slot])
+
+
+def _finish(result: Reverse, b: ops.Builder, graph: Graph) -> None:
+    b.scope, b.origin = "", None
+    outputs = [result.primal[id] for id in graph.outputs]
+    for id in result.wrt:
+        outputs.append(result.adjoint[id] if id in result.adjoint else b.zeros_like(result.primal[id]))
+    result.graph.outputs = outputs
+    result.graph.names = {name: result.primal[id] for name, id in graph.names.items() if id in result.primal}
+    check_graph(result.graph, "reverse")

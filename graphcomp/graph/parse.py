@@ -1,0 +1,124 @@
+"""Read a graph's text form back. Nothing is evaluated: values go through Python's syntax tree, with a short list of
+allowed nodes."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from ..errors import ParseError
+from .graph import Graph, Requirement
+from .types import TensorType, TupleType, Type, dimension, symbol
+
+_OPERATORS: Mapping[type, Any] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: lambda a, b: sp.sympify(a) / b,
+    ast.Pow: operator.pow,
+}
+_NODE = re.compile(r"%(\d+): (.*?) = (\w+)\((.*)\)$")
+_TENSOR = re.compile(r"(\w+)\[([^\[\]]*)\]")
+
+
+def parse_graph(text: str, arrays: Mapping[str, np.ndarray] | None = None) -> Graph:
+    """The graph that prints as `text`. Array constants of more than 64 entries come from `arrays`, by key."""
+    graph = Graph(arrays=dict(arrays or {}))
+    for number, line in enumerate(text.strip().splitlines(), start=1):
+        try:
+            _parse_line(graph, line.strip())
+        except (ValueError, KeyError, SyntaxError, TypeError, IndexError) as error:
+            raise ParseError(f"line {number} of the graph's text cannot be read: {line.strip()!r} ({error})") from None
+    return graph
+
+
+def _parse_line(graph: Graph, line: str) -> None:
+    keyword = line.split(" ", 1)[0]
+    if line.startswith("graph("):
+        graph.inputs = _ids(line)
+    elif keyword == "return":
+        graph.outputs = _ids(line)
+    elif keyword == "array":
+        _parse_array(graph, line)
+    elif keyword == "require":
+        condition, _, reason = line.removeprefix("require ").partition("  # ")
+        left, right = condition.split(" == ")
+        graph.requirements.append(Requirement(parse_value(left), parse_value(right), reason))
+    elif keyword == "name":
+        name, _, id = line.removeprefix("name ").rpartition(" = ")
+        graph.names[ast.literal_eval(name)] = int(id.removeprefix("%"))
+    else:
+        _parse_node(graph, line)
+
+
+def _ids(text: str) -> list[int]:
+    return [int(id) for id in re.findall(r"%(\d+)", text)]
+
+
+def _parse_array(graph: Graph, line: str) -> None:
+    key, _, description = line.removeprefix("array ").partition(" = ")
+    header, _, values = description.partition("] ")
+    kind = parse_type(header.rstrip("]") + "]")
+    assert isinstance(kind, TensorType)
+    if values:
+        graph.arrays[key] = np.array(parse_value(values), dtype=kind.dtype).reshape(kind.shape)
+    elif key not in graph.arrays:
+        raise ParseError(f"array {key} is too large for the text form; pass it in `arrays`")
+
+
+def _parse_node(graph: Graph, line: str) -> None:
+    match = _NODE.match(line.split("  # ")[0])
+    if match is None:
+        raise ValueError("expected %id: type = op(...)")
+    id, kind, op, arguments = match.groups()
+    marked = re.sub(r"%([0-9]+)", r"_node(\1)", arguments)
+    call = ast.parse(f"f({marked})", mode="eval").body
+    assert isinstance(call, ast.Call)
+    inputs = tuple(int(ast.literal_eval(argument.args[0])) for argument in call.args if isinstance(argument, ast.Call))
+    attributes = {str(keyword.arg): _value(keyword.value) for keyword in call.keywords}
+    if graph.add(op, inputs, attributes, parse_type(kind)) != int(id):
+        raise ValueError(f"node %{id} is out of order")
+
+
+def parse_type(text: str) -> Type:
+    """`float32[B, 784]`, or `(float32[3], int64[3])` for several results."""
+    tensors = [TensorType(_shape(shape), dtype) for dtype, shape in _TENSOR.findall(text)]
+    if text.startswith("("):
+        return TupleType(tuple(tensors))
+    if len(tensors) != 1:
+        raise ValueError(f"{text!r} is no type")
+    return tensors[0]
+
+
+def _shape(text: str) -> tuple[Any, ...]:
+    return tuple(dimension(size) for size in parse_value(f"({text},)")) if text.strip() else ()
+
+
+def parse_value(text: str) -> Any:
+    """An attribute's value: numbers, strings, tuples, and arithmetic over named sizes."""
+    return _value(ast.parse(text.strip(), mode="eval").body)
+
+
+def _value(node: ast.expr) -> Any:
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Tuple(elts=items):
+            return tuple(_value(item) for item in items)
+        case ast.Name(id=name):
+            return symbol(name)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_value(operand)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            return _OPERATORS[type(op)](_value(left), _value(right))
+        case ast.Call(func=ast.Name(id="floor"), args=[argument]):
+            return sp.floor(_value(argument))
+        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str(text))]):
+            return float(text)
+    raise ValueError(f"{ast.unparse(node)} is not allowed here")

@@ -1,0 +1,36 @@
+"""The one place where an op exists: one record per op, everything else derived from it."""
+
+from ..graph import Graph
+from . import arithmetic, base, elementary, indexing, layout, ordering, products, random, reduction, special_functions
+from .builder import Builder
+from .record import REGISTRY, Elementwise, Linear, LinearCall, Multilinear, Op, Special, get, register, verify_partials
+
+__all__ = [
+    "REGISTRY",
+    "Builder",
+    "Elementwise",
+    "Linear",
+    "LinearCall",
+    "Multilinear",
+    "Op",
+    "Special",
+    "arithmetic",
+    "base",
+    "build",
+    "elementary",
+    "get",
+    "indexing",
+    "layout",
+    "ordering",
+    "products",
+    "random",
+    "reduction",
+    "register",
+    "special_functions",
+    "verify_partials",
+]
+
+
+def build(graph: Graph) -> Builder:
+    """A builder that appends to `graph`."""
+    return Builder(graph, get)

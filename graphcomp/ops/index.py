@@ -1,0 +1,208 @@
+"""Index expressions: which entry of an argument an entry of the result reads.
+
+An `Index` is affine over atoms: a loop variable, a value loaded from an integer array, or the quotient or remainder of
+another index. Ranges are known, so that `(i*W + j) // W` becomes `i`, and `W*(e // W) + e % W` becomes `e`; this is
+what makes a reshape of a contiguous array free. Records write their index maps with these; the scheduler composes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import sympy as sp
+
+from ..graph.types import Dimension, dimension, equal, exact_divide
+
+
+@dataclass(frozen=True)
+class Atom:
+    """An indivisible index in `range(extent)`: `kind` is loop, value, quotient or remainder."""
+
+    kind: str
+    name: str
+    extent: Dimension
+    of: Index | None = None
+    by: Dimension = 1
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.kind, self.name, self.of, self.by))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+@dataclass(frozen=True)
+class Index:
+    """Σ coefficient · atom + constant."""
+
+    terms: tuple[tuple[Atom, Dimension], ...] = ()
+    constant: Dimension = 0
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.terms, self.constant))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __add__(self, other: Index | Dimension) -> Index:
+        other = as_index(other)
+        return make(list(self.terms) + list(other.terms), self.constant + other.constant)
+
+    def __sub__(self, other: Index | Dimension) -> Index:
+        return self + as_index(other) * -1
+
+    def __mul__(self, factor: Dimension) -> Index:
+        if factor == 1:
+            return self
+        return make([(atom, coefficient * factor) for atom, coefficient in self.terms], self.constant * factor)
+
+    def __floordiv__(self, divisor: Dimension) -> Index:
+        quotient, rest = self._split(divisor)
+        if within(rest, divisor):
+            return quotient
+        low, high = bounds(rest)
+        extent = dimension(sp.floor(high / sp.sympify(divisor)) + 1) if high is not None else divisor
+        return quotient + single(Atom("quotient", "", extent, rest, divisor))
+
+    def __mod__(self, divisor: Dimension) -> Index:
+        rest = self._split(divisor)[1]
+        if within(rest, divisor):
+            return rest
+        return single(Atom("remainder", "", divisor, rest, divisor))
+
+    def _split(self, divisor: Dimension) -> tuple[Index, Index]:
+        """(q, r) with self = q · divisor + r, where q collects what divides evenly."""
+        if divisor == 1:
+            return self, Index()
+        whole: list[tuple[Atom, Dimension]] = []
+        rest: list[tuple[Atom, Dimension]] = []
+        for atom, coefficient in self.terms:
+            quotient = exact_divide(coefficient, divisor)
+            if quotient is None:
+                rest.append((atom, coefficient))
+            else:
+                whole.append((atom, quotient))
+        constant, left = self.constant, self.constant
+        if isinstance(constant, int) and isinstance(divisor, int):
+            constant, left = divmod(constant, divisor)
+        else:
+            even = exact_divide(constant, divisor) if constant != 0 else 0
+            constant, left = (even, 0) if even is not None else (0, constant)
+        return make(whole, constant), make(rest, left)
+
+
+def as_index(value: Index | Dimension) -> Index:
+    return value if isinstance(value, Index) else Index((), value)
+
+
+def single(atom: Atom) -> Index:
+    return Index(((atom, 1),), 0) if atom.extent != 1 or atom.kind == "value" else Index()
+
+
+def loop(name: str, extent: Dimension) -> Index:
+    """A loop variable running over range(extent); of a single step it is just 0."""
+    return single(Atom("loop", name, extent))
+
+
+def make(terms: Iterable[tuple[Atom, Dimension]], constant: Dimension) -> Index:
+    """Collect equal atoms, join quotients with their remainders, drop zeros."""
+    collected: dict[Atom, Dimension] = {}
+    for atom, coefficient in terms:
+        collected[atom] = collected.get(atom, 0) + coefficient
+    for atom in [a for a in collected if a.kind == "remainder"]:
+        partner = Atom("quotient", "", 0, atom.of, atom.by)
+        coefficient = collected.get(atom, 0)
+        if coefficient != 0 and partner in collected and equal(collected[partner], coefficient * atom.by):
+            assert atom.of is not None
+            del collected[partner], collected[atom]
+            joined = atom.of * coefficient
+            for inner, factor in joined.terms:
+                collected[inner] = collected.get(inner, 0) + factor
+            constant = constant + joined.constant
+    kept = tuple((atom, dimension(c)) for atom, c in collected.items() if c != 0)
+    return Index(tuple(sorted(kept, key=lambda term: (term[0].kind, term[0].name, hash(term[0])))), dimension(constant))
+
+
+def bounds(index: Index) -> tuple[Dimension | None, Dimension | None]:
+    """The smallest and largest value, None where a coefficient's sign is unknown."""
+    low: Dimension = index.constant
+    high: Dimension = index.constant
+    for atom, coefficient in index.terms:
+        reach = coefficient * (atom.extent - 1)
+        positive = coefficient > 0 if isinstance(coefficient, int) else coefficient.is_positive
+        if positive:
+            high = high + reach
+        elif positive is False and (isinstance(coefficient, int) or coefficient.is_negative):
+            low = low + reach
+        else:
+            return None, None
+    return dimension(low), dimension(high)
+
+
+def within(index: Index, size: Dimension) -> bool:
+    """Whether 0 ≤ index < size for certain."""
+    low, high = bounds(index)
+    return low is not None and high is not None and at_least(low, 0) and at_least(size - 1 - high, 0)
+
+
+def at_least(value: Any, bound: int) -> bool:
+    difference = value - bound
+    if isinstance(difference, int):
+        return difference >= 0
+    if difference.is_nonnegative:
+        return True
+    # Named sizes are at least 1: write each as 1 + (something not negative) and look again.
+    shifted = sp.expand(difference.subs({s: s + 1 for s in difference.free_symbols}))
+    if not shifted.is_polynomial(*shifted.free_symbols):
+        return False
+    return all(c.is_nonnegative for c in sp.Poly(shifted, *shifted.free_symbols).coeffs())
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition on an index: `0 ≤ index < size`, or `index == 0` where `size` is None."""
+
+    index: Index
+    size: Dimension | None
+
+    def always(self) -> bool:
+        return self.index == Index() if self.size is None else within(self.index, self.size)
+
+
+def inside(index: Index, size: Dimension) -> Guard:
+    return Guard(index, size)
+
+
+def same(index: Index, other: Index | Dimension) -> Guard:
+    return Guard(index - other, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Read argument `slot` at `index` where all guards hold; entries no piece covers are zero."""
+
+    slot: int
+    index: tuple[Index, ...]
+    guards: tuple[Guard, ...] = ()
+
+
+def linear(index: Iterable[Index], shape: Iterable[Dimension]) -> Index:
+    """The row-major position of `index` in an array of `shape`."""
+    position = Index()
+    for entry, size in zip(index, shape):
+        position = position * size + entry
+    return position
+
+
+def unravel(position: Index, shape: tuple[Dimension, ...]) -> tuple[Index, ...]:
+    """The entries of a row-major position in an array of `shape`."""
+    entries: list[Index] = []
+    for size in reversed(shape[1:]):
+        entries.append(position % size)
+        position = position // size
+    return (position, *reversed(entries)) if shape else ()
