@@ -17,6 +17,7 @@ from .derive.forward import copy_node
 from .errors import DerivativeError, InputError
 from .graph import Graph
 from .run.interpreter import check_inputs, interpret
+from .simplify import stabilise
 from .trace import TracedGraph, trace_function
 from .trace.functions import stack
 from .trace.tracer import Trace, Tracer, innermost
@@ -106,7 +107,8 @@ def value_and_grad(function: Function, argnums: int | Sequence[int] = 0, has_aux
         traced, values = _trace(function, arguments, keywords)
         _check_scalar(traced, has_aux)
         places, structures = _selected(arguments, argnums)
-        result = reverse(traced, [traced.inputs[place] for place in places], of=(0,))
+        stable = stabilise(traced)
+        result = reverse(stable, [stable.inputs[place] for place in places], of=(0,))
         seed = np.ones((), traced.type(traced.outputs[0]).dtype)
         outputs = run(result.graph, [*values, seed])
         count = len(traced.outputs)
@@ -159,9 +161,9 @@ def linearize(function: Function, *primals: Any) -> tuple[Any, Function]:
     """(value, f_lin): `f_lin(*tangents)` is the directional derivative at `primals`. The value is computed once."""
     traced, values = _trace(function, primals, {})
     places, _ = _selected(primals, range(len(primals)))
-    parts = partition(
-        forward(traced, [traced.inputs[place] for place in places]).graph, len(traced.inputs), len(_floats(traced))
-    )
+    stable = stabilise(traced)
+    derived = forward(stable, [stable.inputs[place] for place in places]).graph
+    parts = partition(derived, len(traced.inputs), len(_floats(traced)))
     count = len(traced.outputs)
     known = run(parts.known, values)
 
@@ -196,7 +198,8 @@ def vjp(function: Function, *primals: Any) -> tuple[Any, Function]:
     """(value, f_vjp): `f_vjp(cotangent)` is a tuple of cotangents, one for each argument. The value is computed once."""
     traced, values = _trace(function, primals, {})
     places, structures = _selected(primals, range(len(primals)))
-    result = reverse(traced, [traced.inputs[place] for place in places])
+    stable = stabilise(traced)
+    result = reverse(stable, [stable.inputs[place] for place in places])
     parts = partition(result.graph, len(traced.inputs), len(places))
     count = len(traced.outputs)
     known = run(parts.known, values)

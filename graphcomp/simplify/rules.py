@@ -1,0 +1,226 @@
+"""The rewrite rules, as a table.
+
+Every rule lowers the number of ops, or their cost, or (the stabilising ones) the chance of overflow. All rules keep NaN
+and infinity where they were, except the stabilising ones, which are marked and remove those that only rounding made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from .. import ops
+from ..graph.types import equal, product
+from ..ops import Builder
+from ..ops.layout import stretched_axes
+from .pattern import Call, Match, Pattern, Variable, call
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`pattern` becomes `replacement` (a pattern, or a function that may return None to decline)."""
+
+    name: str
+    pattern: Call
+    replacement: Pattern | Callable[[Builder, Match], int | None]
+    stabilising: bool = False
+
+    def __str__(self) -> str:
+        shown = "…" if callable(self.replacement) else str(self.replacement)
+        return f"{self.name}: {self.pattern} -> {shown}"
+
+
+x, y, z, c = Variable("x"), Variable("y"), Variable("z"), Variable("c")
+
+
+# layout --------------------------------------------------------------------------------------------------------------
+
+
+def _same_type(b: Builder, m: Match) -> int | None:
+    return m["x"] if b.type(m["x"]) == m.type else None
+
+
+def _join_transposes(b: Builder, m: Match) -> int:
+    inner = m.graph.node(m["inner"]).attributes["axes"]
+    return b.transpose(m["x"], axes=tuple(inner[axis] for axis in m.attributes["axes"]))
+
+
+def _drop_transpose(b: Builder, m: Match) -> int | None:
+    axes = m.attributes["axes"]
+    return m["x"] if axes == tuple(range(len(axes))) else None
+
+
+def _transpose_units(b: Builder, m: Match) -> int | None:
+    """A transpose that moves only axes of size 1 is a reshape."""
+    axes, shape = m.attributes["axes"], b.type(m["x"]).shape
+    moved = [axis for axis in axes if shape[axis] != 1]
+    return b.reshape(m["x"], shape=m.type.shape) if moved == sorted(moved) else None
+
+
+def _drop_axes(b: Builder, m: Match) -> int | None:
+    return m["x"] if not m.attributes["axes"] else None
+
+
+def _join_sums(b: Builder, m: Match) -> int:
+    inner = m.graph.node(m["inner"])
+    source = b.type(m["x"])
+    kept = [axis for axis in range(source.rank) if axis not in inner.attributes["axes"]]
+    return b.sum(m["x"], axes=tuple(sorted((*inner.attributes["axes"], *(kept[a] for a in m.attributes["axes"])))))
+
+
+def _sum_of_broadcast(b: Builder, m: Match) -> int | None:
+    """Summing n copies is multiplying by n."""
+    outer = m.graph.node(m["inner"])
+    axes = m.attributes["axes"]
+    source = b.type(m["x"])
+    stretched = [axis for axis in axes if axis in stretched_axes(source, outer.shape)]
+    count = product(outer.shape[axis] for axis in stretched)
+    if not stretched or not isinstance(count, int):
+        return None
+    lead = len(outer.shape) - source.rank
+    rest = tuple(axis - lead for axis in axes if axis not in stretched)
+    total = b.sum(m["x"], axes=rest)
+    scaled = b.multiply(total, b.constant_like(total, float(count) if source.is_float else count))
+    left = [axis for axis in range(len(outer.shape)) if axis not in axes]
+    kept = {axis for axis in left if axis >= lead and equal(source.shape[axis - lead], outer.shape[axis])}
+    scaled = b.reshape(scaled, shape=tuple(outer.shape[axis] if axis in kept else 1 for axis in left))
+    return b.broadcast(scaled, shape=m.type.shape)
+
+
+def _sum_of_scatter(b: Builder, m: Match) -> int | None:
+    """The sum over the scattered axis is the sum of the values."""
+    axis, axes = m.graph.node(m["inner"]).attributes["axis"], m.attributes["axes"]
+    return b.sum(m["x"], axes=axes) if axis in axes else None
+
+
+# arithmetic ----------------------------------------------------------------------------------------------------------
+
+
+def _whole_power(b: Builder, m: Match) -> int | None:
+    """x to a small whole power by multiplication."""
+    exponent = b.constant_value(m["y"])
+    if exponent is None or exponent not in (2, 3, 4) or not m.type.is_float:
+        return None
+    square = b.multiply(m["x"], m["x"])
+    if exponent == 2:
+        return square
+    return b.multiply(square, m["x"] if exponent == 3 else square)
+
+
+def _drop_convert(b: Builder, m: Match) -> int | None:
+    return m["x"] if b.type(m["x"]).dtype == m.attributes["dtype"] else None
+
+
+# stabilising ---------------------------------------------------------------------------------------------------------
+
+
+def _shifted(b: Builder, values: int, axes: tuple[int, ...]) -> tuple[int, int] | None:
+    """(values - m, m) with m the largest finite entry along `axes`, unless that was done before."""
+    node = b.graph.node(values)
+    if node.op == "subtract" and _comes_from_max(b, node.inputs[1]):
+        return None
+    type = b.type(values)
+    largest = b.max(values, axes=axes)
+    finite = b.less(b.absolute(largest), b.constant_like(largest, float("inf")))
+    largest = b.where(finite, largest, b.constant_like(largest, 0.0))
+    # The shift cancels, so its derivative is zero; said here, it need not be found out.
+    largest = b.stop_gradient(largest)
+    return b.subtract(values, ops.reduction.expand(b, largest, type, axes)), largest
+
+
+def _comes_from_max(b: Builder, id: int) -> bool:
+    for _ in range(8):
+        node = b.graph.node(id)
+        if node.op == "max":
+            return True
+        if node.op == "where":
+            id = node.inputs[1]
+        elif node.op in ("broadcast", "reshape", "stop_gradient"):
+            id = node.inputs[0]
+        else:
+            return False
+    return False
+
+
+def _log_sum_exp(b: Builder, m: Match) -> int | None:
+    axes = m.graph.node(m["sum"]).attributes["axes"]
+    shifted = _shifted(b, m["x"], axes)
+    if shifted is None:
+        return None
+    values, largest = shifted
+    return b.add(b.log(b.sum(b.exp(values), axes=axes)), largest)
+
+
+def _log_sum_exp_kept(b: Builder, m: Match) -> int | None:
+    result = _log_sum_exp(b, m)
+    return None if result is None else b.reshape(result, shape=m.type.shape)
+
+
+def _softmax(b: Builder, m: Match) -> int | None:
+    """eˣ / Σ eˣ without overflow."""
+    axes = m.graph.node(m["sum"]).attributes["axes"]
+    shifted = _shifted(b, m["x"], axes)
+    if shifted is None:
+        return None
+    powers = b.exp(shifted[0])
+    return b.divide(powers, ops.reduction.expand(b, b.sum(powers, axes=axes), b.type(powers), axes))
+
+
+_sum_exp = Call("sum", (call.exp(x),), "sum")
+
+RULES: tuple[Rule, ...] = (
+    Rule("pass on", call.identity(x), x),
+    Rule("end of stop_gradient", call.stop_gradient(x), x),
+    Rule("same dtype", call.convert(x), _drop_convert),
+    Rule("same shape", call.reshape(x), _same_type),
+    Rule("reshape twice", call.reshape(call.reshape(x)), lambda b, m: b.reshape(m["x"], **m.attributes)),
+    Rule("nothing to broadcast", call.broadcast(x), _same_type),
+    Rule("broadcast twice", call.broadcast(call.broadcast(x)), lambda b, m: b.broadcast(m["x"], **m.attributes)),
+    Rule("axes in order", call.transpose(x), _drop_transpose),
+    Rule("transpose twice", call.transpose(call.transpose(x).named("inner")), _join_transposes),
+    Rule("only axes of size 1 move", call.transpose(x), _transpose_units),
+    Rule("slice of everything", call.slice(x), _same_type),
+    Rule("nothing to pad", call.pad(x), _same_type),
+    Rule("nothing to flip", call.flip(x), _drop_axes),
+    Rule("nothing to sum", call.sum(x), _drop_axes),
+    Rule("sum twice", call.sum(call.sum(x).named("inner")), _join_sums),
+    Rule("sum of copies", call.sum(call.broadcast(x).named("inner")), _sum_of_broadcast),
+    Rule("sum of a scatter", call.sum(call.scatter_along_axis(x, y).named("inner")), _sum_of_scatter),
+    Rule("add zero", call.add(x, 0), x),
+    Rule("subtract zero", call.subtract(x, 0), x),
+    Rule("subtract from zero", call.subtract(0, x), call.negative(x)),
+    Rule("multiply by one", call.multiply(x, 1), x),
+    Rule("multiply by minus one", call.multiply(x, -1), call.negative(x)),
+    Rule("divide by one", call.divide(x, 1), x),
+    Rule("negative twice", call.negative(call.negative(x)), x),
+    Rule("add a negative", call.add(x, call.negative(y)), call.subtract(x, y)),
+    Rule("subtract a negative", call.subtract(x, call.negative(y)), call.add(x, y)),
+    Rule("product of negatives", call.multiply(call.negative(x), call.negative(y)), call.multiply(x, y)),
+    Rule("multiply by a reciprocal", call.multiply(call.divide(1, x), y), call.divide(y, x)),
+    Rule("power of one", call.power(x, 1), x),
+    Rule("whole power", call.power(x, y), _whole_power),
+    Rule("same either way", call.where(c, x, x), x),
+    Rule("not twice", call.logical_not(call.logical_not(x)), x),
+    Rule("where not", call.where(call.logical_not(c), x, y), call.where(c, y, x)),
+    Rule("sigmoid", call.divide(1, call.add(1, call.exp(call.negative(x)))), call.sigmoid(x), stabilising=True),
+    Rule("softplus", call.log(call.add(1, call.exp(x))), call.softplus(x), stabilising=True),
+    Rule("softplus of log1p", call.log1p(call.exp(x)), call.softplus(x), stabilising=True),
+    Rule("log of 1 + x", call.log(call.add(1, x)), call.log1p(x), stabilising=True),
+    Rule("exp of x less 1", call.subtract(call.exp(x), 1), call.expm1(x), stabilising=True),
+    Rule("log of sigmoid", call.log(call.sigmoid(x)), call.negative(call.softplus(call.negative(x))), stabilising=True),
+    Rule("log of exp over y", call.log(call.divide(call.exp(x), y)), call.subtract(x, call.log(y)), stabilising=True),
+    Rule("log of exp", call.log(call.exp(x)), x, stabilising=True),
+    Rule("log-sum-exp", call.log(_sum_exp), _log_sum_exp, stabilising=True),
+    Rule("log-sum-exp, kept axes", call.log(call.reshape(_sum_exp)), _log_sum_exp_kept, stabilising=True),
+    Rule("softmax", call.divide(call.exp(x), call.broadcast(call.reshape(_sum_exp))), _softmax, stabilising=True),
+)
+
+
+
+
+def by_op(rules: Iterable[Rule]) -> dict[str, tuple[Rule, ...]]:
+    """The rules by the op at their pattern's root, in table order."""
+    table: dict[str, tuple[Rule, ...]] = {}
+    for rule in rules:
+        table[rule.pattern.op] = (*table.get(rule.pattern.op, ()), rule)
+    return table

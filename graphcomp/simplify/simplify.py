@@ -1,0 +1,177 @@
+"""Simplification: build the graph again through a builder that applies the rules.
+
+Each call is first folded (an elementwise op of constants is a constant), then looked up in the rules, then shared with
+an equal node made before. What nothing uses is left behind by `prune`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..errors import GraphError
+from ..graph import Graph, TensorType, check_graph
+from ..graph.types import Type
+from .pattern import instantiate, match
+from .rules import RULES, Rule, by_op
+
+DEPTH_LIMIT = 60
+ALL = by_op(RULES)
+STABILISING = by_op(rule for rule in RULES if rule.stabilising)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """One rule applied: the call it replaced, and the node that stands for it now."""
+
+    rule: str
+    op: str
+    inputs: tuple[int, ...]
+    result: int
+
+
+@dataclass(slots=True)
+class Simplified:
+    """`mapping` takes ids of the original graph to ids of `graph` (only those that are still needed)."""
+
+    graph: Graph
+    mapping: dict[int, int]
+    history: list[Rewrite] = field(default_factory=list)
+
+
+class SimplifyingBuilder(ops.Builder):
+    """A builder whose `emit` folds, rewrites and shares."""
+
+    def __init__(self, graph: Graph, rules: Mapping[str, tuple[Rule, ...]]) -> None:
+        super().__init__(graph, ops.get)
+        self.rules = rules
+        self.history: list[Rewrite] = []
+        self.shared: dict[Any, int] = {}
+        self.active: list[str] = []
+
+    def emit(self, name: str, /, *inputs: int, **attributes: Any) -> int:
+        types = [self.graph.node(id).type for id in inputs]
+        type = self._records(name).infer(self.graph, types, attributes)
+        return self.place(name, inputs, attributes, type)
+
+    def place(self, op: str, inputs: tuple[int, ...], attributes: Mapping[str, Any], type: Type) -> int:
+        """Fold, rewrite, share or add a call whose type is known."""
+        folded = self._fold(op, inputs, attributes, type)
+        if folded is not None:
+            return folded
+        for rule in self.rules.get(op, ()):
+            result = self._apply(rule, op, inputs, attributes, type)
+            if result is not None:
+                self.history.append(Rewrite(rule.name, op, inputs, result))
+                return result
+        lifted = self._before_broadcast(op, inputs, attributes, type)
+        return self._share(op, inputs, attributes, type) if lifted is None else lifted
+
+    def _apply(
+        self, rule: Rule, op: str, inputs: tuple[int, ...], attributes: Mapping[str, Any], type: Type
+    ) -> int | None:
+        found = match(rule.pattern, self.graph, op, inputs, attributes, type)
+        if found is None:
+            return None
+        self.active.append(rule.name)
+        if len(self.active) > DEPTH_LIMIT:
+            raise GraphError(f"rewrite rules go round: {', '.join(sorted(set(self.active)))}.")
+        result = rule.replacement(self, found) if callable(rule.replacement) else instantiate(rule.replacement, self, found)
+        self.active.pop()
+        return result
+
+    def _fold(self, op: str, inputs: tuple[int, ...], attributes: Mapping[str, Any], type: Type) -> int | None:
+        """A call of constants filled with one value is such a constant, if the op works entry by entry."""
+        record = ops.get(op)
+        if not inputs or record.kind != "elementwise" and op not in ("broadcast", "reshape", "transpose", "slice", "flip"):
+            return None
+        nodes = [self.graph.node(id) for id in inputs]
+        if any(node.op != "constant" for node in nodes) or not isinstance(type, TensorType):
+            return None
+        value = nodes[0].attributes["value"]
+        if record.kind == "elementwise":
+            entries = [np.asarray(node.attributes["value"], node.dtype) for node in nodes]
+            with np.errstate(all="ignore"):
+                value = np.asarray(record.evaluate(entries, attributes), type.dtype).item()
+        return self._share("constant", (), {"value": value, "shape": type.shape, "dtype": type.dtype}, type)
+
+    def _before_broadcast(
+        self, op: str, inputs: tuple[int, ...], attributes: Mapping[str, Any], type: Type
+    ) -> int | None:
+        """An elementwise op of broadcasts from one shape is computed before the broadcast: less work."""
+        if ops.get(op).kind != "elementwise" or not isinstance(type, TensorType):
+            return None
+        nodes = [self.graph.node(id) for id in inputs]
+        shapes = {self.graph.type(n.inputs[0]).shape for n in nodes if n.op == "broadcast"}
+        if len(shapes) != 1 or any(node.op not in ("broadcast", "constant") for node in nodes):
+            return None
+        shape = shapes.pop()
+        sources = [
+            n.inputs[0] if n.op == "broadcast" else self.constant(n.attributes["value"], shape, n.dtype) for n in nodes
+        ]
+        small = self.place(op, tuple(sources), attributes, TensorType(shape, type.dtype))
+        return self._share("broadcast", (small,), {"shape": type.shape}, type)
+
+    def _share(self, op: str, inputs: tuple[int, ...], attributes: Mapping[str, Any], type: Type) -> int:
+        # repr tells 0.0 from -0.0 and 1 from True, which compare equal.
+        values = tuple(repr(v) if isinstance(v, (bool, int, float)) else v for v in attributes.values())
+        key = (op, inputs, tuple(attributes), values)
+        if op == "input" or key not in self.shared:
+            self.shared[key] = self.graph.add(op, inputs, attributes, type, self.scope, self.origin)
+        return self.shared[key]
+
+
+def stabilise(graph: Graph) -> Graph:
+    """Only the stabilising rules, for use before deriving, so that derivatives are those of the stable forms."""
+    return simplify(graph, STABILISING).graph
+
+
+def simplify(graph: Graph, rules: Mapping[str, tuple[Rule, ...]] = ALL) -> Simplified:
+    """Apply the rules until nothing changes, then drop what nothing uses."""
+    mapping = {id: id for id in range(len(graph))}
+    history: list[Rewrite] = []
+    current = graph
+    for _ in range(4):
+        current, step, applied = _rebuild(current, rules)
+        mapping = {id: step[now] for id, now in mapping.items() if now in step}
+        history += applied
+        if not applied:
+            break
+    return Simplified(check_graph(current, "simplify"), mapping, history)
+
+
+def _rebuild(graph: Graph, rules: Mapping[str, tuple[Rule, ...]]) -> tuple[Graph, dict[int, int], list[Rewrite]]:
+    b = SimplifyingBuilder(Graph(arrays=graph.arrays, requirements=list(graph.requirements)), rules)
+    mapping: dict[int, int] = {}
+    for id in [*graph.inputs, *graph.reachable()]:
+        if id not in mapping:
+            node = graph.node(id)
+            b.at(node)
+            mapping[id] = b.place(node.op, tuple(mapping[source] for source in node.inputs), node.attributes, node.type)
+    b.graph.inputs = [mapping[id] for id in graph.inputs]
+    b.graph.outputs = [mapping[id] for id in graph.outputs]
+    b.graph.names = {name: mapping[id] for name, id in graph.names.items() if id in mapping}
+    pruned, kept = prune(b.graph)
+    return pruned, {id: kept[now] for id, now in mapping.items() if now in kept}, b.history
+
+
+def prune(graph: Graph) -> tuple[Graph, dict[int, int]]:
+    """The graph without the nodes that no output needs, and how ids map."""
+    pruned = Graph(requirements=list(graph.requirements))
+    mapping: dict[int, int] = {}
+    for id in [*graph.inputs, *graph.reachable()]:
+        if id in mapping:
+            continue
+        node = graph.node(id)
+        if node.op == "array":
+            pruned.arrays[node.attributes["key"]] = graph.arrays[node.attributes["key"]]
+        inputs = tuple(mapping[source] for source in node.inputs)
+        mapping[id] = pruned.add(node.op, inputs, node.attributes, node.type, node.scope, node.origin)
+    pruned.inputs = [mapping[id] for id in graph.inputs]
+    pruned.outputs = [mapping[id] for id in graph.outputs]
+    pruned.names = {name: mapping[id] for name, id in graph.names.items() if id in mapping}
+    return pruned, mapping
