@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import sympy as sp
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import ShapeError
 from ..graph import Graph, TensorType
 from ..graph.types import Dimension, dimension, floor_divide, product
 from .builder import Builder
-from .index import Index, Piece, inside, linear, same, unravel
+from .index import Index, Piece, at_least, inside, linear, same, unravel
 from .record import Contraction, Linear, LinearCall, register
 
 Shape = tuple[Dimension, ...]
@@ -117,7 +118,22 @@ register(
 def _slice_shape(graph: Graph, x: TensorType, *, start: Shape, size: Shape, step: tuple[int, ...]) -> TensorType:
     if not len(start) == len(size) == len(step) == x.rank:
         raise ShapeError(f"slice of {x} needs start, size and step for each of its {x.rank} axes.")
+    for whole, a, n, k in zip(x.shape, start, size, step):
+        if n != 0:
+            _require_inside(graph, x, whole, a, n, k)
     return x.with_shape(size)
+
+
+def _require_inside(graph: Graph, x: TensorType, whole: Dimension, start: Dimension, size: Dimension, step: int) -> None:
+    """0 ≤ start, 0 ≤ size and start + (size - 1)·step < whole; where named sizes leave that open, a requirement."""
+    room = dimension(whole - start - (size - 1) * step - 1)
+    for margin in (start, size, room):
+        if isinstance(margin, int):
+            if margin < 0:
+                raise ShapeError(f"a slice of {size} entries from {start} in steps of {step} does not fit into {x}.")
+        elif not at_least(margin, 0):
+            reason = f"a slice of {size} entries from {start} in steps of {step} must fit into an axis of {whole}"
+            graph.require_equal(sp.Max(margin, 0), margin, reason)
 
 
 def _slice_reference(x: np.ndarray, *, start: Any, size: Any, step: Any) -> np.ndarray:
@@ -156,7 +172,8 @@ def _pad_reference(x: np.ndarray, *, before: Any, after: Any, between: Any) -> n
     shape = [low + high + n + (n - 1) * gap for n, low, high, gap in zip(x.shape, before, after, between)]
     result = np.zeros(shape, x.dtype)
     places = tuple(slice(low, low + n + (n - 1) * gap, gap + 1) for n, low, gap in zip(x.shape, before, between))
-    result[places] = x
+    if x.size:
+        result[places] = x
     return result
 
 

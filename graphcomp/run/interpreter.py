@@ -17,12 +17,13 @@ from ..graph.types import equal, substitute, symbols_of
 
 def interpret(graph: Graph, values: Sequence[Any]) -> list[np.ndarray]:
     """The outputs of `graph` for arrays in the order of its inputs. Values are dropped after their last use."""
-    last_use = {id: node.id for node in graph.nodes() for id in node.inputs}
+    wanted = graph.reachable()
+    last_use = {source: id for id in wanted for source in graph.node(id).inputs}
     last_use.update(dict.fromkeys(graph.outputs, len(graph)))
     expiring: dict[int, list[int]] = {}
     for id, user in last_use.items():
         expiring.setdefault(user, []).append(id)
-    results = _run(graph, values, set(graph.reachable()), expiring)
+    results = _run(graph, values, set(wanted), expiring)
     return [results[id] for id in graph.outputs]
 
 

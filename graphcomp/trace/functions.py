@@ -16,7 +16,8 @@ import sympy as sp
 from .. import ops
 from ..errors import DTypeError, InputError, ShapeError, TraceError
 from ..graph import Dimension
-from ..graph.types import dimension, exact_divide, floor_divide, product
+from ..graph.types import dimension, exact_divide, product
+from ..graph.types import floor_divide as divide_size
 from ..ops.products import split_subscripts
 from .tracer import (
     FUNCTIONS,
@@ -761,7 +762,7 @@ def _slice_bounds(entry: slice, size: Dimension) -> tuple[Dimension, Dimension, 
     start = low if entry.start is None else entry.start + (size if _is_negative(entry.start) else 0)
     stop = high if entry.stop is None else entry.stop + (size if _is_negative(entry.stop) else 0)
     distance = dimension((stop - start) if step > 0 else (start - stop))
-    return dimension(start), dimension(floor_divide(distance - 1, builtins.abs(step)) + 1), step
+    return dimension(start), dimension(divide_size(distance - 1, builtins.abs(step)) + 1), step
 
 
 def _is_negative(value: Any) -> bool:
