@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from ..errors import ParseError
+from ..errors import GraphcompError, ParseError
 from .graph import Graph, Requirement
 from .types import TensorType, TupleType, Type, dimension, symbol
 
@@ -21,9 +21,10 @@ _OPERATORS: Mapping[type, Any] = {
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: lambda a, b: sp.sympify(a) / b,
-    ast.Pow: operator.pow,
+    ast.Pow: lambda a, b: sp.sympify(a) ** b if isinstance(b, int) and abs(b) <= 64 else _refuse("a large power"),
 }
-_NODE = re.compile(r"%(\d+): (.*?) = (\w+)\((.*)\)$")
+_NODE = re.compile(r"%(\d+): (.*?) = (\w+)(\(.*)$")
+_STRING_OR_NODE = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|%(\d+)""")
 _TENSOR = re.compile(r"(\w+)\[([^\[\]]*)\]")
 
 
@@ -33,7 +34,7 @@ def parse_graph(text: str, arrays: Mapping[str, np.ndarray] | None = None) -> Gr
     for number, line in enumerate(text.strip().splitlines(), start=1):
         try:
             _parse_line(graph, line.strip())
-        except (ValueError, KeyError, SyntaxError, TypeError, IndexError) as error:
+        except (ValueError, KeyError, SyntaxError, TypeError, IndexError, RecursionError, MemoryError, GraphcompError) as error:
             raise ParseError(f"line {number} of the graph's text cannot be read: {line.strip()!r} ({error})") from None
     return graph
 
@@ -65,7 +66,8 @@ def _parse_array(graph: Graph, line: str) -> None:
     key, _, description = line.removeprefix("array ").partition(" = ")
     header, _, values = description.partition("] ")
     kind = parse_type(header.rstrip("]") + "]")
-    assert isinstance(kind, TensorType)
+    if not isinstance(kind, TensorType):
+        raise ValueError("an array has one shape and dtype")
     if values:
         graph.arrays[key] = np.array(parse_value(values), dtype=kind.dtype).reshape(kind.shape)
     elif key not in graph.arrays:
@@ -73,17 +75,29 @@ def _parse_array(graph: Graph, line: str) -> None:
 
 
 def _parse_node(graph: Graph, line: str) -> None:
-    match = _NODE.match(line.split("  # ")[0])
+    match = _NODE.match(line)
     if match is None:
         raise ValueError("expected %id: type = op(...)")
     id, kind, op, arguments = match.groups()
-    marked = re.sub(r"%([0-9]+)", r"_node(\1)", arguments)
-    call = ast.parse(f"f({marked})", mode="eval").body
-    assert isinstance(call, ast.Call)
-    inputs = tuple(int(ast.literal_eval(argument.args[0])) for argument in call.args if isinstance(argument, ast.Call))
+    marked = _STRING_OR_NODE.sub(lambda found: found[1] or f"_node[{found[2]}]", arguments)
+    call = ast.parse(f"f{marked}", mode="eval").body  # a comment at the end of the line is Python's as well
+    if not isinstance(call, ast.Call):
+        raise ValueError("expected op(...)")
+    inputs = tuple(_input(argument) for argument in call.args)
     attributes = {str(keyword.arg): _value(keyword.value) for keyword in call.keywords}
     if graph.add(op, inputs, attributes, parse_type(kind)) != int(id):
         raise ValueError(f"node %{id} is out of order")
+
+
+def _input(argument: ast.expr) -> int:
+    match argument:
+        case ast.Subscript(value=ast.Name(id="_node"), slice=ast.Constant(value=int(id))):
+            return id
+    raise ValueError(f"{ast.unparse(argument)} is no node")
+
+
+def _refuse(what: str) -> Any:
+    raise ValueError(f"{what} is not allowed here")
 
 
 def parse_type(text: str) -> Type:
@@ -119,6 +133,8 @@ def _value(node: ast.expr) -> Any:
             return _OPERATORS[type(op)](_value(left), _value(right))
         case ast.Call(func=ast.Name(id="floor"), args=[argument]):
             return sp.floor(_value(argument))
+        case ast.Call(func=ast.Name(id="Max"), args=arguments):
+            return sp.Max(*map(_value, arguments))
         case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str(text))]):
             return float(text)
-    raise ValueError(f"{ast.unparse(node)} is not allowed here")
+    return _refuse(ast.unparse(node))

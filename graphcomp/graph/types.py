@@ -6,6 +6,7 @@ Shape rules use the helpers of this module only. They keep concrete sizes as Pyt
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import sympy as sp
+
+from ..errors import InputError
 
 Dimension: TypeAlias = int | sp.Expr
 
@@ -72,6 +75,8 @@ Type: TypeAlias = TensorType | TupleType
 @lru_cache(maxsize=None)
 def symbol(name: str) -> sp.Symbol:
     """The named size `name`: a positive integer."""
+    if not name.isidentifier() or keyword.iskeyword(name) or name in ("floor", "float", "Max"):
+        raise InputError(f"{name!r} is no name for a size; use letters, digits and underscores, such as 'B'.")
     return sp.Symbol(name, integer=True, positive=True)
 
 

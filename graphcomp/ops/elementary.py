@@ -8,6 +8,7 @@ import numpy as np
 import scipy.special
 import sympy as sp
 
+from . import symbolic
 from .record import Elementwise, register
 
 _ANY = (-2.0, 2.0)
@@ -73,11 +74,12 @@ _define(
     reference=scipy.special.expit,
     scalar="(T(1) / (T(1) + math.exp(-{0})))",
 )
+_SIGMOID = symbolic.stand_in("sigmoid", lambda x: 1 / (1 + sp.exp(-x)))
 _define(
     "softplus",
     "log(1 + eˣ)",
     expression=lambda x: sp.log(1 + sp.exp(x)),
-    partials=lambda x, out: (1 / (1 + sp.exp(-x)),),
+    partials=lambda x, out: (_SIGMOID(x),),
     reference=lambda x: np.maximum(x, np.zeros((), x.dtype)) + np.log1p(np.exp(-np.abs(x))),
     scalar="(max({0}, T(0)) + math.log1p(math.exp(-abs({0}))))",
 )

@@ -33,6 +33,13 @@ def note_head(name: str, expression: Callable[..., Any], symbols: tuple[sp.Symbo
         HEADS.setdefault(definition.func, name)
 
 
+def stand_in(name: str, definition: Callable[..., Any]) -> Any:
+    """A SymPy function by which the partials of one op call another op, where SymPy would only write its definition."""
+    function = type(name, (sp.Function,), {"_eval_evalf": lambda self, prec: definition(*self.args)._evalf(prec)})
+    HEADS[function] = name
+    return function
+
+
 def build(b: Builder, expression: Any, values: Mapping[Any, int], like: TensorType) -> int:
     """Nodes for `expression` as written, with `values` for its symbols; constants get the type `like`."""
     done: dict[Any, int] = dict(values)
@@ -57,6 +64,8 @@ def _plan(part: Any, like: TensorType) -> Plan:
     if isinstance(part, (BooleanTrue, BooleanFalse)):
         return (), lambda b, ids: b.constant(bool(part), like.shape, "bool")
     if part.is_number and (not part.args or part.is_Rational):
+        if not part.is_extended_real:
+            raise ParseError(f"the number {part} is not real; formulas are over real numbers.")
         return (), lambda b, ids: b.constant(float(part), like.shape, like.dtype)
     if isinstance(part, sp.Symbol):
         return (), _unknown(part)

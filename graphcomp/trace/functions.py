@@ -250,7 +250,7 @@ def positions_like(x: Any, axis: int, dtype: Any = "int64") -> Any:
     return Tracer(trace, trace.builder.iota(**attributes))
 
 
-# axes ----------------------------------------------------------------------------------------------------------------
+# axes and sizes ----------------------------------------------------------------------------------------------------------------
 
 
 def _axis(axis: int, rank: int) -> int:
@@ -275,6 +275,14 @@ def _dtype(x: Any) -> str:
     return type_of(x).dtype  # type: ignore[union-attr]
 
 
+def _size(x: Any, axis: int | None = None) -> Dimension:
+    """The number of entries, or the length of one axis."""
+    return product(_shape(x)) if axis is None else _shape(x)[_axis(axis, len(_shape(x)))]
+
+
+FUNCTIONS |= {"shape": _shape, "ndim": lambda x: len(_shape(x)), "size": _size, "copy": positive}
+
+
 def _reduce(name: str, x: Any, axis: Axis, keepdims: bool) -> Any:
     x = _array(x)
     shape = _shape(x)
@@ -288,14 +296,21 @@ def _reduce(name: str, x: Any, axis: Axis, keepdims: bool) -> Any:
 @public
 def sum(x: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
     x = _array(x)
-    if dtype is None and _dtype(x) == "bool":
-        dtype = "int64"
-    return _reduce("sum", x if dtype is None else convert(x, dtype), axis, keepdims)
+    return _reduce("sum", convert(x, dtype or _accumulator(x)), axis, keepdims)
+
+
+def _accumulator(x: Any) -> str:
+    """The dtype in which NumPy adds up and multiplies: integers narrower than 64 bits and booleans are widened."""
+    dtype = np.dtype(_dtype(x))
+    if dtype.kind in "biu" and dtype.itemsize < 8:
+        return "uint64" if dtype.kind == "u" else "int64"
+    return str(dtype)
 
 
 @public
 def prod(x: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
-    return _reduce("prod", _array(x) if dtype is None else convert(x, dtype), axis, keepdims)
+    x = _array(x)
+    return _reduce("prod", convert(x, dtype or _accumulator(x)), axis, keepdims)
 
 
 @public
@@ -331,7 +346,7 @@ def mean(x: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdim
 
 @public
 def var(x: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    x = _array(x)
+    x = convert(_array(x), dtype or result_dtype((_array(x),), at_least_float=True))
     count = product(_shape(x)[a] for a in _axes(axis, len(_shape(x))))
     squares = sum(square(subtract(x, mean(x, axis, keepdims=True))), axis, keepdims=keepdims)
     return divide(squares, count - ddof)
@@ -339,7 +354,7 @@ def var(x: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: in
 
 @public
 def std(x: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    return sqrt(var(x, axis, ddof=ddof, keepdims=keepdims))
+    return sqrt(var(x, axis, dtype, ddof=ddof, keepdims=keepdims))
 
 
 @public
@@ -354,9 +369,11 @@ def argmin(x: Any, axis: int | None = None, out: None = None, keepdims: bool = F
 
 def _position(name: str, x: Any, axis: int | None, keepdims: bool) -> Any:
     x = _array(x)
+    rank = len(_shape(x))
     if axis is None:
-        return apply(name, ravel(x), axis=0)
-    axis = _axis(axis, len(_shape(x)))
+        result = apply(name, ravel(x), axis=0)
+        return reshape(result, (1,) * rank) if keepdims else result
+    axis = _axis(axis, rank)
     result = apply(name, x, axis=axis)
     return expand_dims(result, axis) if keepdims else result
 
@@ -364,6 +381,7 @@ def _position(name: str, x: Any, axis: int | None, keepdims: bool) -> Any:
 @public
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     x = _array(x)
+    x = convert(x, dtype or _accumulator(x))
     if axis is None:
         x, axis = ravel(x), 0
     return apply("cumulative_sum", x, axis=_axis(axis, len(_shape(x))), reverse=False)
@@ -404,10 +422,12 @@ flatten = FUNCTIONS["flatten"] = ravel
 
 
 @public
-def transpose(x: Any, *axes: Any) -> Any:
+def transpose(x: Any, *order: Any, axes: Any = None) -> Any:
+    """The axes in another order, reversed by default: `transpose(x, (1, 0))` or, as a method, `x.transpose(1, 0)`."""
     x = _array(x)
     rank = len(_shape(x))
-    order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+    order = order if axes is None else (axes,)
+    order = order[0] if len(order) == 1 and not isinstance(order[0], int) else order
     order = tuple(reversed(range(rank))) if not order else tuple(_axis(axis, rank) for axis in order)
     return x if order == tuple(range(rank)) else apply("transpose", x, axes=order)
 
@@ -461,8 +481,10 @@ def broadcast_arrays(*arrays: Any) -> list[Any]:
 
 
 @public
-def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
+def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
     arrays = [_array(x) for x in arrays]
+    if axis is None:
+        arrays, axis = [ravel(x) for x in arrays], 0
     dtype = result_dtype(arrays)
     axis = _axis(axis, len(_shape(arrays[0])))
     return arrays[0] if len(arrays) == 1 else apply("concatenate", *(convert(x, dtype) for x in arrays), axis=axis)
@@ -505,8 +527,10 @@ def flip(x: Any, axis: Axis = None) -> Any:
 
 
 @public
-def roll(x: Any, shift: int, axis: int) -> Any:
+def roll(x: Any, shift: int, axis: int | None = None) -> Any:
     x = _array(x)
+    if axis is None:
+        return reshape(roll(ravel(x), shift, 0), _shape(x))
     size = _shape(x)[_axis(axis, len(_shape(x)))]
     if not isinstance(size, int):
         raise TraceError("roll needs a known size along its axis.")
@@ -599,7 +623,12 @@ def dot(x: Any, y: Any) -> Any:
     return tensordot(x, y, ([len(_shape(x)) - 1], [len(_shape(y)) - 2]))
 
 
-inner = FUNCTIONS["inner"] = lambda x, y: sum(multiply(x, y), -1)
+@public
+def inner(x: Any, y: Any) -> Any:
+    """The product over the last axes of both."""
+    if not _shape(_array(x)) or not _shape(_array(y)):
+        return multiply(x, y)
+    return tensordot(x, y, ([-1], [-1]))
 
 
 @public

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,9 @@ def parse(text: str) -> list[tuple[str | None, ast.expr]]:
         lines = [part.strip() for part in text.replace("^", "**").replace(";", "\n").splitlines()]
         body = ast.parse("\n".join(filter(None, lines))).body
     except SyntaxError as error:
-        raise ParseError(f"the formula {_short(text)} cannot be read: {error.msg} at column {error.offset}.") from None
+        raise ParseError(f"the formula {_short(text)!r} cannot be read: {error.msg} at column {error.offset}.") from None
     except (RecursionError, MemoryError, ValueError):
-        raise ParseError(f"the formula {_short(text)} is nested too deeply; split it into assignments.") from None
+        raise ParseError(f"the formula {_short(text)!r} is nested too deeply; split it into assignments.") from None
     statements: list[tuple[str | None, ast.expr]] = []
     for index, statement in enumerate(body):
         match statement:
@@ -60,7 +61,7 @@ def parse(text: str) -> list[tuple[str | None, ast.expr]]:
                 statements.append((None, value))
             case _:
                 raise ParseError(
-                    f"`{_short(ast.unparse(statement))}` is no formula; write an expression such as sin(x1) + x1*x2, "
+                    f"`{_written(statement)}` is no formula; write an expression such as sin(x1) + x1*x2, "
                     "or assignments such as w3 = x1*x2; z = w3 + 1."
                 )
     if not statements:
@@ -70,21 +71,31 @@ def parse(text: str) -> list[tuple[str | None, ast.expr]]:
 
 
 def _short(text: str, limit: int = 60) -> str:
-    return repr(text if len(text) <= limit else text[: limit - 1] + "…")
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _written(node: ast.AST) -> str:
+    try:
+        return _short(ast.unparse(node))
+    except RecursionError:
+        return "…"
 
 
 def _check_names(statements: list[tuple[str | None, ast.expr]]) -> None:
     assigned = [name for name, _ in statements if name is not None]
+    known = functions()
     for name in assigned:
         if assigned.count(name) > 1:
             raise ParseError(f"`{name}` is assigned twice; give each value its own name.")
-        if name in CONSTANTS or name in functions():
+        if name in CONSTANTS or name in known:
             raise ParseError(f"`{name}` is the name of a function or constant; choose another one for your value.")
     later = list(assigned)
     for name, expression in statements:
         for used in _names_in(expression):
             if used in later:
                 raise ParseError(f"`{used}` is used before it is assigned.")
+            if used in known:
+                raise ParseError(f"`{used}` is a function: call it, as in {used}(x), or choose another name.")
         if name is not None:
             later.remove(name)
 
@@ -108,31 +119,41 @@ def variables(statements: list[tuple[str | None, ast.expr]]) -> list[str]:
 
 def evaluate(expression: ast.expr, values: Mapping[str, Any]) -> Any:
     """Apply the formula to traced values. Numbers stay Python floats, which take the dtype of what they meet."""
-    try:
-        return _evaluate(expression, values, functions())
-    except RecursionError:
-        raise ParseError("the formula is nested too deeply; split it into assignments.") from None
+    known = functions()
+    done: dict[int, Any] = {}
+    stack = [expression]
+    while stack:
+        children, combine = _plan(stack[-1], values, known)
+        waiting = [child for child in children if id(child) not in done]
+        if waiting:
+            stack.extend(reversed(waiting))
+            continue
+        done[id(stack.pop())] = combine(*(done[id(child)] for child in children))
+    return done[id(expression)]
 
 
-def _evaluate(node: ast.expr, values: Mapping[str, Any], known: Mapping[str, Callable[..., Any]]) -> Any:
+def _plan(
+    node: ast.expr, values: Mapping[str, Any], known: Mapping[str, Callable[..., Any]]
+) -> tuple[list[ast.expr], Callable[..., Any]]:
+    """Which parts of the formula `node` needs first, and how to join their values."""
     match node:
         case ast.Constant(value=bool() | int() | float() as value):
-            return _number(value)
+            return [], lambda: _number(value)
         case ast.Name(id=name):
-            return values[name] if name in values else CONSTANTS[name]
+            return [], lambda: values[name] if name in values else CONSTANTS[name]
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return _call(_OPERATORS[type(op)], _evaluate(left, values, known), _evaluate(right, values, known))
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return _call("negative", _evaluate(operand, values, known))
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _evaluate(operand, values, known)
+            return [left, right], partial(_call, _OPERATORS[type(op)])
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _OPERATORS:
-            return _call(_OPERATORS[type(op)], _evaluate(left, values, known), _evaluate(right, values, known))
+            return [left, right], partial(_call, _OPERATORS[type(op)])
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return [operand], partial(_call, "negative")
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return [operand], lambda value: value
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
             if name not in known:
                 raise ParseError(f"unknown function `{name}`; a formula may call {', '.join(sorted(known))}.")
-            return _call(name, *(_evaluate(argument, values, known) for argument in arguments))
-    raise ParseError(f"`{_short(ast.unparse(node))}` is not allowed in a formula: use numbers, names, + - * / ** and functions.")
+            return arguments, partial(_call, name)
+    raise ParseError(f"`{_written(node)}` is not allowed in a formula: use numbers, names, + - * / ** and functions.")
 
 
 def _number(value: float) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import sympy as sp
 
 from .. import ops
+from ..errors import TraceError
 from ..graph import Graph, Node
 
 _TRANSPARENT = ("convert", "identity", "stop_gradient", "broadcast", "reshape")
@@ -19,8 +20,17 @@ def to_sympy(graph: Graph, id: int | None = None, names: Mapping[int, Any] | Non
     Inputs become real symbols by their names. The walk stops at ids in `names` and puts those symbols there. Array ops
     without a scalar definition appear as functions of their name; broadcasts and reshapes of a value as the value.
     """
-    target = graph.outputs[0] if id is None else id
-    done: dict[int, Any] = dict(names or {})
+    try:
+        return _build(graph, graph.outputs[0] if id is None else id, names or {})
+    except RecursionError:
+        raise TraceError(
+            f"the expression of {len(graph)} nodes is nested too deeply for SymPy; print the graph instead, or give "
+            "`names` for values at which to stop."
+        ) from None
+
+
+def _build(graph: Graph, target: int, names: Mapping[int, Any]) -> Any:
+    done: dict[int, Any] = dict(names)
     stack = [target]
     while stack:
         node = graph.node(stack[-1])

@@ -155,7 +155,7 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         if out is not None:
             raise TraceError(f"np.{ufunc.__name__}(…, out=) writes in place; a traced value cannot be changed.")
         if method == "reduce" and ufunc.__name__ in _REDUCTIONS:
-            return FUNCTIONS[_REDUCTIONS[ufunc.__name__]](*inputs, **options)
+            return FUNCTIONS[_REDUCTIONS[ufunc.__name__]](*inputs, **{"axis": 0, **options})
         if method != "__call__" or ufunc.__name__ not in FUNCTIONS or options:
             raise TraceError(f"np.{ufunc.__name__} ({method}) has no op; see `graphcomp ops` for what can be traced.")
         return FUNCTIONS[ufunc.__name__](*inputs)
@@ -218,7 +218,7 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any"}
 _METHODS = frozenset(
     "sum prod max min mean var std argmax argmin cumsum reshape ravel flatten transpose swapaxes squeeze astype clip dot "
-    "sort argsort take round all any repeat".split()
+    "sort argsort take round all any repeat copy".split()
 )
 
 
