@@ -2,6 +2,7 @@
 
 from . import errors, graph, numpy, ops
 from .errors import GraphcompError
+from .gradcheck import check_grads
 from .graph import Graph
 from .trace import scope, spec, trace
 from .trace.functions import stop_gradient
@@ -12,6 +13,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Graph",
     "GraphcompError",
+    "check_grads",
     "errors",
     "grad",
     "graph",
