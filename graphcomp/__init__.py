@@ -4,6 +4,8 @@ from . import errors, graph, numpy, ops
 from .errors import GraphcompError
 from .gradcheck import check_grads
 from .graph import Graph
+from .jit import jit
+from .run.array import Array
 from .trace import scope, spec, trace
 from .trace.functions import stop_gradient
 from .transform import grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
@@ -11,6 +13,7 @@ from .transform import grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, value
 __version__ = "0.1.0"
 
 __all__ = [
+    "Array",
     "Graph",
     "GraphcompError",
     "check_grads",
@@ -21,6 +24,7 @@ __all__ = [
     "hvp",
     "jacfwd",
     "jacrev",
+    "jit",
     "jvp",
     "linearize",
     "numpy",

@@ -125,7 +125,7 @@ class Graph:
 
     def add_array(self, array: np.ndarray) -> str:
         """Put an array into the side table and return its key."""
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")
         text = f"{array.dtype}{array.shape}".encode()
         key = hashlib.sha256(text + array.tobytes()).hexdigest()[:16]
         self.arrays.setdefault(key, array)

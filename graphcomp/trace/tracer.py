@@ -240,6 +240,11 @@ def spec(shape: Sequence[int | str | Dimension] | int | str, dtype: Any = "float
     sizes = (shape,) if isinstance(shape, (int, str)) else tuple(shape)
     name = str(np.dtype(dtype))
     check_dtype(name)
+    for size in sizes:
+        if isinstance(size, str) and not (size.isidentifier() and size.isascii()):
+            raise InputError(f"a named size is a plain name such as 'B', not {size!r}.")
+        if isinstance(size, (int, np.integer)) and size < 0:
+            raise ShapeError(f"a size is not negative, but {size} was given in the shape {sizes}.")
     return TensorType(tuple(symbol(size) if isinstance(size, str) else dimension(size) for size in sizes), name)
 
 

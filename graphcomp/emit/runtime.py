@@ -1,0 +1,116 @@
+"""What generated code calls: typed pointers, matrix products through BLAS, and sorting.
+
+BLAS is SciPy's own, by linked symbol: the symbols are registered with LLVM when this module is imported, so that
+machine code from the disk cache finds them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import get_cython_function_address, intrinsic
+
+for _letter in "sd":
+    _address = get_cython_function_address("scipy.linalg.cython_blas", f"{_letter}gemm")
+    binding.add_symbol(f"graphcomp_{_letter}gemm", _address)
+
+
+def _make_pointer(dtype: Any) -> Any:
+    @intrinsic
+    def pointer(typingctx: Any, address: Any) -> Any:
+        """An address as a typed pointer."""
+        result = types.CPointer(dtype)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(result))
+
+        return result(types.int64), generate
+
+    return pointer
+
+
+pointer_bool = _make_pointer(types.boolean)
+pointer_int8 = _make_pointer(types.int8)
+pointer_int16 = _make_pointer(types.int16)
+pointer_int32 = _make_pointer(types.int32)
+pointer_int64 = _make_pointer(types.int64)
+pointer_uint8 = _make_pointer(types.uint8)
+pointer_uint16 = _make_pointer(types.uint16)
+pointer_uint32 = _make_pointer(types.uint32)
+pointer_uint64 = _make_pointer(types.uint64)
+pointer_float32 = _make_pointer(types.float32)
+pointer_float64 = _make_pointer(types.float64)
+
+
+def _make_gemm(letter: str, dtype: Any, real: Any) -> Any:
+    @intrinsic
+    def gemm(typingctx: Any, ta: Any, tb: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any,
+             ldc: Any) -> Any:  # fmt: skip
+        """C = op(A) op(B) in column-major order; `ta`, `tb` are 1 to transpose; a, b, c are addresses."""
+        signature = types.void(*[types.int64] * 11)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            byte, short = ir.IntType(8), ir.IntType(32)
+            pointer = byte.as_pointer()
+            kind = ir.FunctionType(ir.VoidType(), [pointer] * 13)
+            function = cgutils.get_or_insert_function(builder.module, kind, f"graphcomp_{letter}gemm")
+
+            def slot(value: Any) -> Any:
+                place = cgutils.alloca_once(builder, value.type)
+                builder.store(value, place)
+                return builder.bitcast(place, pointer)
+
+            def flag(value: Any) -> Any:
+                chosen = builder.select(builder.trunc(value, ir.IntType(1)), byte(ord("T")), byte(ord("N")))
+                return slot(chosen)
+
+            ta, tb, m, n, k, a, lda, b, ldb, c, ldc = arguments
+            m, n, k, lda, ldb, ldc = (slot(builder.trunc(v, short)) for v in (m, n, k, lda, ldb, ldc))
+            a, b, c = (builder.inttoptr(v, pointer) for v in (a, b, c))
+            one, zero = slot(real(1.0)), slot(real(0.0))
+            builder.call(function, [flag(ta), flag(tb), m, n, k, one, a, lda, b, ldb, zero, c, ldc])
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return gemm
+
+
+gemm_float32 = _make_gemm("s", types.float32, ir.FloatType())
+gemm_float64 = _make_gemm("d", types.float64, ir.DoubleType())
+
+
+@njit(error_model="numpy")
+def comes_before(left, right, descending):  # type: ignore[no-untyped-def]
+    """Whether `left` stands strictly before `right`. Ascending order has NaN last, descending order first."""
+    if descending:
+        return (left > right) or (left != left and right == right)
+    return (left < right) or (right != right and left == left)
+
+
+@njit(error_model="numpy")
+def sort_row(values, places, spare, size, descending):  # type: ignore[no-untyped-def]
+    """Fill `places` with the positions that sort `values`, stably: merge sort from the bottom up."""
+    for i in range(size):
+        places[i] = i
+    width = 1
+    while width < size:
+        for low in range(0, size, 2 * width):
+            middle = min(low + width, size)
+            high = min(low + 2 * width, size)
+            i = low
+            j = middle
+            for out in range(low, high):
+                take_right = i >= middle or (j < high and comes_before(values[places[j]], values[places[i]], descending))
+                if take_right:
+                    spare[out] = places[j]
+                    j += 1
+                else:
+                    spare[out] = places[i]
+                    i += 1
+        for i in range(size):
+            places[i] = spare[i]
+        width *= 2

@@ -1,0 +1,129 @@
+"""`jit`: a function, compiled for the types of its arguments when it is first called with them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError, LoweringError
+from .graph import TensorType
+from .run.array import Array
+from .run.executor import Executor
+from .run.interpreter import interpret
+from .run.pipeline import Stages, lower, stages
+from .trace import TracedGraph, trace_function
+from .trace.tracer import Tracer, type_of
+from .trace.tree import Structure, flatten
+
+TARGETS = ("cpu", "numpy")
+
+
+class Specialisation:
+    """One traced version of a function, and how to run it."""
+
+    def __init__(self, traced: TracedGraph, target: str) -> None:
+        self.traced = traced
+        self.executor: Executor | None = None
+        if target == "cpu":
+            lowered = lower(traced)
+            self.executor = Executor(lowered.program, lowered.source, lowered.simplified.graph)
+
+    def __call__(self, leaves: Sequence[Any], donated: Sequence[bool]) -> Any:
+        if self.executor is not None:
+            results: Sequence[Any] = self.executor(leaves, donated)
+        else:
+            values = [leaf.numpy() if isinstance(leaf, Array) else leaf for leaf in leaves]
+            results = [Array(np.array(result)) for result in interpret(self.traced, values)]
+            for leaf, given in zip(leaves, donated):
+                if given and isinstance(leaf, Array):
+                    leaf.donate()
+        return self.traced.result_structure.unflatten(results)
+
+
+class Jitted:
+    """A compiled function; see `jit`."""
+
+    def __init__(self, function: Callable[..., Any], target: str, donate: tuple[int, ...], specs: Any) -> None:
+        functools.update_wrapper(self, function, updated=())
+        self.function = function
+        self.target = target
+        self.donate = donate
+        self.specs = specs
+        self._versions: dict[Any, Specialisation] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        leaves, structure = flatten(arguments)
+        if any(isinstance(leaf, Tracer) for leaf in leaves):
+            return self.function(*arguments)
+        version = self._version(arguments, leaves, structure)
+        return version(leaves, self._donated(arguments))
+
+    def _version(self, arguments: tuple[Any, ...], leaves: list[Any], structure: Structure) -> Specialisation:
+        types = tuple(self._types(arguments, leaves))
+        try:
+            key = (structure, types)
+            if key in self._versions:
+                return self._versions[key]
+        except TypeError as error:
+            raise InputError(f"a setting among the arguments cannot be compared ({error}); pass arrays or constants.") from None
+        traced = trace_function(self.function, structure.unflatten(types))
+        self._versions[key] = Specialisation(traced, self.target)
+        return self._versions[key]
+
+    def _types(self, arguments: tuple[Any, ...], leaves: list[Any]) -> list[TensorType]:
+        """The types to trace with: the given specs where there are any, else those of the values."""
+        found = [_type(leaf) for leaf in leaves]
+        if self.specs is None:
+            return found
+        wanted: list[TensorType] = []
+        for position, argument in enumerate(arguments):
+            own = found[len(wanted) : len(wanted) + len(flatten(argument)[0])]
+            spec = self.specs[position] if position < len(self.specs) else None
+            wanted += own if spec is None else [_type(leaf) for leaf in flatten(spec)[0]]
+        if len(wanted) != len(found):
+            raise InputError(f"the specs describe {len(wanted)} arrays, but {len(found)} were given.")
+        return wanted
+
+    def _donated(self, arguments: tuple[Any, ...]) -> list[bool]:
+        flags: list[bool] = []
+        for position, argument in enumerate(arguments):
+            flags += [position in self.donate] * flatten(argument)[1].leaf_count()
+        return flags
+
+    def stages(self, *arguments: Any) -> Stages:
+        """The text of every stage for arguments of these types: traced, derived, simplified, scheduled, source."""
+        leaves, structure = flatten(arguments)
+        types = self._types(arguments, leaves)
+        return stages(trace_function(self.function, structure.unflatten(types)))
+
+
+def _type(leaf: Any) -> TensorType:
+    type = type_of(leaf)
+    assert isinstance(type, TensorType)
+    return type
+
+
+def jit(
+    function: Callable[..., Any] | TracedGraph,
+    target: str = "cpu",
+    donate: int | Sequence[int] = (),
+    specs: Sequence[Any] | None = None,
+) -> Jitted:
+    """`function`, compiled: arrays or nested containers of arrays in, the same with `Array` leaves out.
+
+    It is traced and compiled once for each set of argument shapes and dtypes. `specs` gives types for arguments (None
+    for "as given"), so that named sizes compile once for all: `specs=(None, gx.spec(("B", 784), "float32"))`.
+    Arguments whose positions are in `donate` are consumed: their memory is reused, as for a training state.
+    `target="numpy"` is the reference interpreter. Inside a trace the function is inlined.
+    """
+    if target not in TARGETS:
+        raise LoweringError(f"there is no target {target!r}; the targets are {', '.join(TARGETS)}.")
+    if isinstance(function, TracedGraph):
+        graph = function
+        version = Specialisation(graph, target)
+        return Jitted(lambda *values: version(flatten(values)[0], [False] * len(values)), "numpy", (), None)
+    positions = (donate,) if isinstance(donate, int) else tuple(donate)
+    return Jitted(function, target, positions, None if specs is None else tuple(specs))

@@ -1,0 +1,129 @@
+"""The disk cache of generated sources and machine code.
+
+A program's source is stored under its content hash and never changed, so two processes may write it at once. Numba
+keeps machine code beside it; a list of checksums, written last, tells whether those files are whole. Anything damaged
+is thrown away and made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import platformdirs
+
+from ..emit import Source
+
+SUMS = "checksums.json"
+
+
+def cache_folder() -> Path:
+    """`GRAPHCOMP_CACHE` if set, else the user's cache folder."""
+    chosen = os.environ.get("GRAPHCOMP_CACHE")
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("graphcomp"))
+
+
+def cache_size() -> int:
+    """Bytes in the cache."""
+    folder = cache_folder()
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+
+
+def load_entry(source: Source) -> tuple[Any, bool]:
+    """(the compiled entry, whether its machine code came from the cache)."""
+    folder = _usable_folder() / source.key
+    _discard_if_damaged(folder)
+    try:
+        return _load(folder, source)
+    except Exception:
+        # A file that was damaged while this process looked at it: start afresh, once.
+        shutil.rmtree(folder, ignore_errors=True)
+        return _load(folder, source)
+
+
+def _usable_folder() -> Path:
+    """The cache folder, or a temporary one where it cannot be written."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = tempfile.NamedTemporaryFile(dir=folder)
+        probe.close()
+        return folder
+    except OSError:
+        return Path(tempfile.gettempdir()) / f"graphcomp-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+
+
+def _load(folder: Path, source: Source) -> tuple[Any, bool]:
+    path = folder / f"graphcomp_{source.key}.py"
+    _write_once(path, source.text)
+    module = _import(path)
+    entry = getattr(module, f"step_{source.key}")
+    from_cache = bool(entry.cache_hits)
+    if not from_cache:
+        _write_sums(folder)
+    return entry, from_cache
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a file whole or not at all; leave an equal one alone, as its time stamp is part of Numba's key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if path.read_text(encoding="utf-8") == text:
+            return
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(temporary, path)
+
+
+def _import(path: Path) -> ModuleType:
+    if path.stem in sys.modules:
+        return sys.modules[path.stem]
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
+    return module
+
+
+def _machine_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix in (".nbi", ".nbc"))
+
+
+def _sum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_sums(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        sums = {path.name: _sum(path) for path in _machine_files(folder)}
+        _write_once(folder / SUMS, json.dumps(sums))
+
+
+def _discard_if_damaged(folder: Path) -> None:
+    """Remove machine code that is not as it was written."""
+    files = _machine_files(folder) if folder.is_dir() else []
+    if not files:
+        return
+    try:
+        sums = json.loads((folder / SUMS).read_text(encoding="utf-8"))
+        whole = all(sums.get(path.name) == _sum(path) for path in files) and len(sums) == len(files)
+    except (OSError, ValueError, AttributeError):
+        whole = False
+    if not whole:
+        for path in files:
+            path.unlink(missing_ok=True)

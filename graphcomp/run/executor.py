@@ -1,0 +1,116 @@
+"""Calls a compiled program: binds the named sizes, lays out the arena, fills the context table, runs the entry."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from ..emit import Source
+from ..errors import ExecutionError
+from ..graph import Graph
+from ..graph.types import substitute
+from ..schedule import Program, plan_arena
+from ..schedule.program import Buffer
+from .array import Array, aligned
+from .cache import load_entry
+from .interpreter import bind_sizes, check_inputs
+
+_SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)
+
+
+class Binding:
+    """A program for given sizes: the arena, and the context table with all that does not change from call to call."""
+
+    def __init__(self, program: Program, graph: Graph, sizes: dict[sp.Symbol, int]) -> None:
+        plan = plan_arena(program, sizes)
+        self.arena = aligned(plan.size)
+        self.constants: list[np.ndarray] = []
+        self.context = np.zeros(1 + len(program.sizes) + len(program.buffers), np.int64)
+        self.word = {b.number: slot for slot, b in enumerate(program.buffers, start=1 + len(program.sizes))}
+        for slot, symbol in enumerate(program.sizes, start=1):
+            self.context[slot] = sizes[symbol]
+        for buffer in program.buffers:
+            self._bind(buffer, graph, plan.offsets)
+        self.inputs = [self.word[buffer.number] for buffer in program.inputs]
+        self.outputs = [self._output(buffer, sizes) for buffer in program.outputs]
+
+    def _bind(self, buffer: Buffer, graph: Graph, offsets: Any) -> None:
+        slot = self.word[buffer.number]
+        if buffer.role == "scratch":
+            self.context[slot] = self.arena.ctypes.data + offsets[buffer.number]
+        elif buffer.role == "array":
+            self.constants.append(np.asarray(graph.arrays[buffer.key], order="C"))
+            self.context[slot] = self.constants[-1].ctypes.data
+
+    def _output(self, buffer: Buffer, sizes: dict[sp.Symbol, int]) -> tuple[int, tuple[int, ...], np.dtype[Any], int]:
+        shape = substitute(buffer.type.shape, sizes)
+        dtype = np.dtype(buffer.type.dtype)
+        return self.word[buffer.number], shape, dtype, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+
+
+class Executor:
+    """A compiled program. The memory that its entry uses belongs to it, and it to whoever calls it."""
+
+    def __init__(self, program: Program, source: Source, graph: Graph) -> None:
+        self.program = program
+        self.graph = graph
+        self.entry, self.from_cache = load_entry(source)
+        self._run = _SIGNATURE(self.entry.address)
+        self._bindings: dict[tuple[int, ...], Binding] = {}
+        self._pool: dict[int, list[np.ndarray]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, values: Sequence[Any], donated: Sequence[bool]) -> list[Array]:
+        """Run on arrays in the order of the graph's inputs; donated `Array`s give their memory to later results."""
+        arrays = [np.asarray(a, order="C") for a in check_inputs(self.graph, [_view(value) for value in values])]
+        sizes = bind_sizes(self.graph, arrays)
+        with self._lock:
+            binding = self._binding(sizes)
+            context = binding.context.copy()
+            for slot, array in zip(binding.inputs, arrays):
+                context[slot] = array.ctypes.data
+            results = [self._result(context, *output) for output in binding.outputs]
+            self._run(0, context.ctypes.data)
+            self._check(int(context[0]))
+            del arrays
+            for value, given in zip(values, donated):
+                if given and isinstance(value, Array):
+                    self._reclaim(value)
+        return results
+
+    def _binding(self, sizes: dict[sp.Symbol, int]) -> Binding:
+        key = tuple(sizes[symbol] for symbol in self.program.sizes)
+        if key not in self._bindings:
+            self._bindings[key] = Binding(self.program, self.graph, sizes)
+        return self._bindings[key]
+
+    def _result(
+        self, context: np.ndarray, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any], size: int
+    ) -> Array:
+        blocks = self._pool.get(size)
+        block = blocks.pop() if blocks else aligned(size)
+        context[slot] = block.ctypes.data
+        return Array(block.view(dtype).reshape(shape), block)
+
+    def _reclaim(self, value: Array) -> None:
+        """Keep a donated array's memory for a later result, unless somebody still looks at it."""
+        block = value.donate()
+        if block is not None and block.base is not None and sys.getrefcount(block.base) <= 2:
+            self._pool.setdefault(block.size, []).append(block)
+
+    def _check(self, status: int) -> None:
+        if status == 0:
+            return
+        node = self.graph.node(status - 1)
+        where = f" At {node.origin}." if node.origin else ""
+        raise ExecutionError(f"{node.op} (%{node.id}): an index is out of range for its axis.{where}")
+
+
+def _view(value: Any) -> Any:
+    return value.numpy() if isinstance(value, Array) else value

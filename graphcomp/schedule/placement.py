@@ -1,0 +1,93 @@
+"""Which values get memory of their own.
+
+A value is stored if it is an output, if it combines many entries (a sum, a product of arrays), or if computing it again
+for each reader would cost more than reading it back. Everything else is computed where it is used.
+"""
+
+from __future__ import annotations
+
+from .. import ops
+from ..graph import Graph, Node, TupleType
+from ..graph.types import equal
+
+CHEAP = frozenset(
+    "add subtract multiply negative absolute maximum minimum clip relu where convert identity floor ceil round sign "
+    "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor logical_not".split()
+)
+"""Ops for which computing twice costs no more than a store and a load."""
+
+CUT = 120
+"""Longest chain of ops that is computed in one go; longer ones are cut by storing a value."""
+
+
+def is_source(node: Node) -> bool:
+    return node.op in ("input", "array")
+
+
+def moves_entries(node: Node) -> bool:
+    return ops.get(node.op).index_map is not None
+
+
+def combines(node: Node) -> bool:
+    record = ops.get(node.op)
+    return record.contraction is not None or record.subscripts is not None or record.kernel is not None
+
+
+def stored_values(graph: Graph) -> set[int]:
+    """Ids of the nodes (apart from inputs and arrays) that get a buffer."""
+    stored = {node.id for node in graph.nodes() if combines(node) and not isinstance(node.type, TupleType)}
+    stored |= {node.id for node in graph.nodes() if node.op == "item"}
+    stored |= {id for id in graph.outputs if not is_source(graph.node(id))}
+    weight: dict[int, int] = {}
+    for node in graph.nodes():
+        if node.id in stored or is_source(node):
+            weight[node.id] = 0
+            continue
+        if _read_often(graph, node, weight):
+            stored.add(node.id)
+        weight[node.id] = 0 if node.id in stored else _weight(graph, node, weight)
+        if weight[node.id] > CUT:
+            stored.add(node.id)
+            weight[node.id] = 0
+    return stored
+
+
+def _weight(graph: Graph, node: Node, weight: dict[int, int]) -> int:
+    """How many ops computing the node in place takes; a costly op counts for several."""
+    own = 0 if moves_entries(node) or node.op == "constant" else 1 if node.op in CHEAP else 4
+    return own + sum(weight.get(source, 0) for source in node.inputs)
+
+
+def _read_often(graph: Graph, node: Node, weight: dict[int, int]) -> bool:
+    """Whether the value has several readers, or one that reads its entries repeatedly, and is worth keeping."""
+    if moves_entries(node) or node.op == "constant" or isinstance(node.type, TupleType):
+        return False
+    cost = _weight(graph, node, weight)
+    readers, repeats = _readers(graph, node.id)
+    return (repeats and cost > 1) or (readers > 1 and cost > 2)
+
+
+def _readers(graph: Graph, id: int) -> tuple[int, bool]:
+    """(how many nodes read the value, looking through moves; whether any reads an entry more than once)."""
+    count, repeats = 0, False
+    waiting = [id]
+    while waiting:
+        current = graph.node(waiting.pop())
+        for user_id, _ in graph.users(current.id):
+            user = graph.node(user_id)
+            record = ops.get(user.op)
+            if record.subscripts is not None:
+                repeats = True
+            if moves_entries(user):
+                repeats = repeats or _repeats(user, current)
+                waiting.append(user_id)
+            else:
+                count += 1
+    return count, repeats
+
+
+def _repeats(user: Node, source: Node) -> bool:
+    """Whether a move reads entries of `source` more than once."""
+    if user.op in ("concatenate", "pad", "slice"):
+        return False
+    return equal(user.tensor.size, source.tensor.size) is not True

@@ -1,0 +1,278 @@
+"""What scheduling produces: buffers, and kernels that fill them, in order.
+
+Two forms of kernel. A `LoopKernel` is a nest of loops over the entries of its result, with a body of statements; fused
+elementwise chains, reductions, windows, gathers and scatters are all of this form. A `ProductKernel` is a matrix
+product over strided views of buffers, which goes to BLAS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import sympy as sp
+
+from ..graph import Dimension, TensorType
+from ..graph.types import product
+from ..ops.index import Guard, Index
+
+
+@dataclass(slots=True)
+class Buffer:
+    """Memory for one value. `order` lists the logical axes from slowest to fastest; `role` is input, array, output or
+    scratch."""
+
+    number: int
+    type: TensorType
+    order: tuple[int, ...]
+    role: str
+    node: int
+    key: str = ""
+
+    @property
+    def strides(self) -> tuple[Dimension, ...]:
+        """The distance in entries between neighbours along each logical axis."""
+        strides: list[Dimension] = [1] * self.type.rank
+        step: Dimension = 1
+        for axis in reversed(self.order):
+            strides[axis] = step
+            step = step * self.type.shape[axis]
+        return tuple(strides)
+
+    @property
+    def is_row_major(self) -> bool:
+        return self.order == tuple(range(self.type.rank))
+
+    @property
+    def size(self) -> Dimension:
+        return product(self.type.shape)
+
+    def address(self, index: tuple[Index, ...]) -> Index:
+        """The position in memory of the entry at `index`."""
+        place = Index()
+        for entry, stride in zip(index, self.strides):
+            place = place + entry * stride
+        return place
+
+    def __str__(self) -> str:
+        order = "" if self.is_row_major else f", axes in memory {self.order}"
+        return f"b{self.number}: {self.type} ({self.role} of %{self.node}{order})"
+
+
+# statements ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Load:
+    target: str
+    buffer: Buffer
+    index: tuple[Index, ...]
+    dtype: str
+
+
+@dataclass(slots=True)
+class Compute:
+    """`target = op(arguments)` for one entry."""
+
+    target: str
+    op: str
+    arguments: tuple[str, ...]
+    attributes: Any
+    argument_dtype: str
+    dtype: str
+    node: int
+
+
+@dataclass(slots=True)
+class Assign:
+    """`target = dtype(text)`; the text is made by an op's record."""
+
+    target: str
+    text: str
+    dtype: str
+    node: int
+
+
+@dataclass(slots=True)
+class Position:
+    """A value loaded from an integer array and used as an index into an axis of `extent` entries; checked."""
+
+    target: str
+    value: str
+    extent: Dimension
+    node: int
+
+
+@dataclass(slots=True)
+class Choose:
+    """The value of the first branch whose guards hold, else zero."""
+
+    target: str
+    dtype: str
+    branches: list[tuple[tuple[Guard, ...], list[Statement], str]]
+    node: int
+
+
+@dataclass(slots=True)
+class Reduce:
+    """Combine `value` over the loops of a box; `combine` as in `ops.record.Contraction`."""
+
+    target: str
+    combine: str
+    loops: list[Loop]
+    body: list[Statement]
+    value: str
+    value_dtype: str
+    dtype: str
+    node: int
+
+
+@dataclass(slots=True)
+class Store:
+    """`buffer[index] = value`, or `+=` (any combine) where `combine` is given."""
+
+    buffer: Buffer
+    index: tuple[Index, ...]
+    value: str
+    node: int
+    combine: str = ""
+
+
+@dataclass(slots=True)
+class Sort:
+    """Sort one row: `size` values from position 0 of `values` (scratch) into `places` (scratch), stably."""
+
+    values: Buffer
+    places: Buffer
+    spare: Buffer
+    size: Dimension
+    descending: bool
+    node: int
+
+
+@dataclass(slots=True)
+class Loop:
+    variable: str
+    extent: Dimension
+    reverse: bool = False
+
+
+@dataclass(slots=True)
+class Nest:
+    """Loops around statements."""
+
+    loops: list[Loop]
+    body: list[Statement]
+
+
+Statement: TypeAlias = Load | Compute | Assign | Position | Choose | Reduce | Store | Sort | Nest
+
+
+@dataclass(slots=True)
+class LoopKernel:
+    number: int
+    loops: list[Loop]
+    body: list[Statement]
+    nodes: list[int]
+    domain: tuple[Any, ...] = ()
+    helpers: dict[str, Callable[..., Any]] = field(default_factory=dict)
+
+    def statements(self) -> Iterator[Statement]:
+        yield from walk(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A matrix inside a buffer: entry (i, j) at `offset + i·rows + j·columns`, and a stride for each batch loop."""
+
+    buffer: Buffer
+    offset: Dimension
+    batch: tuple[Dimension, ...]
+    rows: Dimension
+    columns: Dimension
+
+
+@dataclass(slots=True)
+class ProductKernel:
+    """result[m, n] = Σₖ left[m, k] · right[k, n] for every step of the batch loops."""
+
+    number: int
+    batch: tuple[Dimension, ...]
+    m: Dimension
+    n: Dimension
+    k: Dimension
+    left: Operand
+    right: Operand
+    result: Operand
+    dtype: str
+    nodes: list[int]
+
+
+Kernel: TypeAlias = LoopKernel | ProductKernel
+
+
+@dataclass(slots=True)
+class Program:
+    """Kernels in the order they run. `inputs` and `outputs` are buffers in the order of the graph's."""
+
+    buffers: list[Buffer]
+    kernels: list[Kernel]
+    sizes: list[sp.Symbol]
+    inputs: list[Buffer]
+    outputs: list[Buffer]
+
+    def __str__(self) -> str:
+        lines = [f"program({', '.join(map(str, self.sizes))}):"]
+        lines += [f"  {buffer}" for buffer in self.buffers]
+        for kernel in self.kernels:
+            nodes = " ".join(f"%{node}" for node in kernel.nodes)
+            lines.append(f"  {describe(kernel)}  # {nodes}")
+        inputs, outputs = (", ".join(f"b{buffer.number}" for buffer in part) for part in (self.inputs, self.outputs))
+        return "\n".join([*lines, f"  inputs {inputs}", f"  outputs {outputs}"])
+
+
+def walk(body: list[Statement]) -> Iterator[Statement]:
+    """Every statement, outer ones before what they hold."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, (Nest, Reduce)):
+            yield from walk(statement.body)
+        elif isinstance(statement, Choose):
+            for _, branch, _ in statement.branches:
+                yield from walk(branch)
+
+
+def written(kernel: Kernel) -> list[Buffer]:
+    if isinstance(kernel, ProductKernel):
+        return [kernel.result.buffer]
+    found = {s.buffer.number: s.buffer for s in kernel.statements() if isinstance(s, Store)}
+    return list(found.values())
+
+
+def used(kernel: Kernel) -> list[Buffer]:
+    """Every buffer that the kernel reads or writes."""
+    if isinstance(kernel, ProductKernel):
+        return [kernel.left.buffer, kernel.right.buffer, kernel.result.buffer]
+    found: dict[int, Buffer] = {}
+    for statement in kernel.statements():
+        if isinstance(statement, (Load, Store)):
+            found[statement.buffer.number] = statement.buffer
+        elif isinstance(statement, Sort):
+            for buffer in (statement.values, statement.places, statement.spare):
+                found[buffer.number] = buffer
+    return list(found.values())
+
+
+def describe(kernel: Kernel) -> str:
+    """One line about a kernel: its number, its extents, and what it writes."""
+    targets = ", ".join(f"b{buffer.number}" for buffer in written(kernel))
+    if isinstance(kernel, ProductKernel):
+        batch = f"{list(kernel.batch)} × " if kernel.batch else ""
+        return (
+            f"kernel {kernel.number}: {targets} = product of b{kernel.left.buffer.number} and "
+            f"b{kernel.right.buffer.number}, {batch}({kernel.m} × {kernel.k}) · ({kernel.k} × {kernel.n})"
+        )
+    extents = " × ".join(str(loop.extent) for loop in kernel.loops) or "once"
+    count = sum(1 for _ in kernel.statements())
+    return f"kernel {kernel.number}: {targets} = loop {extents}, {count} statements"

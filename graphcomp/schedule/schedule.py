@@ -1,0 +1,467 @@
+"""From a graph to a program: one walk over the nodes in order, adding each stored value to a kernel.
+
+A value joins an earlier kernel with the same loops where that keeps the order of reads and writes; entries that the
+kernel has just computed are then used from registers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from ..errors import LoweringError
+from ..graph import Dimension, Graph, Node, TensorType, TupleType
+from ..graph.types import equal, product
+from ..ops.index import Atom, Index, loop
+from ..ops.products import letter_sizes
+from .lower import Body
+from .placement import is_source, moves_entries, stored_values
+from .products import classify, plan_product
+from .program import (
+    Buffer,
+    Load,
+    Loop,
+    LoopKernel,
+    Nest,
+    Operand,
+    Position,
+    ProductKernel,
+    Program,
+    Sort,
+    Statement,
+    Store,
+    used,
+    walk,
+)
+
+KERNEL_LIMIT = 250
+"""Most statements in one kernel; compile time grows faster than linearly with a function's length."""
+
+
+class Group:
+    """A loop kernel that more values may still join."""
+
+    def __init__(self, body: Body, kernel: LoopKernel, index: tuple[Index, ...]) -> None:
+        self.body = body
+        self.kernel = kernel
+        self.index = index
+        self.written: set[int] = set()
+
+
+class Scheduler:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.stored = stored_values(graph)
+        self.buffers: dict[int, Buffer] = {}
+        self.packed: dict[tuple[int, tuple[int, ...]], Buffer] = {}
+        self.all: list[Buffer] = []
+        self.kernels: list[LoopKernel | ProductKernel] = []
+        self.groups: dict[int, Group] = {}
+        self.ready: dict[int, int] = {}
+        """For each buffer, the number of the kernel that fills it."""
+
+    # buffers ---------------------------------------------------------------------------------------------------------
+
+    def buffer(self, node: Node, order: tuple[int, ...] | None = None, role: str = "scratch") -> Buffer:
+        key = node.attributes.get("key", "") if role == "array" else ""
+        rank = node.tensor.rank
+        made = Buffer(len(self.all), node.tensor, order or tuple(range(rank)), role, node.id, key)
+        self.all.append(made)
+        return made
+
+    def scratch(self, node: Node, shape: tuple[Dimension, ...], dtype: str) -> Buffer:
+        made = Buffer(len(self.all), TensorType(shape, dtype), tuple(range(len(shape))), "scratch", node.id)
+        self.all.append(made)
+        return made
+
+    # the walk --------------------------------------------------------------------------------------------------------
+
+    def run(self) -> Program:
+        for node in self.graph.nodes():
+            if is_source(node):
+                role = node.op if node.op == "array" else "input"
+                self.buffers[node.id] = self.buffer(node, role=role)
+            elif node.id in self.stored:
+                self.place(node)
+        outputs = [self.output(id) for id in self.graph.outputs]
+        kernels, buffers = remove_unread(self.kernels, self.all, outputs)
+        inputs = [self.buffers[id] for id in self.graph.inputs]
+        kept = [b for b in buffers if b.role != "array" or any(b in used(k) for k in kernels)]
+        return Program(kept, kernels, self.graph.symbols(), inputs, outputs)
+
+    def place(self, node: Node) -> None:
+        record = ops.get(node.op)
+        template = KERNELS.get(record.kernel or "")
+        if record.kernel is not None and template is None:
+            raise LoweringError(f"{node.op}: the CPU has no kernel template `{record.kernel}`; use target='numpy'.")
+        if node.op == "item":
+            self.place_item(node)
+        elif template is not None:
+            template(self, node)
+        elif record.subscripts is not None and node.tensor.is_float and self.place_product(node, record):
+            pass
+        elif record.contraction is not None or record.subscripts is not None:
+            self.place_contraction(node)
+        else:
+            self.place_entries(node, self.natural_order(node))
+
+    def output(self, id: int) -> Buffer:
+        """An output's buffer: row-major, not shared with an input or another output."""
+        found = self.buffers.get(id)
+        if found is not None and found.role == "scratch" and found.is_row_major:
+            found.role = "output"
+            return found
+        made = self.buffer(self.graph.node(id), role="output")
+        self.add_entries(self.graph.node(id), made, copy=True)
+        return made
+
+    def natural_order(self, node: Node) -> tuple[int, ...]:
+        """The memory order of the first stored value that the entries are computed from one by one, else row-major.
+
+        An output is row-major.
+        """
+        rows = tuple(range(node.tensor.rank))
+        if node.id in self.graph.outputs:
+            return rows
+        waiting, seen = list(node.inputs), set()
+        while waiting:
+            id = waiting.pop(0)
+            if id in self.buffers:
+                if self.buffers[id].type.rank == len(rows) and not self.buffers[id].is_row_major:
+                    return self.buffers[id].order
+            elif id not in seen and ops.get(self.graph.node(id).op).kind == "elementwise":
+                waiting.extend(self.graph.node(id).inputs)
+            seen.add(id)
+        return rows
+
+    # loop kernels ----------------------------------------------------------------------------------------------------
+
+    def place_entries(self, node: Node, order: tuple[int, ...]) -> None:
+        made = self.buffer(node, order)
+        self.add_entries(node, made)
+        self.buffers[node.id] = made
+
+    def add_entries(self, node: Node, target: Buffer, copy: bool = False) -> None:
+        """Fill `target` with the entries of `node`: in a kernel with the same loops, or in a new one."""
+        for group in self.candidates(node, target):
+            if self.join(group, node, target, copy):
+                return
+        body = Body(self.graph, self.buffers)
+        loops, index = domain_loops(target)
+        kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], [], domain_key(target), body.helpers)
+        group = Group(body, kernel, index)
+        self.fill(group, node, target, copy)
+        self.kernels.append(kernel)
+        self.groups[kernel.number] = group
+        group.kernel.nodes = list(body.nodes)
+
+    def fill(self, group: Group, node: Node, target: Buffer, copy: bool) -> None:
+        value = group.body.value(node.id, group.index) if copy else None
+        group.body.store(node.id, group.index, target, value)
+        group.written.add(target.number)
+        self.ready[target.number] = group.kernel.number
+
+    def candidates(self, node: Node, target: Buffer) -> list[Group]:
+        """Kernels with the same loops, latest first."""
+        wanted = domain_key(target)
+        found = [g for g in self.groups.values() if same_domain(g.kernel.domain, wanted)]
+        return sorted(found, key=lambda g: g.kernel.number, reverse=True)[:4]
+
+    def join(self, group: Group, node: Node, target: Buffer, copy: bool) -> bool:
+        """Try to add the value to a kernel; leave the kernel as it was if that would break the order."""
+        body = group.body
+        before = (len(body.blocks[0]), dict(body.known[0]), dict(body.nodes), body.count, set(group.written))
+        self.fill(group, node, target, copy)
+        added = body.blocks[0][before[0] :]
+        size = sum(1 for _ in walk(body.blocks[0]))
+        if size <= KERNEL_LIMIT and all(self.allowed(group, s, before[4]) for s in walk(added)):
+            group.kernel.nodes = list(body.nodes)
+            return True
+        del body.blocks[0][before[0] :]
+        body.known[0], body.nodes, body.count, group.written = before[1], before[2], before[3], before[4]
+        del self.ready[target.number]
+        return False
+
+    def allowed(self, group: Group, statement: Statement, written: set[int]) -> bool:
+        """What is read must be complete: filled by an earlier kernel, not by this one."""
+        if not isinstance(statement, Load):
+            return True
+        number = statement.buffer.number
+        return number not in written and self.ready.get(number, -1) < group.kernel.number
+
+    def new_kernel(self, body: Body, loops: list[Loop]) -> LoopKernel:
+        kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], list(body.nodes), (), body.helpers)
+        self.kernels.append(kernel)
+        return kernel
+
+    # contractions ----------------------------------------------------------------------------------------------------
+
+    def place_contraction(self, node: Node) -> None:
+        """Reduce entry by entry, or, where memory runs along a kept axis, add whole slices at a time."""
+        target = self.buffer(node, self.natural_order(node) if not combines_axes(node) else None)
+        if self.runs_along_kept(node, target):
+            self.push(node, target)
+        else:
+            self.add_entries(node, target)
+        self.buffers[node.id] = target
+
+    def runs_along_kept(self, node: Node, target: Buffer) -> bool:
+        """Whether neighbouring entries in memory belong to different results, over a long box."""
+        body = Body(self.graph, self.buffers)
+        _, index = domain_loops(target)
+        contraction = body.contraction(node, index)
+        if contraction.combine.startswith("arg") or not index:
+            return False
+        loops, box = body.loops(contraction.extents)
+        if equal(product(contraction.extents), 1) or short(contraction.extents):
+            return False
+        body.factors(node, contraction, box)
+        inner = {loop.variable for loop in loops}
+        for statement in walk(body.blocks[0]):
+            if isinstance(statement, Load):
+                fast = {a.name for a, c in statement.buffer.address(statement.index).terms if c == 1}
+                if fast:
+                    return not fast & inner
+        return False
+
+    def push(self, node: Node, target: Buffer) -> None:
+        """Fill with the neutral element, then combine slice by slice, the box outside."""
+        body = Body(self.graph, self.buffers)
+        loops, index = domain_loops(target)
+        neutral = body.name()
+        contraction = body.contraction(node, index)
+        box_loops, box = body.loops(contraction.extents)
+        body.add(Nest(loops, [Store(target, index, neutral_text(contraction.combine, node.dtype), node.id)]))
+        body.accumulate(node.id, target, index, contraction, [*box_loops, *loops], box)
+        self.ready[target.number] = self.new_kernel(body, []).number
+
+    # products --------------------------------------------------------------------------------------------------------
+
+    def place_product(self, node: Node, record: Any) -> bool:
+        """A product of two arrays through BLAS; False where its letters do not make a matrix product."""
+        types = [self.graph.type(source) for source in node.inputs]
+        subscripts = record.subscripts(types, **node.attributes)
+        letters = classify(subscripts)
+        if letters is None:
+            return False
+        sizes = letter_sizes(self.graph, types, subscripts)
+        plan = plan_product(self.graph, self.buffers, node.inputs, subscripts, letters, sizes, self.pack)
+        result = subscripts.partition("->")[2]
+        order = tuple(result.index(letter) for letter in plan.result_order)
+        target = self.buffer(node, order)
+        strides = dict(zip(result, target.strides))
+        m, n, k = (product(sizes[c] for c in part) for part in (plan.letters.rows, plan.letters.columns, plan.letters.inner))
+        steps = tuple(strides[letter] for letter in letters.batch)
+        number = len(self.kernels)
+        batch = tuple(sizes[letter] for letter in letters.batch)
+        into = Operand(target, 0, steps, n, 1)
+        self.kernels.append(ProductKernel(number, batch, m, n, k, plan.left, plan.right, into, node.dtype, [node.id]))
+        self.ready[target.number] = number
+        self.buffers[node.id] = target
+        return True
+
+    def pack(self, id: int, order: tuple[int, ...]) -> Buffer:
+        """A copy of a value with its axes in this order in memory."""
+        if (id, order) not in self.packed:
+            node = self.graph.node(id)
+            made = self.buffer(node, order)
+            self.add_entries(node, made, copy=True)
+            self.packed[id, order] = made
+            if id not in self.buffers and not moves_entries(node):
+                self.buffers[id] = made
+        return self.packed[id, order]
+
+    # templates -------------------------------------------------------------------------------------------------------
+
+    def place_item(self, node: Node) -> None:
+        """Results of ops with several are filled by the op's own kernel, when the first of them is met."""
+        if node.id in self.buffers:
+            return
+        source = self.graph.node(node.inputs[0])
+        KERNELS[ops.get(source.op).kernel or ""](self, source)
+
+    def place_scatter_add(self, node: Node) -> None:
+        """Zeros, then every update in ascending order."""
+        target = self.buffer(node)
+        body = Body(self.graph, self.buffers)
+        loops, index = domain_loops(target)
+        body.add(Nest(loops, [Store(target, index, neutral_text("sum", node.dtype), node.id)]))
+        axis, rank = node.attributes["axis"], self.graph.type(node.inputs[1]).rank
+        update_loops, place = body.loops(self.graph.type(node.inputs[0]).shape)
+        with body.block() as inner:
+            from_index = place[axis : axis + rank]
+            position = index_from(body, node, from_index, node.shape[axis])
+            value = body.value(node.inputs[0], place)
+            where = (*place[:axis], position, *place[axis + rank :])
+            body.add(Store(target, where, value, node.id, "sum"))
+        body.add(Nest(update_loops, inner))
+        body.nodes.setdefault(node.id)
+        self.ready[target.number] = self.new_kernel(body, []).number
+        self.buffers[node.id] = target
+
+    def place_cumulative_sum(self, node: Node) -> None:
+        """Each entry is the one before plus its own value."""
+        target = self.buffer(node)
+        axis, reverse = node.attributes["axis"], node.attributes["reverse"]
+        body = Body(self.graph, self.buffers)
+        loops, index = domain_loops(target)
+        outer = [item for position, item in enumerate(loops) if position != axis]
+        with body.block() as first:
+            start = Index((), node.shape[axis] - 1 if reverse else 0)
+            begin = (*index[:axis], start, *index[axis + 1 :])
+            body.add(Store(target, begin, body.value(node.inputs[0], begin), node.id))
+        body.add(Nest(outer, first))
+        step_loop = Loop("s", node.shape[axis] - 1, reverse)
+        step = loop("s", node.shape[axis] - 1)
+        here = (*index[:axis], step if reverse else step + 1, *index[axis + 1 :])
+        before = (*index[:axis], here[axis] + (1 if reverse else -1), *index[axis + 1 :])
+        with body.block() as rest:
+            body.add(Load("p", target, before, node.dtype))
+            value = body.value(node.inputs[0], here)
+            total = body.compute_sum(node, "p", value)
+            body.add(Store(target, here, total, node.id))
+        split = [*outer[:axis], step_loop, *outer[axis:]]
+        body.add(Nest(split, rest))
+        body.nodes.setdefault(node.id)
+        self.ready[target.number] = self.new_kernel(body, []).number
+        self.buffers[node.id] = target
+
+    def place_sort(self, node: Node) -> None:
+        """Sort rows of positions, then write what the op asks for: values, positions, or the first k of both."""
+        source = self.graph.type(node.inputs[0])
+        axis = node.attributes.get("axis", source.rank - 1)
+        length = source.shape[axis]
+        values = self.scratch(node, (length,), source.dtype)
+        places, spare = (self.scratch(node, (length,), "int64") for _ in range(2))
+        body = Body(self.graph, self.buffers)
+        names = [body.name("i") for _ in source.shape]
+        index = [loop(name, size) for name, size in zip(names, source.shape)]
+        rows = [Loop(n, s) for position, (n, s) in enumerate(zip(names, source.shape)) if position != axis]
+        with body.block() as row:
+            with body.block() as read:
+                value = body.value(node.inputs[0], tuple(index))
+                body.add(Store(values, (index[axis],), value, node.id))
+            body.add(Nest([Loop(names[axis], length)], read))
+            body.add(Sort(values, places, spare, length, node.op == "top_k", node.id))
+            self.write_sorted(body, node, index, axis, values, places)
+        body.add(Nest(rows, row))
+        body.nodes.setdefault(node.id)
+        kernel = self.new_kernel(body, [])
+        for statement in kernel.statements():
+            if isinstance(statement, Store):
+                self.ready[statement.buffer.number] = kernel.number
+
+    def write_sorted(
+        self, body: Body, node: Node, index: list[Index], axis: int, values: Buffer, places: Buffer
+    ) -> None:
+        wanted = node.attributes.get("k", node.type.items[0].shape[axis] if isinstance(node.type, TupleType) else None)
+        count = wanted if wanted is not None else node.shape[axis]
+        targets = self.sort_targets(node)
+        name = body.name("i")
+        index[axis] = loop(name, count)
+        with body.block() as write:
+            place, value = body.name("j"), body.name()
+            body.add(Load(place, places, (index[axis],), "int64"))
+            at = index_value(place, values.type.shape[0])
+            body.add(Load(value, values, (at,), values.type.dtype))
+            for target, is_place in targets:
+                body.add(Store(target, tuple(index), place if is_place else value, target.node))
+        body.add(Nest([Loop(name, count)], write))
+
+    def sort_targets(self, node: Node) -> list[tuple[Buffer, bool]]:
+        """(buffer, whether it takes positions) for each result that is asked for."""
+        if not isinstance(node.type, TupleType):
+            self.buffers[node.id] = self.buffer(node)
+            return [(self.buffers[node.id], node.op == "argsort")]
+        targets = []
+        for user, _ in self.graph.users(node.id):
+            item = self.graph.node(user)
+            self.buffers[user] = self.buffer(item)
+            targets.append((self.buffers[user], item.attributes["position"] == 1))
+        return targets
+
+
+KERNELS: dict[str, Any] = {
+    "scatter_add": Scheduler.place_scatter_add,
+    "cumulative_sum": Scheduler.place_cumulative_sum,
+    "sort": Scheduler.place_sort,
+}
+"""Templates for ops that are no loop over independent entries, by the name in their record."""
+
+
+def combines_axes(node: Node) -> bool:
+    """Whether the result has fewer axes than what it is computed from, so that memory orders do not carry over."""
+    return ops.get(node.op).contraction is not None and node.op not in ("fold", "scatter_along_axis")
+
+
+def index_value(name: str, extent: Dimension) -> Index:
+    return Index(((Atom("value", name, extent), 1),), 0)
+
+
+def index_from(body: Body, node: Node, index: tuple[Index, ...], extent: Dimension) -> Index:
+    """A loaded position, checked against the axis it indexes."""
+    value = body.value(node.inputs[1], index)
+    name = body.name("j")
+    body.add(Position(name, value, extent, node.id))
+    return index_value(name, extent)
+
+
+def domain_loops(target: Buffer) -> tuple[list[Loop], tuple[Index, ...]]:
+    """Loops over the entries of a buffer in memory order, and the logical index."""
+    loops = [Loop(f"i{axis}", target.type.shape[axis]) for axis in target.order]
+    return loops, tuple(loop(f"i{axis}", size) for axis, size in enumerate(target.type.shape))
+
+
+def domain_key(target: Buffer) -> tuple[Any, ...]:
+    return (target.type.shape, target.order)
+
+
+def same_domain(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
+    return left == right
+
+
+def short(extents: tuple[Dimension, ...]) -> bool:
+    size = product(extents)
+    return isinstance(size, int) and size <= 32
+
+
+def neutral_text(combine: str, dtype: str) -> str:
+    """The value that a combination starts from."""
+    if combine in ("sum", "product"):
+        return f"{dtype}({0 if combine == 'sum' else 1})"
+    sign = "-" if combine == "maximum" else ""
+    if dtype.startswith("float"):
+        return f"{dtype}({sign}math.inf)"
+    bits = int("".join(filter(str.isdigit, dtype)))
+    unsigned = dtype.startswith("u")
+    low, high = (0, 2**bits - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    return f"{dtype}({low if combine == 'maximum' else high})"
+
+
+def remove_unread(
+    kernels: list[LoopKernel | ProductKernel], buffers: list[Buffer], outputs: list[Buffer]
+) -> tuple[list[LoopKernel | ProductKernel], list[Buffer]]:
+    """Drop stores that only registers were read from, then kernels that store nothing."""
+    read: set[int] = {buffer.number for buffer in outputs}
+    for kernel in kernels:
+        if isinstance(kernel, ProductKernel):
+            read |= {kernel.left.buffer.number, kernel.right.buffer.number}
+        else:
+            read |= {s.buffer.number for s in kernel.statements() if isinstance(s, Load)}
+            for s in kernel.statements():
+                if isinstance(s, Sort):
+                    read |= {s.values.number, s.places.number, s.spare.number}
+    for kernel in kernels:
+        if isinstance(kernel, LoopKernel):
+            kernel.body[:] = [s for s in kernel.body if not isinstance(s, Store) or s.buffer.number in read]
+    kept = [k for k in kernels if isinstance(k, ProductKernel) or any(isinstance(s, Store) for s in k.statements())]
+    for number, kernel in enumerate(kept):
+        kernel.number = number
+    live = {b.number for k in kept for b in used(k)} | {b.number for b in outputs}
+    return kept, [b for b in buffers if b.number in live or b.role == "input"]
+
+
+def schedule(graph: Graph) -> Program:
+    """Decide what is stored, in which order in memory, and by which kernels."""
+    return Scheduler(graph).run()
+

@@ -1,0 +1,71 @@
+"""Sizes and indices as Python expressions over loop variables and size names."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import sympy as sp
+
+from ..graph import Dimension
+from ..ops.index import Atom, Guard, Index
+
+
+def size_name(symbol: sp.Symbol) -> str:
+    """The variable that holds a named size; the prefix keeps it apart from all others."""
+    return f"n_{symbol.name}"
+
+
+@lru_cache(maxsize=4096)
+def size_text(size: Dimension) -> str:
+    """A size as integer arithmetic: rationals only occur inside floor, where they become `//`."""
+    if isinstance(size, int):
+        return str(size)
+    return _size(sp.expand(size))
+
+
+def _size(size: Any) -> str:
+    if isinstance(size, sp.Symbol):
+        return size_name(size)
+    if isinstance(size, sp.floor):
+        numerator, denominator = sp.fraction(sp.together(size.args[0]))
+        return f"({_size(sp.expand(numerator))} // {_size(denominator)})"
+    if isinstance(size, sp.Add):
+        return "(" + " + ".join(_size(part) for part in size.args) + ")"
+    if isinstance(size, sp.Mul):
+        numerator, denominator = sp.fraction(size)
+        if denominator != 1:
+            return f"({_size(numerator)} // {_size(denominator)})"
+        return "*".join(_size(part) for part in size.args)
+    if isinstance(size, sp.Pow) and size.exp.is_Integer and size.exp > 0:
+        return "*".join([_size(size.base)] * int(size.exp))
+    return f"({size})" if size.is_number and size < 0 else str(size)
+
+
+def index_text(index: Index) -> str:
+    parts = []
+    for atom, coefficient in index.terms:
+        text = atom_text(atom)
+        if coefficient == 1:
+            parts.append(text)
+        elif coefficient == -1:
+            parts.append(f"-{text}")
+        else:
+            parts.append(f"{text}*{size_text(coefficient)}")
+    if index.constant != 0 or not parts:
+        parts.append(size_text(index.constant))
+    return " + ".join(parts).replace("+ -", "- ")
+
+
+def atom_text(atom: Atom) -> str:
+    if atom.of is None:
+        return atom.name
+    sign = "//" if atom.kind == "quotient" else "%"
+    return f"(({index_text(atom.of)}) {sign} {size_text(atom.by)})"
+
+
+def guard_text(guard: Guard) -> str:
+    text = index_text(guard.index)
+    if guard.size is None:
+        return f"{text} == 0"
+    return f"0 <= {text} < {size_text(guard.size)}"
