@@ -1,7 +1,15 @@
 """NumPy's names over traced values; with plain arrays they compute at once. `from graphcomp import numpy as gnp`."""
 
+from typing import Any
+
 from .trace.functions import *  # noqa: F403
 from .trace.tracer import FUNCTIONS as _FUNCTIONS
 
 globals().update(_FUNCTIONS)
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(f"graphcomp.numpy has no {name!r}; compose it of the functions it has.")
+
+
 float32, float64, int32, int64, bool_ = "float32", "float64", "int32", "int64", "bool"

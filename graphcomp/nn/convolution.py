@@ -1,0 +1,209 @@
+"""Convolutions as sums of products over sliding windows.
+
+Like the field, "convolution" means the cross-correlation y[p] = Σ_k w[k] · x[p·stride + k·dilation]. The windows are
+`unfold`'s; the compiler need not store them. The transposed convolution is the exact transpose: `fold` of products.
+V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from .. import numpy as gnp
+from ..errors import InputError, ShapeError
+from .initializers import he_normal
+from .module import Module, array_type
+
+Sizes = int | Sequence[int]
+_AXES = {1: ("w", "i"), 2: ("hw", "ij")}
+
+
+def per_axis(value: Sizes, rank: int, what: str, least: int) -> tuple[int, ...]:
+    """One integer for each spatial axis, from one for all or a sequence."""
+    sizes = (value,) * rank if isinstance(value, int) else tuple(int(size) for size in value)
+    if len(sizes) != rank or any(size < least for size in sizes):
+        raise InputError(f"{what} is one integer ≥ {least} or {rank} of them, not {value!r}.")
+    return sizes
+
+
+def check_image(layer: str, x: Any, rank: int, channels: int | None = None) -> None:
+    """Raise unless x is [N, C, sizes …]."""
+    shape = array_type(x).shape
+    if len(shape) != rank + 2 or channels not in (None, shape[1]):
+        wanted = f"[N, {channels or 'C'}, {'L' if rank == 1 else 'H, W'}]"
+        raise ShapeError(f"{layer} takes {wanted}, not {array_type(x)}.")
+
+
+def pad_image(x: Any, padding: tuple[int, ...], value: float = 0.0) -> Any:
+    """`padding` entries of one value on both sides of each spatial axis."""
+    if not any(padding):
+        return x
+    return gnp.pad(x, ((0, 0), (0, 0), *((width, width) for width in padding)), constant_values=value)
+
+
+def _check_groups(inputs: int, outputs: int, groups: int) -> None:
+    if groups < 1 or inputs % groups or outputs % groups:
+        raise InputError(f"{groups} groups do not divide {inputs} input and {outputs} output channels.")
+
+
+class _Convolution(Module):
+    weight: Any
+    bias: Any = None
+    stride: Sizes = 1
+    padding: Sizes = 0
+    dilation: Sizes = 1
+    groups: int = 1
+    rank: ClassVar[int]
+
+    @classmethod
+    def create(
+        cls,
+        inputs: int,
+        outputs: int,
+        window: Sizes,
+        *,
+        key: Any,
+        stride: Sizes = 1,
+        padding: Sizes = 0,
+        dilation: Sizes = 1,
+        groups: int = 1,
+        bias: bool = True,
+        dtype: Any = "float32",
+    ) -> Self:
+        """`inputs` channels to `outputs` channels; weights by He's rule, the bias zero."""
+        _check_groups(inputs, outputs, groups)
+        sizes = per_axis(window, cls.rank, "the window", 1)
+        shape = (outputs, inputs // groups, *sizes)
+        weight = he_normal(key, shape, int(np.prod(shape[1:])), dtype)
+        return cls(weight, np.zeros(outputs, dtype) if bias else None, stride, padding, dilation, groups)
+
+    def __call__(self, x: Any) -> Any:
+        rank, groups = self.rank, self.groups
+        outputs, inputs, *window = self.weight.shape
+        check_image(type(self).__name__, x, rank, inputs * groups)
+        stride = per_axis(self.stride, rank, "the stride", 1)
+        dilation = per_axis(self.dilation, rank, "the dilation", 1)
+        x = pad_image(x, per_axis(self.padding, rank, "the padding", 0))
+        y = _correlate(gnp.unfold(x, window, stride, dilation), self.weight, groups, rank)
+        return y if self.bias is None else y + gnp.reshape(self.bias, (outputs, *(1,) * rank))
+
+
+def _correlate(windows: Any, weight: Any, groups: int, rank: int) -> Any:
+    """windows [N, C, places, window] and weight [O, C/groups, window] to [N, O, places]."""
+    places, offsets = _AXES[rank]
+    if groups == 1:
+        return gnp.einsum(f"nc{places}{offsets},oc{offsets}->no{places}", windows, weight)
+    batch, channels, *rest = windows.shape
+    windows = gnp.reshape(windows, (batch, groups, channels // groups, *rest))
+    weight = gnp.reshape(weight, (groups, weight.shape[0] // groups, *weight.shape[1:]))
+    y = gnp.einsum(f"ngc{places}{offsets},goc{offsets}->ngo{places}", windows, weight)
+    return gnp.reshape(y, (batch, -1, *rest[:rank]))
+
+
+class Conv1d(_Convolution):
+    """Convolution [N, C, L] to [N, O, L']: weight [O, C/groups, window], bias [O] or None.
+
+    L' = ⌊(L + 2·padding - dilation·(window - 1) - 1) / stride⌋ + 1.
+    """
+
+    rank = 1
+
+
+class Conv2d(_Convolution):
+    """Convolution [N, C, H, W] to [N, O, H', W']: weight [O, C/groups, height, width], bias [O] or None.
+
+    H' = ⌊(H + 2·padding - dilation·(height - 1) - 1) / stride⌋ + 1, and W' likewise.
+    """
+
+    rank = 2
+
+
+class _TransposedConvolution(Module):
+    weight: Any
+    bias: Any = None
+    stride: Sizes = 1
+    padding: Sizes = 0
+    output_padding: Sizes = 0
+    dilation: Sizes = 1
+    groups: int = 1
+    rank: ClassVar[int]
+
+    @classmethod
+    def create(
+        cls,
+        inputs: int,
+        outputs: int,
+        window: Sizes,
+        *,
+        key: Any,
+        stride: Sizes = 1,
+        padding: Sizes = 0,
+        output_padding: Sizes = 0,
+        dilation: Sizes = 1,
+        groups: int = 1,
+        bias: bool = True,
+        dtype: Any = "float32",
+    ) -> Self:
+        """`inputs` channels to `outputs` channels; weights by He's rule, the bias zero."""
+        _check_groups(inputs, outputs, groups)
+        shape = (inputs, outputs // groups, *per_axis(window, cls.rank, "the window", 1))
+        weight = he_normal(key, shape, inputs // groups * int(np.prod(shape[2:])), dtype)
+        return cls(
+            weight, np.zeros(outputs, dtype) if bias else None, stride, padding, output_padding, dilation, groups
+        )
+
+    def __call__(self, x: Any) -> Any:
+        rank = self.rank
+        check_image(type(self).__name__, x, rank, self.weight.shape[0])
+        stride = per_axis(self.stride, rank, "the stride", 1)
+        dilation = per_axis(self.dilation, rank, "the dilation", 1)
+        padding = per_axis(self.padding, rank, "the padding", 0)
+        extra = per_axis(self.output_padding, rank, "the output padding", 0)
+        _check_extra(extra, stride)
+        windows = _spread(x, self.weight, self.groups, rank)
+        sizes = _transposed_sizes(x.shape[2:], self.weight.shape[2:], stride, dilation, extra)
+        whole = gnp.fold(windows, sizes, stride, dilation)
+        y = whole[(..., *(slice(p, size - p) for p, size in zip(padding, sizes)))]
+        return y if self.bias is None else y + gnp.reshape(self.bias, (y.shape[1], *(1,) * rank))
+
+
+def _check_extra(extra: tuple[int, ...], stride: tuple[int, ...]) -> None:
+    if any(e >= s for e, s in zip(extra, stride)):
+        raise InputError(f"the output padding {extra} must be below the stride {stride}.")
+
+
+def _transposed_sizes(sizes: Any, window: Any, stride: Any, dilation: Any, extra: Any) -> tuple[Any, ...]:
+    return tuple((n - 1) * s + d * (w - 1) + 1 + e for n, w, s, d, e in zip(sizes, window, stride, dilation, extra))
+
+
+def _spread(x: Any, weight: Any, groups: int, rank: int) -> Any:
+    """x [N, C, places] and weight [C, O/groups, window] to windows [N, O, places, window]."""
+    places, offsets = _AXES[rank]
+    if groups == 1:
+        return gnp.einsum(f"nc{places},co{offsets}->no{places}{offsets}", x, weight)
+    batch, channels, *sizes = x.shape
+    x = gnp.reshape(x, (batch, groups, channels // groups, *sizes))
+    weight = gnp.reshape(weight, (groups, channels // groups, *weight.shape[1:]))
+    windows = gnp.einsum(f"ngc{places},gco{offsets}->ngo{places}{offsets}", x, weight)
+    return gnp.reshape(windows, (batch, -1, *sizes, *weight.shape[3:]))
+
+
+class TransposedConv1d(_TransposedConvolution):
+    """The transpose of Conv1d's map: [N, C, L] to [N, O, L'], weight [C, O/groups, window], bias [O] or None.
+
+    L' = (L - 1)·stride - 2·padding + dilation·(window - 1) + output_padding + 1.
+    """
+
+    rank = 1
+
+
+class TransposedConv2d(_TransposedConvolution):
+    """The transpose of Conv2d's map: [N, C, H, W] to [N, O, H', W'], weight [C, O/groups, height, width].
+
+    H' = (H - 1)·stride - 2·padding + dilation·(height - 1) + output_padding + 1, and W' likewise.
+    """
+
+    rank = 2

@@ -1,0 +1,77 @@
+"""Graph convolutions. T. Kipf, M. Welling, "Semi-Supervised Classification with Graph Convolutional Networks", 2017."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import numpy as gnp
+from ..errors import InputError, ShapeError
+from .initializers import glorot_uniform
+from .linear import check_last_axis
+from .module import Module, array_type
+
+
+class Edges(NamedTuple):
+    """A graph as a list: the edge k leads from node source[k] to node target[k] with a weight. Integers, integers,
+    floats, [E] each."""
+
+    source: Any
+    target: Any
+    weight: Any
+
+
+def normalized_adjacency(adjacency: Any, dtype: Any = "float32") -> np.ndarray:
+    """D^(-1/2) (A + I) D^(-1/2) with the degrees D of A + I, [N, N] (Kipf and Welling, eq. 8)."""
+    matrix = np.asarray(adjacency, "float64")
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ShapeError(f"an adjacency matrix is square, not {matrix.shape}.")
+    looped = matrix + np.eye(len(matrix))
+    scale = 1 / np.sqrt(looped.sum(1))
+    return (scale[:, None] * looped * scale[None, :]).astype(dtype)
+
+
+def normalized_edges(source: Any, target: Any, nodes: int, dtype: Any = "float32") -> Edges:
+    """The same normalisation for an edge list that holds each direction; loops are added."""
+    source, target = np.asarray(source), np.asarray(target)
+    for name, ends in (("source", source), ("target", target)):
+        if ends.dtype.kind not in "iu" or ends.ndim != 1 or len(source) != len(target):
+            raise InputError("edges are two integer arrays of one length.")
+        if len(ends) and not 0 <= ends.min() <= ends.max() < nodes:
+            raise InputError(f"the {name} of an edge is outside 0 … {nodes - 1}.")
+    loops = np.arange(nodes)
+    source, target = np.concatenate([source, loops]), np.concatenate([target, loops])
+    scale = 1 / np.sqrt(np.bincount(target, minlength=nodes))
+    return Edges(source, target, (scale[source] * scale[target]).astype(dtype))
+
+
+class GraphConvolution(Module):
+    """Â x W + b: features [N, inputs] of N nodes to [N, outputs] (Kipf and Welling, eq. 2, without its nonlinearity).
+
+    The graph is a normalised adjacency matrix [N, N], or `Edges`.
+    """
+
+    weight: Any
+    bias: Any = None
+
+    @classmethod
+    def create(
+        cls, inputs: int, outputs: int, *, key: Any, bias: bool = True, dtype: Any = "float32"
+    ) -> GraphConvolution:
+        """Weights by Glorot and Bengio's rule, the bias zero."""
+        weight = glorot_uniform(key, (inputs, outputs), inputs, outputs, dtype)
+        return cls(weight, np.zeros(outputs, dtype) if bias else None)
+
+    def __call__(self, x: Any, graph: Any) -> Any:
+        check_last_axis("GraphConvolution", x, self.weight.shape[0])
+        messages = gnp.matmul(x, self.weight)
+        nodes = array_type(x).shape[0]
+        if isinstance(graph, Edges):
+            sent = gnp.take(messages, graph.source, 0) * gnp.expand_dims(graph.weight, 1)
+            received = gnp.scatter_add(sent, graph.target, nodes)
+        else:
+            if array_type(graph).shape != (nodes, nodes):
+                raise ShapeError(f"an adjacency of {nodes} nodes is [{nodes}, {nodes}], not {array_type(graph)}.")
+            received = gnp.matmul(graph, messages)
+        return received if self.bias is None else received + self.bias
