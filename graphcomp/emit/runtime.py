@@ -32,7 +32,7 @@ def _make_pointer(dtype: Any) -> Any:
     return pointer
 
 
-pointer_bool = _make_pointer(types.boolean)
+pointer_bool = _make_pointer(types.uint8)  # one byte, 0 or 1
 pointer_int8 = _make_pointer(types.int8)
 pointer_int16 = _make_pointer(types.int16)
 pointer_int32 = _make_pointer(types.int32)
