@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,8 +43,8 @@ from ..schedule.text import guard_text, index_text, size_name, size_text
 from . import runtime
 from .scalar import scalar_code
 
-CALLS_PER_PART = 100
-"""Kernel calls in one function; the entry is cut into parts of this length."""
+PART_LENGTH = 150
+"""Lines in one function: compile time grows faster than linearly with a function's length."""
 
 _DTYPES = "float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
 
@@ -55,7 +56,6 @@ from numba import cfunc, njit
 from numba.types import {", ".join(_DTYPES)}
 
 from graphcomp.emit.runtime import *
-from graphcomp.emit.runtime import comes_before, gemm_float32, gemm_float64, sort_row
 '''
 
 
@@ -84,66 +84,97 @@ class _Function:
             self.buffers.append(buffer)
         return f"p{self.buffers.index(buffer)}"
 
+    @property
+    def signature(self) -> str:
+        """What makes two kernels one function: their code without comments, and the dtypes of their buffers."""
+        return "\n".join([*(line for line, _ in self.lines), *(buffer.type.dtype for buffer in self.buffers)])
+
     def line(self, text: str, comment: str = "") -> None:
         self.lines.append(("    " * self.depth + text, comment))
 
 
 def emit_cpu(program: Program, graph: Graph) -> Source:
-    """The source of a program, and its content hash (which covers the runtime module and Numba's version)."""
-    bodies: dict[str, str] = {}
-    texts: list[str] = []
-    helpers: dict[str, Callable[..., Any]] = {}
-    calls: list[str] = []
+    """The source of a program, and its content hash (which covers the runtime module).
+
+    Kernels with equal bodies share one function. The others are written one after the other into parts, because Numba
+    and LLVM take a fixed time for each function.
+    """
+    functions = [_kernel_function(kernel, graph, program.sizes) for kernel in program.kernels]
+    repeats = Counter(function.signature for function in functions)
     position = {buffer.number: slot for slot, buffer in enumerate(program.buffers, start=1 + len(program.sizes))}
-    for kernel in program.kernels:
-        function = _kernel_function(kernel, graph, program.sizes)
+    shared: dict[str, str] = {}
+    texts: list[str] = []
+    parts = [_Part()]
+    for kernel, function in zip(program.kernels, functions):
+        if repeats[function.signature] > 1:
+            if function.signature not in shared:
+                shared[function.signature] = f"kernel_{kernel.number}"
+                texts.append(_function_text(shared[function.signature], function, describe(kernel)))
+            call = ", ".join(["context", *map(_buffer_name, function.buffers), *function.sizes])
+            lines = [f"    {shared[function.signature]}({call})  # {describe(kernel)}"]
+        else:
+            lines = [f"    # {describe(kernel)}", *_inlined(function, kernel.number)]
+        if len(parts[-1].lines) + len(lines) > PART_LENGTH:
+            parts.append(_Part())
+        parts[-1].lines += lines
+        parts[-1].buffers |= {buffer.number: buffer for buffer in function.buffers}
+    helpers: dict[str, Callable[..., Any]] = {}
+    for function in functions:
         helpers |= function.helpers
-        body = "\n".join(line for line, _ in function.lines)
-        parameters = _parameters(function, kernel)
-        signature = f"{parameters}\n{body}\n{[b.type.dtype for b in function.buffers]}"
-        if signature not in bodies:
-            bodies[signature] = f"kernel_{len(bodies)}"
-            texts.append(_function_text(bodies[signature], parameters, function, describe(kernel)))
-        calls.append(_call_text(bodies[signature], function, kernel, position))
-    text = "\n\n".join([HEADER, *map(_helper_text, helpers.values()), *texts, *_entry(calls, program.sizes)])
+    texts += _entry(parts, program.sizes, position)
+    text = "\n\n".join([HEADER, *map(_helper_text, helpers.values()), *texts])
     key = hashlib.sha256((text + inspect.getsource(runtime)).encode()).hexdigest()[:24]
     return Source(text.replace("@@KEY@@", key), key, program.sizes, program.buffers)
+
+
+@dataclass(slots=True)
+class _Part:
+    """A function of the entry: lines, and the buffers that they use."""
+
+    lines: list[str] = field(default_factory=list)
+    buffers: dict[int, Buffer] = field(default_factory=dict)
+
+
+def _buffer_name(buffer: Buffer) -> str:
+    return f"b{buffer.number}"
 
 
 def _helper_text(function: Callable[..., Any]) -> str:
     return f'@njit(error_model="numpy")\n{textwrap.dedent(inspect.getsource(function)).rstrip()}'
 
 
-def _parameters(function: _Function, kernel: Kernel) -> str:
-    kind = "a" if isinstance(kernel, ProductKernel) else "p"
-    names = [f"{kind}{slot}" for slot in range(len(function.buffers))]
-    return ", ".join(["status", *names, *function.sizes])
-
-
-def _function_text(name: str, parameters: str, function: _Function, summary: str) -> str:
+def _function_text(name: str, function: _Function, summary: str) -> str:
+    names = [f"p{slot}" for slot in range(len(function.buffers))]
+    parameters = ", ".join(["status", *names, *function.sizes])
     lines = [f"{line}  # {comment}" if comment else line for line, comment in function.lines]
     return "\n".join(['@njit(error_model="numpy")', f"def {name}({parameters}):  # {summary}", *lines])
 
 
-def _call_text(name: str, function: _Function, kernel: Kernel, position: dict[int, int]) -> str:
-    arguments = ["context"]
-    for buffer in function.buffers:
-        word = f"context[{position[buffer.number]}]"
-        arguments.append(word if isinstance(kernel, ProductKernel) else f"pointer_{buffer.type.dtype}({word})")
-    return f"{name}({', '.join([*arguments, *function.sizes])})  # {describe(kernel)}"
+def _inlined(function: _Function, number: int) -> Iterator[str]:
+    """The lines of a kernel with its own names: buffers by number, variables marked with the kernel's number."""
+
+    def rename(match: re.Match[str]) -> str:
+        word = match.group(0)
+        if word == "status":
+            return "context"
+        return _buffer_name(function.buffers[int(word[1:])]) if word[0] == "p" else f"{word}_{number}"
+
+    for line, comment in function.lines:
+        text = re.sub(r"\b(p\d+|(a_)?[vj]\d+|status)\b", rename, line)
+        yield f"{text}  # {comment}" if comment else text
 
 
-def _entry(calls: list[str], sizes: list[sp.Symbol]) -> Iterator[str]:
-    """The entry, cut into parts."""
+def _entry(parts: list[_Part], sizes: list[sp.Symbol], position: dict[int, int]) -> Iterator[str]:
+    """One function for each part, and the entry that calls them."""
     reads = [f"    {size_name(symbol)} = context[{slot}]" for slot, symbol in enumerate(sizes, start=1)]
-    parts = [calls[start : start + CALLS_PER_PART] for start in range(0, len(calls), CALLS_PER_PART)]
     for number, part in enumerate(parts):
-        yield "\n".join(
-            ['@njit(error_model="numpy")', f"def part_{number}(context):", *reads, *(f"    {call}" for call in part)]
-        )
-    body = [f"    part_{number}(context)" for number in range(len(parts))] or ["    pass"]
+        pointers = [
+            f"    {_buffer_name(b)} = pointer_{b.type.dtype}(context[{position[b.number]}])" for b in part.buffers.values()
+        ]
+        yield "\n".join(['@njit(error_model="numpy")', f"def part_{number}(context):", *reads, *pointers, *part.lines, "    return"])
+    calls = [f"    part_{number}(context)" for number in range(len(parts))]
     yield "\n".join(
-        ['@cfunc("void(int64, CPointer(int64))", cache=True)', "def step_@@KEY@@(thread, context):", *body, ""]
+        ['@cfunc("void(int64, CPointer(int64))", cache=True)', "def step_@@KEY@@(thread, context):", *calls, ""]
     )
 
 
@@ -308,7 +339,7 @@ def _layout(operand: Operand, rows: str, columns: str) -> tuple[int, str]:
 
 
 def _address(function: _Function, operand: Operand, itemsize: int) -> str:
-    pointer = function.pointer(operand.buffer).replace("p", "a")
+    pointer = f"address({function.pointer(operand.buffer)})"
     steps = [f"q{number}*{size_text(step)}" for number, step in enumerate(operand.batch) if step != 0]
     steps += [size_text(operand.offset)] if operand.offset != 0 else []
     return f"{pointer} + ({' + '.join(steps)})*{itemsize}" if steps else pointer

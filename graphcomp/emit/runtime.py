@@ -45,6 +45,16 @@ pointer_float32 = _make_pointer(types.float32)
 pointer_float64 = _make_pointer(types.float64)
 
 
+@intrinsic
+def address(typingctx: Any, pointer: Any) -> Any:
+    """A typed pointer as an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ptrtoint(arguments[0], ir.IntType(64))
+
+    return types.int64(pointer), generate
+
+
 def _make_gemm(letter: str, dtype: Any, real: Any) -> Any:
     @intrinsic
     def gemm(typingctx: Any, ta: Any, tb: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any,

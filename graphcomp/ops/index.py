@@ -28,6 +28,11 @@ class Atom:
     by: Dimension = 1
 
     @cached_property
+    def key(self) -> str:
+        """Text that orders atoms the same way in every process."""
+        return f"{self.kind} {self.name} {self.by} {self.of.key if self.of else ''}"
+
+    @cached_property
     def _hash(self) -> int:
         return hash((self.kind, self.name, self.of, self.by))
 
@@ -41,6 +46,10 @@ class Index:
 
     terms: tuple[tuple[Atom, Dimension], ...] = ()
     constant: Dimension = 0
+
+    @cached_property
+    def key(self) -> str:
+        return " ".join([*(f"{atom.key}*{coefficient}" for atom, coefficient in self.terms), str(self.constant)])
 
     @cached_property
     def _hash(self) -> int:
@@ -125,7 +134,7 @@ def make(terms: Iterable[tuple[Atom, Dimension]], constant: Dimension) -> Index:
                 collected[inner] = collected.get(inner, 0) + factor
             constant = constant + joined.constant
     kept = tuple((atom, dimension(c)) for atom, c in collected.items() if c != 0)
-    return Index(tuple(sorted(kept, key=lambda term: (term[0].kind, term[0].name, hash(term[0])))), dimension(constant))
+    return Index(tuple(sorted(kept, key=lambda term: term[0].key)), dimension(constant))
 
 
 def bounds(index: Index) -> tuple[Dimension | None, Dimension | None]:

@@ -316,9 +316,10 @@ class Scheduler:
         here = (*index[:axis], step if reverse else step + 1, *index[axis + 1 :])
         before = (*index[:axis], here[axis] + (1 if reverse else -1), *index[axis + 1 :])
         with body.block() as rest:
-            body.add(Load("p", target, before, node.dtype))
+            previous = body.name()
+            body.add(Load(previous, target, before, node.dtype))
             value = body.value(node.inputs[0], here)
-            total = body.compute_sum(node, "p", value)
+            total = body.compute_sum(node, previous, value)
             body.add(Store(target, here, total, node.id))
         split = [*outer[:axis], step_loop, *outer[axis:]]
         body.add(Nest(split, rest))
