@@ -184,6 +184,7 @@ RULES: tuple[Rule, ...] = (
     Rule("nothing to flip", call.flip(x), _drop_axes),
     Rule("nothing to sum", call.sum(x), _drop_axes),
     Rule("sum twice", call.sum(call.sum(x).named("inner")), _join_sums),
+    Rule("sum of a negative", call.sum(call.negative(x)), lambda b, m: b.negative(b.sum(m["x"], **m.attributes))),
     Rule("sum of copies", call.sum(call.broadcast(x).named("inner")), _sum_of_broadcast),
     Rule("sum of a scatter", call.sum(call.scatter_along_axis(x, y).named("inner")), _sum_of_scatter),
     Rule("add zero", call.add(x, 0), x),
