@@ -66,6 +66,7 @@ register(
         name="iota",
         summary="0, 1, 2, … along one axis",
         arity=0,
+        accepts="number",
         shape=lambda graph, *, shape, axis, dtype: TensorType(tuple(shape), dtype),
         reference=lambda *, shape, axis, dtype: np.broadcast_to(
             np.arange(shape[axis], dtype=dtype).reshape([-1 if i == axis else 1 for i in range(len(shape))]), shape
