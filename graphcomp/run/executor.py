@@ -18,6 +18,7 @@ from ..graph.types import substitute
 from ..schedule import Program, plan_arena
 from ..schedule.program import Buffer
 from .array import Array, aligned
+from .blas import has_products, needs_threads, single_threaded
 from .cache import load_entry
 from .interpreter import bind_sizes, check_inputs
 
@@ -38,6 +39,7 @@ class Binding:
         for buffer in program.buffers:
             self._bind(buffer, graph, plan.offsets)
         self.inputs = [self.word[buffer.number] for buffer in program.inputs]
+        self.one_thread = has_products(program) and not needs_threads(program, sizes)
         self.outputs = [self._output(buffer, sizes) for buffer in program.outputs]
 
     def _bind(self, buffer: Buffer, graph: Graph, offsets: Any) -> None:
@@ -76,7 +78,8 @@ class Executor:
             for slot, array in zip(binding.inputs, arrays):
                 context[slot] = array.ctypes.data
             results = [self._result(context, *output) for output in binding.outputs]
-            self._run(0, context.ctypes.data)
+            with single_threaded(binding.one_thread):
+                self._run(0, context.ctypes.data)
             self._check(int(context[0]))
             del arrays
             for value, given in zip(values, donated):
