@@ -1,0 +1,155 @@
+"""What both derivative modes share: local partials, and the sums of products that the chain rule makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import sympy as sp
+
+from ..derive import Forward, Reverse
+from ..errors import GraphcompError
+from ..trace.symbolic import to_sympy
+from .account import Account
+from .mathematics import Application, Beside, Mathematics, Operator, Parenthesised, Text, added, factor, joined
+from .numerals import is_spelled_out, quantity
+from .story import Edge, Fact, Term
+from .symbolic_mathematics import from_sympy
+
+LONGEST_PARTIAL, MOST_TERMS = 32, 4
+SEVERAL = np.zeros(1000)  # stands for an array that is not written out
+
+
+@dataclass(frozen=True)
+class Partials:
+    """The local partials of a graph: their formulas in terms of the story's symbols, and their values."""
+
+    formulas: dict[Edge, Mathematics]
+    values: dict[Edge, Any]
+
+
+def local_partials(account: Account, derived: Forward | Reverse, values: Mapping[int, Any]) -> Partials:
+    """The partials that a derived graph holds."""
+    symbols = {id: sp.Symbol(f"w_{id}", real=True) for id in account.shown}
+    names = {derived.primal[id]: symbol for id, symbol in symbols.items() if id in derived.primal}
+    trees = {symbol: account.symbol(id) for id, symbol in symbols.items()}
+    formulas: dict[Edge, Mathematics] = {}
+    known: dict[Edge, Any] = {}
+    for edge in account.edges:
+        if edge not in derived.partial:
+            continue
+        known[edge] = values[derived.partial[edge]]
+        try:
+            formula = from_sympy(
+                sp.sympify(to_sympy(derived.graph, derived.partial[edge], names=names)), trees, account.digits
+            )
+        except (GraphcompError, NotImplementedError):
+            continue
+        if len(formula.plain()) <= LONGEST_PARTIAL:
+            formulas[edge] = formula
+    return Partials(formulas, known)
+
+
+def derivatives(account: Account, ids: Mapping[int, int], values: Mapping[int, Any]) -> dict[int, Any]:
+    """Each shown node's tangent or adjoint: zero where the derived graph has none."""
+    return {
+        id: values[ids[id]] if id in ids else np.zeros_like(account.values[id])
+        for id in account.shown
+        if account.is_float(id)
+    }
+
+
+def partial_fact(account: Account, partials: Partials, edge: Edge) -> list[Fact]:
+    """That an edge's partial is known, if the derived graph has one."""
+    if edge not in partials.values:
+        return []
+    return [Fact("partial", edge, quantity(partials.values[edge], account.digits), partials.values[edge])]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one edge adds to a sum: factor times partial, with symbols, filled in, and as numbers."""
+
+    edge: Edge
+    factor_symbol: Mathematics
+    factor_value: Any
+    partial_symbol: Mathematics
+    product: Any
+
+
+def product_sign(value: Any) -> Operator:
+    """The sign between a factor and an elementwise partial: entrywise for tensors."""
+    return Operator("⊙" if np.ndim(value) else "·")
+
+
+def sums(account: Account, parts: Sequence[Part], partials: Partials, order: Literal[1, -1]) -> list[Mathematics]:
+    """The sum over the parts with symbols, with its formulas filled in, and with numbers (where all can be shown)."""
+
+    def pair(left: Mathematics, right: Mathematics, sign: Mathematics) -> Mathematics:
+        first, second = (left, right)[::order]
+        # (cos w1) · 1, since cos w1 · 1 would read as the cosine of a product.
+        bare = isinstance(first, Application) and first.bare()
+        return joined((Parenthesised(first) if bare else first, second), sign)
+
+    sides = [few_added(tuple(pair(part.factor_symbol, part.partial_symbol, gap(account)) for part in parts))]
+    small = all(is_spelled_out(part.factor_value) for part in parts)
+    shown = [quantity(part.factor_value, account.digits) if small else part.factor_symbol for part in parts]
+    if all(part.edge in partials.formulas for part in parts):
+        formulas = [partials.formulas[part.edge] for part in parts]
+        sides.append(added_products(parts, shown, formulas, pair))
+    if small and all(is_spelled_out(partials.values.get(part.edge, SEVERAL)) for part in parts):
+        numbers = [quantity(partials.values[part.edge], account.digits) for part in parts]
+        sides.append(added_products(parts, shown, numbers, pair))
+    return sides
+
+
+def added_products(
+    parts: Sequence[Part],
+    left: Sequence[Mathematics],
+    right: Sequence[Mathematics],
+    pair: Callable[[Mathematics, Mathematics, Mathematics], Mathematics],
+) -> Mathematics:
+    """The sum of the products of two lists."""
+    products = zip(parts, left, right, strict=True)
+    return few_added(
+        tuple(pair(factor(one), factor(other), product_sign(part.factor_value)) for part, one, other in products)
+    )
+
+
+def few_added(terms: tuple[Mathematics, ...]) -> Mathematics:
+    """A sum; of more than four terms the first three are written, and how many more there are."""
+    if len(terms) <= MOST_TERMS:
+        return added(terms)
+    return added((*terms[: MOST_TERMS - 1], Text(f"… ({len(terms) - MOST_TERMS + 1} more)")))
+
+
+def gap(account: Account) -> Mathematics:
+    """What stands between two derivatives: no sign between fractions, a dot between marked symbols."""
+    return Operator("·") if account.notation == "bar" else Beside()
+
+
+def terms_of(account: Account, parts: Sequence[Part], partials: Partials) -> tuple[Term, ...]:
+    """The parts as a frame records them."""
+    return tuple(
+        Term(
+            *part.edge,
+            quantity(part.factor_value, account.digits),
+            quantity(partials.values[part.edge], account.digits)
+            if part.edge in partials.values
+            else part.partial_symbol,
+            quantity(part.product, account.digits),
+        )
+        for part in parts
+    )
+
+
+def contributions(account: Account, parts: Sequence[Part]) -> list[Fact]:
+    """That each part's product is known."""
+    return [Fact("contribution", part.edge, quantity(part.product, account.digits), part.product) for part in parts]
+
+
+def everywhere(account: Account, id: int) -> str:
+    """What to add where a tensor is seeded."""
+    return " in every entry" if np.ndim(account.values[id]) else ""

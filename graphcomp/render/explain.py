@@ -1,0 +1,135 @@
+"""From a formula or a network to a story: how its values, tangents or adjoints come about, step by step."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from ..errors import InputError, RenderError
+from ..graph import Graph
+from ..trace import trace
+from ..trace.tree import flatten
+from .account import Account
+from .evaluation import value_account
+from .forward_mode import forward_account
+from .output import Story
+from .reverse_mode import reverse_account
+from .story import Mode, Notation
+
+MODES = ("evaluate", "forward", "reverse")
+NOTATIONS = ("d", "∂", "bar")
+MOST_NODES = 500  # the layout of one flat graph takes half a minute at this size, and minutes soon after
+
+
+def explain(
+    source: Any,
+    at: Mapping[str, Any] | Sequence[Any] | None = None,
+    mode: Mode = "reverse",
+    wrt: str | Sequence[str] | None = None,
+    notation: Notation = "d",
+    digits: int = 3,
+) -> Story:
+    """Explain a computation step by step.
+
+    ``source``: a formula, assignments ("w3 = x1*x2; z = sin(w3)"), a SymPy expression, a function or a Graph.
+    ``at``: the inputs' values by name, or in order.  ``mode``: how the values come about ("evaluate"), how fast
+    they change with an input ("forward", a sweep for each input in ``wrt``), or how the output depends on all of
+    them ("reverse", a sweep for each output; with ``wrt`` only the nodes on the way to those inputs).
+    ``notation``: derivatives as d z/d w, ∂ z/∂ w, or with bars and dots.  ``digits``: decimals shown.
+    Raises InputError for missing or unknown inputs, RenderError for an unknown option or more than 500 nodes.
+    """
+    if mode not in MODES:
+        raise RenderError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+    if notation not in NOTATIONS:
+        raise RenderError(f"notation must be one of {', '.join(NOTATIONS)}, not {notation!r}")
+    if not isinstance(digits, int) or not 0 <= digits <= 15:
+        raise RenderError(f"digits must be a whole number from 0 to 15, not {digits!r}")
+    graph, values = traced(source, at)
+    if len(graph) > MOST_NODES:
+        raise RenderError(f"the graph has {len(graph)} nodes, and at most {MOST_NODES} can be told one by one")
+    account = Account(graph, values, notation, digits, source_lines=not isinstance(source, (str, sp.Basic)))
+    chosen = chosen_inputs(graph, wrt)
+    if mode == "evaluate":
+        return value_account(account)
+    return forward_account(account, chosen) if mode == "forward" else reverse_account(account, chosen)
+
+
+def traced(source: Any, at: Mapping[str, Any] | Sequence[Any] | None) -> tuple[Graph, list[Any]]:
+    """The source's graph, and its inputs' values in order."""
+    if isinstance(source, Graph):
+        return source, input_values(source, at)
+    if callable(source) and not isinstance(source, sp.Basic):
+        arguments = call_arguments(source, at)
+        graph = trace(source, *arguments)
+        return graph, [
+            as_value(graph, id, value) for id, value in zip(graph.inputs, flatten(arguments)[0], strict=False)
+        ]
+    try:
+        arrays = {str(name): value for name, value in at.items() if np.ndim(value)} if isinstance(at, Mapping) else {}
+    except ValueError:
+        raise InputError("a value in `at` is a list whose rows have different lengths") from None
+    graph = trace(source, **{name: np.asarray(value, "float64") for name, value in arrays.items()})
+    return graph, input_values(graph, at)
+
+
+def call_arguments(function: Callable[..., Any], at: Mapping[str, Any] | Sequence[Any] | None) -> tuple[Any, ...]:
+    """A function's arguments: ``at`` in order, or by the names of its parameters."""
+    if not isinstance(at, Mapping):
+        return tuple(at or ())
+    names = list(inspect.signature(function).parameters)
+    missing = [name for name in names if name not in at]
+    unknown = [str(name) for name in at if name not in names]
+    if missing or unknown:
+        problem = f"no value for {', '.join(missing)}" if missing else f"`at` has no use for {', '.join(unknown)}"
+        raise InputError(f"{problem}; the parameters are {', '.join(names)}")
+    return tuple(at[name] for name in names)
+
+
+def input_name(graph: Graph, id: int) -> str:
+    """The name under which ``at`` gives an input's value."""
+    labels = graph.labels(id)
+    return labels[0] if labels else str(graph.node(id).attributes.get("name", "") or f"x{graph.inputs.index(id) + 1}")
+
+
+def input_values(graph: Graph, at: Mapping[str, Any] | Sequence[Any] | None) -> list[Any]:
+    """The inputs' values in the graph's order, each an array of the input's dtype."""
+    names = {name: id for id in graph.inputs for name in (*graph.labels(id), input_name(graph, id))}
+    if at is None or isinstance(at, Mapping):
+        given = {names[name]: value for name, value in (at or {}).items() if name in names}
+        unknown = [str(name) for name in at or {} if name not in names]
+        missing = [input_name(graph, id) for id in graph.inputs if id not in given]
+    else:
+        given = dict(zip(graph.inputs, at, strict=False))
+        unknown = [] if len(at) <= len(graph.inputs) else [f"{len(at)} values for {len(graph.inputs)} inputs"]
+        missing = [input_name(graph, id) for id in graph.inputs[len(at) :]]
+    if unknown:
+        known = ", ".join(input_name(graph, id) for id in graph.inputs)
+        raise InputError(f"`at` has no use for {', '.join(unknown)}; the inputs are {known}")
+    if missing:
+        raise InputError(f"no value for {', '.join(missing)}; pass it in `at`")
+    return [as_value(graph, id, given[id]) for id in graph.inputs]
+
+
+def as_value(graph: Graph, id: int, value: Any) -> np.ndarray[Any, Any]:
+    """One input's value as an array of the traced dtype."""
+    try:
+        return np.asarray(value).astype(graph.type(id).dtype)
+    except (TypeError, ValueError):
+        raise InputError(f"the value of {input_name(graph, id)} is not a number: {value!r}") from None
+
+
+def chosen_inputs(graph: Graph, wrt: str | Sequence[str] | None) -> list[int]:
+    """The inputs that ``wrt`` names; all floating-point ones if it is not given."""
+    if wrt is None:
+        return [id for id in graph.inputs if graph.type(id).is_float]
+    names = {name: id for id in graph.inputs for name in (*graph.labels(id), input_name(graph, id))}
+    wanted = [wrt] if isinstance(wrt, str) else list(wrt)
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        known = ", ".join(input_name(graph, id) for id in graph.inputs)
+        raise InputError(f"`wrt` names {', '.join(map(str, unknown))}; the inputs are {known}")
+    return [names[name] for name in wanted]

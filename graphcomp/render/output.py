@@ -1,0 +1,139 @@
+"""A story that can be shown and saved: one writer for each suffix, all from one scene."""
+
+from __future__ import annotations
+
+import html
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from ..errors import RenderError
+from .html import write_html
+from .mathematics import clean
+from .pdf import write_pdf
+from .picture import draw
+from .png import write_png
+from .scene import Scene
+from .slide import slide
+from .story import StoryContent
+from .svg import write_svg
+from .tables import write_dot, write_markdown, write_terminal
+
+CELL_HEIGHT = 720
+
+
+class Story(StoryContent):
+    """An explanation of one computation, step by step.
+
+    ``frames`` holds the steps; ``save`` writes them by suffix; ``str`` gives the trace tables for a terminal.
+    """
+
+    @cached_property
+    def scene(self) -> Scene:
+        """Every frame's slide, as positioned primitives; ``scene.at(frame)`` is one of them."""
+        return slide(self, draw(self))
+
+    def svg(self, frame: int = -1) -> str:
+        """One frame's slide as an SVG document."""
+        return write_svg(self.scene, self.frame_number(frame))
+
+    def png(self, frame: int = -1) -> bytes:
+        """One frame's slide as a PNG, twice as many pixels each way as the scene's size."""
+        return write_png(self.scene, self.frame_number(frame))
+
+    def pdf(self) -> bytes:
+        """All frames as a vector deck, a page each."""
+        return write_pdf(self.scene, len(self.frames))
+
+    def html(self) -> str:
+        """A self-contained page with a player."""
+        return write_html(self, draw(self, "right"), draw(self, "up"))
+
+    def markdown(self) -> str:
+        """The trace tables and every step in words."""
+        return write_markdown(self)
+
+    def terminal(self, *, colours: bool = False, width: int | None = None) -> str:
+        """The trace tables for a terminal, ``width`` characters wide (its own width by default)."""
+        return write_terminal(self, colours=colours, width=width)
+
+    def dot(self) -> str:
+        """The graph in Graphviz's language."""
+        return write_dot(self)
+
+    def frame_number(self, frame: int) -> int:
+        """A frame's index, counted from the end if negative."""
+        return frame % len(self.frames) if self.frames else 0
+
+    def save(self, path: str | Path, *, frames: bool = False) -> Path:
+        """Write by suffix: ``.html``, ``.svg``, ``.png``, ``.pdf``, ``.md`` or ``.dot``; returns the path.
+
+        SVG and PNG hold the last frame; with ``frames=True`` the path, less its suffix, becomes a folder with a file
+        for each frame.  Raises RenderError for an unknown suffix or a path that cannot be written; nothing
+        half-written stays behind.
+        """
+        path = Path(path)
+        writers: dict[str, Callable[[int], str | bytes]] = {
+            ".html": lambda frame: self.html(),
+            ".svg": self.svg,
+            ".png": self.png,
+            ".pdf": lambda frame: self.pdf(),
+            ".md": lambda frame: self.markdown(),
+            ".dot": lambda frame: self.dot(),
+        }
+        suffix = path.suffix.lower()
+        if suffix not in writers:
+            known = ", ".join(writers)
+            raise RenderError(f"cannot write {path.name!r}: its suffix must be one of {known}")
+        if frames and suffix not in (".svg", ".png"):
+            raise RenderError(f"frames=True writes a folder of .svg or .png files, not {suffix}")
+        try:
+            if frames:
+                return write_folder(path, len(self.frames), writers[suffix])
+            return write_file(path, writers[suffix](-1))
+        except OSError as error:
+            raise RenderError(f"cannot write {path}: {error.strerror or error}") from error
+
+    def __str__(self) -> str:
+        return self.terminal(width=100)
+
+    def _repr_html_(self) -> str:
+        """The player inside a notebook's cell, in a frame of its own so that styles do not mix."""
+        page, title = html.escape(self.html()), html.escape(clean(self.title))
+        style = f"width:100%;height:{CELL_HEIGHT}px;border:0"
+        return f'<iframe title="{title}" sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>'
+
+
+def write_file(path: Path, content: str | bytes) -> Path:
+    """Write a file whole or not at all: first beside its place, then moved there."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    return path
+
+
+def write_folder(path: Path, frames: int, write: Callable[[int], str | bytes]) -> Path:
+    """Write each frame into a folder named like the path without its suffix, all of them or none."""
+    folder = path.with_suffix("")
+    contents = {f"{index + 1:03}{path.suffix.lower()}": write(index) for index in range(frames)}
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:40]}."))
+    try:
+        for name, content in contents.items():
+            write_file(temporary / name, content)
+        os.chmod(temporary, 0o755)
+        folder.mkdir(exist_ok=True)
+        for name in contents:
+            os.replace(temporary / name, folder / name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder

@@ -1,0 +1,308 @@
+"""Draws a story's graph: one card per node, the local partials on the edges, over one fixed layout.
+
+The scene holds the whole story: what changes carries the frames in which it is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from .layout import Direction, Layout, lay_out
+from .mathematics import Fraction, Mathematics, Number, equals
+from .numerals import UNKNOWN
+from .scene import (
+    Arrowhead,
+    Box,
+    Curve,
+    Formula,
+    Point,
+    Primitive,
+    Rectangle,
+    Scene,
+    Span,
+    measure,
+)
+from .story import Edge, FactKind, Frame, StoryContent, StoryEdge, StoryNode, Target
+
+DEFINITION_SIZE, VALUE_SIZE, DERIVATIVE_SIZE, PARTIAL_SIZE, CONTRIBUTION_SIZE = 24.0, 31.0, 24.0, 22.0, 21.0
+CARD_PADDING, CARD_RADIUS, CHIP_PADDING, CHIP_RADIUS = 18.0, 14.0, 11.0, 9.0
+NARROWEST_CARD, COMMON_WIDTH = 172.0, 300.0
+HEAD_LENGTH, HEAD_WIDTH = 13.0, 11.0
+TONES = {"evaluate": "value", "forward": "tangent", "reverse": "adjoint"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A formula with the frames in which a place of the picture shows it."""
+
+    formula: Mathematics
+    frames: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a card or an edge label will ever show, row by row, and the height of each row."""
+
+    rows: tuple[tuple[Shown, ...], ...]
+    width: float
+
+
+def element_name(target: Target) -> str:
+    """The name that links what belongs together: ``node:3`` or ``edge:4:0``."""
+    return f"node:{target}" if isinstance(target, int) else f"edge:{target[0]}:{target[1]}"
+
+
+def slashed(formula: Mathematics) -> Mathematics:
+    """A fraction on one line, for the cards."""
+    return replace(formula, slashed=True) if isinstance(formula, Fraction) else formula
+
+
+def complement(spans: Iterable[Span], length: int) -> tuple[Span, ...]:
+    """The frames of [0, length) outside all spans."""
+    gaps, reached = [], 0
+    for start, stop in sorted(spans):
+        if start > reached:
+            gaps.append((reached, start))
+        reached = max(reached, stop)
+    return (*gaps, (reached, length)) if reached < length else tuple(gaps)
+
+
+def spans_where(story: StoryContent, holds: Callable[[Frame], bool]) -> tuple[Span, ...]:
+    """The frames for which a condition holds, as spans."""
+    return tuple((index, index + 1) for index, frame in enumerate(story.frames) if holds(frame))
+
+
+def quantity_row(
+    story: StoryContent, kind: FactKind, target: Target, label: Callable[[Mathematics], Mathematics]
+) -> tuple[Shown, ...]:
+    """What a quantity's place shows over time: ``?`` until a fact about it is known."""
+    facts = story.known.get((kind, target), [])
+    shown = [Shown(label(known.fact.shown), ((known.start, known.stop),)) for known in facts]
+    gaps = complement([(known.start, known.stop) for known in facts], len(story.frames))
+    return (*shown, *((Shown(label(UNKNOWN), gaps),) if gaps else ()))
+
+
+def derivative_row(story: StoryContent, node: StoryNode) -> tuple[Shown, ...]:
+    """The tangent's or adjoint's place on a card, with the symbol of the sweep it belongs to."""
+    rows: list[Shown] = []
+    for (start, stop), sweep in zip(story.sweep_spans(), story.sweeps, strict=True):
+        symbol = sweep.symbols.get(node.id)
+        if symbol is None or sweep.kind == "value":
+            continue
+        for shown in quantity_row(story, sweep.kind, node.id, lambda value: value):
+            inside = tuple(
+                (max(first, start), min(last, stop)) for first, last in shown.frames if first < stop and start < last
+            )
+            if inside:
+                rows.append(Shown(equals(slashed(symbol), shown.formula), inside))
+    return tuple(rows)
+
+
+def card_plan(story: StoryContent, node: StoryNode) -> Plan:
+    """A card's rows: definition, value, and in forward and reverse mode the derivative."""
+    always = ((0, len(story.frames)),)
+    definition = (Shown(equals(node.symbol, node.definition), always),)
+    rows = [definition, quantity_row(story, "value", node.id, lambda value: value)]
+    if story.mode != "evaluate":
+        rows.append(derivative_row(story, node))
+    sizes = (DEFINITION_SIZE, VALUE_SIZE, DERIVATIVE_SIZE)
+    return Plan(tuple(rows), widest(rows, sizes) + 2 * CARD_PADDING)
+
+
+def chip_plan(story: StoryContent, edge: StoryEdge) -> Plan:
+    """An edge label's rows: the local partial, and what the edge contributes."""
+
+    def partial(value: Mathematics) -> Mathematics:
+        formula = edge.partial_formula
+        if formula is None:
+            return slashed(edge.partial_symbol) if value == UNKNOWN else equals(slashed(edge.partial_symbol), value)
+        return formula if isinstance(formula, Number) or formula == value else equals(formula, value)
+
+    rows = [quantity_row(story, "partial", edge.key, partial), contribution_row(story, edge)]
+    return Plan(tuple(rows), widest(rows, (PARTIAL_SIZE, CONTRIBUTION_SIZE)) + 2 * CHIP_PADDING)
+
+
+def contribution_row(story: StoryContent, edge: StoryEdge) -> tuple[Shown, ...]:
+    """The contribution's place in an edge label."""
+    return quantity_row(story, "contribution", edge.key, lambda value: value)
+
+
+def widest(rows: Iterable[tuple[Shown, ...]], sizes: tuple[float, ...]) -> float:
+    """The width of the widest formula, each row at its size."""
+    widths = [measure(shown.formula, size)[0] for row, size in zip(rows, sizes, strict=False) for shown in row]
+    return max(widths, default=0.0)
+
+
+def row_heights(plans: Iterable[Plan], sizes: tuple[float, ...], least: tuple[float, ...]) -> tuple[float, ...]:
+    """A height for each row that suits all plans, so that cards align."""
+    heights = list(least)
+    for plan in plans:
+        for index, row in enumerate(plan.rows):
+            for shown in row:
+                _, ascent, descent = measure(shown.formula, sizes[index])
+                heights[index] = max(heights[index], ascent + descent + 0.7 * sizes[index])
+    return tuple(heights)
+
+
+def draw(story: StoryContent, direction: Direction = "right") -> Scene:
+    """The whole story's graph as one scene of its natural size."""
+    cards = {node.id: card_plan(story, node) for node in story.nodes}
+    chips = {} if story.mode == "evaluate" else {edge.key: chip_plan(story, edge) for edge in story.edges}
+    card_rows = row_heights(cards.values(), (DEFINITION_SIZE, VALUE_SIZE, DERIVATIVE_SIZE), (50.0, 54.0, 48.0))
+    card_rows = card_rows[:2] if story.mode == "evaluate" else card_rows
+    chip_rows = row_heights(chips.values(), (PARTIAL_SIZE, CONTRIBUTION_SIZE), (38.0, 34.0))
+    widths = common_widths({node: plan.width for node, plan in cards.items()})
+    layout = lay_out(
+        {node: (widths[node], sum(card_rows)) for node in cards},
+        {edge.key: edge.operand for edge in story.edges},
+        {edge: (plan.width, sum(chip_rows)) for edge, plan in chips.items()},
+        direction,
+    )
+    primitives = [
+        *(item for edge in story.edges for item in draw_edge(story, edge, layout)),
+        *(item for edge, plan in chips.items() for item in draw_chip(story, edge, plan, layout, chip_rows)),
+        *(item for node in story.nodes for item in draw_card(story, node, cards[node.id], layout, card_rows)),
+    ]
+    descriptions = {element_name(node.id): describe(story, node) for node in story.nodes}
+    return Scene(layout.width, layout.height, story.title, tuple(primitives), descriptions)
+
+
+def common_widths(widths: dict[int, float]) -> dict[int, float]:
+    """One width for all cards unless some are much wider than the others."""
+    widest_card = max([NARROWEST_CARD, *widths.values()])
+    common = widest_card if widest_card <= COMMON_WIDTH else NARROWEST_CARD
+    return {node: max(width, common) for node, width in widths.items()}
+
+
+def describe(story: StoryContent, node: StoryNode) -> str:
+    """A card in words, in its final state: ``w3 = w1 w2, value 6, dz/dw3 = 1``."""
+    parts = [equals(node.symbol, node.definition).plain()]
+    kinds: tuple[FactKind, ...] = ("value", "tangent", "adjoint")
+    for kind in kinds:
+        if facts := story.known.get((kind, node.id)):
+            parts.append(f"{kind} {facts[-1].fact.shown.plain()}")
+    names = [name for name in node.names if name != node.symbol.plain()]
+    return ", ".join(parts + ([f"named {', '.join(names)}"] if names else []))
+
+
+def draw_card(
+    story: StoryContent, node: StoryNode, plan: Plan, layout: Layout, heights: tuple[float, ...]
+) -> list[Primitive]:
+    """A card with its rows; its frame thickens while it is in focus, and is coloured while it is read."""
+    box, owner, tone = layout.cards[node.id], element_name(node.id), TONES[story.mode]
+    focus = spans_where(story, lambda frame: frame.focus == node.id)
+    source = spans_where(story, lambda frame: frame.focus != node.id and node.id in sources(story, frame))
+    rest = complement((*focus, *source), len(story.frames))
+    items: list[Primitive] = [Rectangle("card", box, "card", radius=CARD_RADIUS, owner=owner)]
+    if story.mode != "evaluate" and node.differentiable:
+        items.extend(strip(box, heights[-1], tone + "_fill", CARD_RADIUS, owner))
+    outlines = (("line", 1.6, rest), (tone, 3.0, source), ("ink", 4.5, focus))
+    for stroke, thickness, frames in outlines:
+        if frames:
+            outline = Rectangle("content", box, "", stroke, thickness, CARD_RADIUS, owner=owner, frames=frames)
+            items.append(outline)
+    fills, sizes = ("ink", "value", tone), (DEFINITION_SIZE, VALUE_SIZE, DERIVATIVE_SIZE)
+    return items + draw_rows(plan, box, heights, sizes, fills, owner)
+
+
+def sources(story: StoryContent, frame: Frame) -> set[int]:
+    """The nodes a frame reads: users in reverse mode, operands otherwise."""
+    if frame.phase == "reverse":
+        return {user for user, _ in frame.reads}
+    operands = {edge.key: edge.operand for edge in story.edges}
+    return {operands[key] for key in frame.reads}
+
+
+def strip(box: Box, height: float, fill: str, radius: float, owner: str) -> list[Primitive]:
+    """The tinted lower part of a card or an edge label, with a line above it."""
+    lower = Box(box.left, box.bottom - height, box.right, box.bottom)
+    line = Box(box.left, lower.top - 0.5, box.right, lower.top + 0.5)
+    return [
+        Rectangle("content", lower, fill, radius=radius, lower_corners_only=True, owner=owner),
+        Rectangle("content", line, "rule", owner=owner),
+    ]
+
+
+def draw_rows(
+    plan: Plan, box: Box, heights: tuple[float, ...], sizes: tuple[float, ...], fills: tuple[str, ...], owner: str
+) -> list[Primitive]:
+    """The formulas of a card or an edge label, centred in their rows."""
+    items: list[Primitive] = []
+    top = box.top
+    for row, height, size, fill in zip(plan.rows, heights, sizes, fills, strict=False):
+        for shown in row:
+            baseline = row_baseline(shown.formula, size, top, height)
+            items.append(
+                Formula(
+                    "content", box.centre[0], baseline, shown.formula, size, fill, "middle",
+                    owner=owner, frames=shown.frames,
+                )
+            )  # fmt: skip
+        top += height
+    return items
+
+
+def row_baseline(formula: Mathematics, size: float, top: float, height: float) -> float:
+    """A common baseline for ordinary rows; tall formulas (fractions) are centred by their own measures."""
+    _, ascent, descent = measure(formula, size)
+    if ascent <= size and descent <= 0.4 * size:
+        return top + height / 2 + 0.3 * size
+    return top + (height + ascent - descent) / 2
+
+
+def draw_chip(
+    story: StoryContent, edge: Edge, plan: Plan, layout: Layout, heights: tuple[float, ...]
+) -> list[Primitive]:
+    """An edge label: the partial above, the contribution below; outlined in colour while the edge is read."""
+    box, owner, tone = layout.labels[edge], element_name(edge), TONES[story.mode]
+    lit = spans_where(story, lambda frame: edge in frame.reads)
+    rest = complement(lit, len(story.frames))
+    items: list[Primitive] = [Rectangle("label", box, "card", radius=CHIP_RADIUS, owner=owner)]
+    items.extend(strip(box, heights[1], tone + "_fill", CHIP_RADIUS, owner))
+    for stroke, thickness, frames in (("rule", 1.2, rest), (tone, 3.0, lit)):
+        if frames:
+            items.append(Rectangle("content", box, "", stroke, thickness, CHIP_RADIUS, owner=owner, frames=frames))
+    return items + draw_rows(plan, box, heights, (PARTIAL_SIZE, CONTRIBUTION_SIZE), ("ink", tone), owner)
+
+
+def draw_edge(story: StoryContent, edge: StoryEdge, layout: Layout) -> list[Primitive]:
+    """An edge as it rests and as it is lit; in reverse mode the lit edge points from the user to its operand."""
+    parts, owner = layout.curves[edge.key], element_name(edge.key)
+    lit = spans_where(story, lambda frame: edge.key in frame.reads)
+    rest = complement(lit, len(story.frames))
+    backwards = tuple(tuple(reversed(part)) for part in reversed(parts))
+    lit_parts = backwards if story.mode == "reverse" else parts
+    return [
+        *arrow(parts, "line", 1.6, owner, rest),
+        *arrow(lit_parts, TONES[story.mode], 3.6, owner, lit),
+    ]
+
+
+def arrow(
+    parts: tuple[tuple[Point, ...], ...], tone: str, thickness: float, owner: str, frames: tuple[Span, ...]
+) -> list[Primitive]:
+    """Curves with one arrowhead at the end of the last."""
+    if not frames:
+        return []
+    length = HEAD_LENGTH + 1.5 * thickness
+    shortened, head = with_head(parts[-1], length, HEAD_WIDTH + 1.5 * thickness)
+    curves = [Curve("edge", part, tone, thickness, owner=owner, frames=frames) for part in (*parts[:-1], shortened)]
+    return [*curves, Arrowhead("edge", head, tone, owner=owner, frames=frames)]
+
+
+def with_head(
+    points: tuple[Point, ...], length: float, width: float
+) -> tuple[tuple[Point, ...], tuple[Point, Point, Point]]:
+    """A curve cut back to the base of an arrowhead at its end, and the head's corners."""
+    tip, before = points[-1], next(point for point in reversed(points[:-1]) if math.dist(point, points[-1]) > 1e-6)
+    distance = math.dist(tip, before)
+    along = ((tip[0] - before[0]) / distance, (tip[1] - before[1]) / distance)
+    base = (tip[0] - along[0] * length, tip[1] - along[1] * length)
+    side = (-along[1] * width / 2, along[0] * width / 2)
+    # The line goes a little into the head, so that no gap shows between them.
+    end = (tip[0] - along[0] * (length - 2), tip[1] - along[1] * (length - 2))
+    control = (points[-2][0] - along[0] * (length - 2), points[-2][1] - along[1] * (length - 2))
+    corners = (tip, (base[0] + side[0], base[1] + side[1]), (base[0] - side[0], base[1] - side[1]))
+    return (*points[:-2], control, end), corners

@@ -1,0 +1,174 @@
+"""Writes a scene as SVG: outlines for formulas, real text for words, a title and description for readers of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from xml.sax.saxutils import escape, quoteattr
+
+from .glyphs import typeset
+from .mathematics import Mathematics, clean
+from .palette import LIGHT
+from .scene import Arrowhead, Box, Curve, Formula, Primitive, Rectangle, Scene, Words
+
+FONTS = "'DejaVu Sans', Verdana, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
+Paint = Mapping[str, str]
+Shared = Mapping[Mathematics, str] | None
+GLYPH = "g-"
+
+
+def write_svg(scene: Scene, frame: int, colours: Paint = LIGHT) -> str:
+    """One frame as a complete SVG document in literal colours."""
+    shown = scene.at(frame)
+    body = drawn(shown.primitives, colours, shown.descriptions)
+    return "\n".join(
+        (
+            '<?xml version="1.0" encoding="UTF-8"?>',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{short(scene.width)}" height="{short(scene.height)}" '
+            f'viewBox="0 0 {short(scene.width)} {short(scene.height)}" role="img">',
+            f"<title>{escape(clean(scene.title))}</title>",
+            f"<desc>{escape(clean('; '.join(scene.descriptions.values())))}</desc>",
+            definitions(shown.primitives),
+            body,
+            "</svg>",
+            "",
+        )
+    )
+
+
+def short(value: float) -> str:
+    """A coordinate with two decimals at most."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 0.005 else "0"
+
+
+def definitions(primitives: Iterable[Primitive]) -> str:
+    """Each glyph's outline once, to be placed with ``<use>``."""
+    outlines = {
+        glyph.name: glyph.path
+        for item in primitives
+        if isinstance(item, Formula)
+        for glyph in typeset(item.formula).glyphs
+    }
+    paths = "".join(f'<path id="{GLYPH}{glyph_name(name)}" d="{path}"/>' for name, path in sorted(outlines.items()))
+    return f"<defs>{paths}</defs>"
+
+
+def glyph_name(name: str) -> str:
+    """A glyph's number in its font."""
+    return name.rsplit("_", 1)[-1]
+
+
+def drawn(
+    primitives: Iterable[Primitive], colours: Paint, descriptions: Mapping[str, str], shared: Shared = None
+) -> str:
+    """The primitives in order, those that belong to one element grouped under its description.
+
+    ``shared`` names formulas that the document has defined already; they are placed, not drawn again.
+    """
+    groups = []
+    for owner, items in groupby(primitives, key=lambda item: item.owner):
+        content = "\n".join(draw_one(item, colours, shared) for item in items)
+        groups.append(grouped(owner, content, descriptions.get(owner, "")) if owner else content)
+    return "\n".join(groups)
+
+
+def grouped(owner: str, content: str, description: str) -> str:
+    """A group that carries its element's name and, for a card, what it says in words."""
+    title = f"<title>{escape(clean(description))}</title>" if description else ""
+    return f"<g data-owner={quoteattr(owner)}>{title}\n{content}\n</g>"
+
+
+def draw_one(item: Primitive, colours: Paint, shared: Shared) -> str:
+    """One primitive."""
+    frames = frames_attribute(item)
+    if isinstance(item, Rectangle):
+        return draw_rectangle(item, colours, frames)
+    if isinstance(item, Curve):
+        return f'<path{frames} d="{curve_path(item)}" fill="none" {stroked(item.stroke, item.thickness, colours)}/>'
+    if isinstance(item, Arrowhead):
+        corners = " ".join(f"{short(x)},{short(y)}" for x, y in item.corners)
+        return f'<polygon{frames} points="{corners}" fill="{colours[item.fill]}"/>'
+    if isinstance(item, Words):
+        return draw_words(item, colours, frames)
+    if isinstance(item, Formula):
+        return draw_formula(item, colours, frames, shared)
+    raise TypeError(f"no way to draw {type(item).__name__}")
+
+
+def frames_attribute(item: Primitive) -> str:
+    """The frames a primitive is shown in, for the player."""
+    if item.frames is None:
+        return ""
+    return ' data-frames="' + " ".join(f"{start}-{stop}" for start, stop in item.frames) + '"'
+
+
+def stroked(stroke: str, thickness: float, colours: Paint) -> str:
+    """A stroke's attributes."""
+    return f'stroke="{colours[stroke]}" stroke-width="{short(thickness)}" stroke-linecap="round"'
+
+
+def draw_rectangle(item: Rectangle, colours: Paint, frames: str) -> str:
+    """A rectangle, or a path if only its lower corners are round."""
+    box, fill = item.bounds, colours[item.fill] if item.fill else "none"
+    outline = stroked(item.stroke, item.thickness, colours) if item.stroke else ""
+    if item.lower_corners_only:
+        return f'<path{frames} d="{lower_rounded(box, item.radius)}" fill="{fill}" {outline}/>'
+    return (
+        f'<rect{frames} x="{short(box.left)}" y="{short(box.top)}" width="{short(box.width)}" '
+        f'height="{short(box.height)}" rx="{short(item.radius)}" fill="{fill}" {outline}/>'
+    )
+
+
+def lower_rounded(box: Box, radius: float) -> str:
+    """The outline of a box whose lower corners are round."""
+    left, top, right, bottom, r = (short(part) for part in (box.left, box.top, box.right, box.bottom, radius))
+    inner_left, inner_right, inner_bottom = (
+        short(box.left + radius),
+        short(box.right - radius),
+        short(box.bottom - radius),
+    )
+    return (
+        f"M{left} {top}H{right}V{inner_bottom}A{r} {r} 0 0 1 {inner_right} {bottom}"
+        f"H{inner_left}A{r} {r} 0 0 1 {left} {inner_bottom}Z"
+    )
+
+
+def curve_path(item: Curve) -> str:
+    """The path data of cubic pieces."""
+    points = [f"{short(x)} {short(y)}" for x, y in item.points]
+    return f"M{points[0]}C{' '.join(points[1:])}"
+
+
+def draw_words(item: Words, colours: Paint, frames: str) -> str:
+    """A line of words.  The font has no bold cut that comes with the package: a thin outline makes it bold."""
+    bold = f' stroke="{colours[item.fill]}" stroke-width="{short(item.size / 34)}"' if item.bold else ""
+    return (
+        f'<text{frames} x="{short(item.x)}" y="{short(item.y)}" font-family="{FONTS}" font-size="{short(item.size)}" '
+        f'text-anchor="{item.anchor}" fill="{colours[item.fill]}"{bold}>{escape(clean(item.text))}</text>'
+    )
+
+
+def draw_formula(item: Formula, colours: Paint, frames: str, shared: Shared) -> str:
+    """A formula's outlines with its text alternative, or a reference to a shared formula."""
+    place = (
+        f'fill="{colours[item.fill]}" transform="translate({short(item.left)} {short(item.y)}) scale({item.scale:.4f})"'
+    )
+    if shared:
+        return f'<use{frames} href="#{shared[item.formula]}" {place}/>'
+    label = quoteattr(clean(item.formula.plain()))
+    return f'<g{frames} role="img" aria-label={label} {place}>{outlines(item.formula)}</g>'
+
+
+def outlines(formula: Mathematics) -> str:
+    """A formula at typeset size, its baseline at y = 0."""
+    form = typeset(formula)
+    glyphs = (
+        f'<use href="#{GLYPH}{glyph_name(glyph.name)}" '
+        f'transform="translate({short(glyph.x)} {short(glyph.y)}) scale({short(glyph.scale)})"/>'
+        for glyph in form.glyphs
+    )
+    rules = (
+        f'<rect x="{short(rule.x)}" y="{short(rule.y)}" width="{short(rule.width)}" height="{short(rule.height)}"/>'
+        for rule in form.rules
+    )
+    return "".join((*glyphs, *rules))

@@ -1,0 +1,168 @@
+"""Every format is written whole, is valid, holds what it should, and takes hostile names as text."""
+
+import io
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from graphcomp.errors import RenderError
+from graphcomp.render import Story, explain
+from graphcomp.trace import trace
+
+LECTURE = "w3 = x1*x2; w4 = sin(x1); z = w3 + w4"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def story() -> Story:
+    return explain(LECTURE, at={"x1": 2, "x2": 3})
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Story:
+    graph = trace(LECTURE)
+    names = ("<script>alert(1)</script>", "\"quote' & ]]> <!--", "L" * 300, "مرحبا \u202e日本 $x_1$ \\input{a} %|*_")
+    graph.names = dict(zip(names, (*graph.inputs, 2, graph.outputs[0]), strict=True))
+    return explain(graph, at=(2, 3))
+
+
+def test_svg_is_xml_with_arrowheads_glyphs_and_alternatives(story: Story, tmp_path: Path) -> None:
+    root = ElementTree.parse(story.save(tmp_path / "story.svg")).getroot()
+    assert (root.get("width"), root.get("height")) == ("1280", "720")
+    assert root.find(f"{SVG}title").text == story.title  # type: ignore[union-attr]
+    assert len(root.findall(f".//{SVG}polygon")) == len(story.edges)
+    labels = {item.get("aria-label") for item in root.iter(f"{SVG}g")}
+    assert "dz/dw₁ = 2.584" in labels and "w₃ = w₁·w₂" in labels
+    defined = {item.get("id") for item in root.iter(f"{SVG}path") if item.get("id")}
+    used = {item.get("href", "").lstrip("#") for item in root.iter(f"{SVG}use")}
+    assert used and used <= defined
+    words = " ".join(item.text or "" for item in root.iter(f"{SVG}text"))
+    assert "Two nodes use w₁" in words and "5 / 5" in words
+
+
+def test_svg_frames_go_to_a_folder(story: Story, tmp_path: Path) -> None:
+    folder = story.save(tmp_path / "steps.svg", frames=True)
+    files = sorted(folder.iterdir())
+    assert [file.name for file in files] == ["001.svg", "002.svg", "003.svg", "004.svg", "005.svg"]
+    assert "Start at the end" in files[0].read_text(encoding="utf-8")
+    assert "dz/dw₁ = ?" in files[0].read_text(encoding="utf-8")
+    assert "dz/dw₁ = ?" not in files[4].read_text(encoding="utf-8")
+    assert os.listdir(tmp_path) == ["steps"]
+
+
+def test_png_has_twice_the_pixels_and_is_drawn(story: Story, tmp_path: Path) -> None:
+    image = Image.open(story.save(tmp_path / "story.png")).convert("RGB")
+    assert image.size == (2560, 1440)
+    colours = {colour for _, colour in image.getcolors(1 << 20)}  # type: ignore[misc]
+    assert {(0xA3, 0x41, 0x00), (0x0B, 0x5A, 0x94), (0xFF, 0xF1, 0xDE), (0xFF, 0xFF, 0xFF)} <= colours
+    title = image.crop((60, 40, 1200, 110))
+    assert min(title.convert("L").getdata()) < 60
+
+
+def pdf_pages(data: bytes) -> int:
+    return len(re.findall(rb"/Type\s*/Page\b(?!s)", data))
+
+
+def test_pdf_is_a_vector_deck_with_a_page_for_each_frame(story: Story, tmp_path: Path) -> None:
+    data = story.save(tmp_path / "story.pdf").read_bytes()
+    assert data.startswith(b"%PDF-") and data.rstrip().endswith(b"%%EOF")
+    assert pdf_pages(data) == 5
+    assert re.search(rb"/MediaBox \[ 0 0 960 540 \]", data)
+    assert b"/Subtype /Image" not in data
+    assert b"/FontFile2" in data
+    assert story.pdf() == data
+
+
+def test_markdown_is_the_trace_table_and_the_steps(story: Story, tmp_path: Path) -> None:
+    text = story.save(tmp_path / "story.md").read_text(encoding="utf-8")
+    assert "| Evaluation trace ↓ | Value | Reverse adjoint trace ↑ |" in text
+    assert "| w₂ = x₂ | 3 | dz/dw₂ = dz/dw₃·dw₃/dw₂ = 1·w₁ = 1·2 = 2 |" in text
+    assert "5. Two nodes use w₁" in text
+
+
+def test_dot_can_be_laid_out_again(story: Story, tmp_path: Path) -> None:
+    import pygraphviz
+
+    graph = pygraphviz.AGraph(str(story.save(tmp_path / "story.dot")))
+    assert len(graph.nodes()) == 5 and len(graph.edges()) == 5
+    assert "adjoint 2.584" in str(graph.get_node("n0").attr["label"])
+
+
+def test_the_terminal_shows_the_same_table(story: Story) -> None:
+    text = str(story)
+    assert "\x1b" not in text
+    assert "6.909" in text and "Reverse adjoint trace ↑" in text
+    assert "dz/dw₂ = dz/dw₃·dw₃/dw₂ = 1·w₁ = 1·2 = 2" in text
+
+
+def test_a_notebook_gets_the_player_in_a_frame_of_its_own(story: Story) -> None:
+    cell = story._repr_html_()
+    assert cell.startswith("<iframe") and 'sandbox="allow-scripts"' in cell
+    assert "<script" not in cell
+
+
+def test_unknown_suffixes_and_unwritable_paths_leave_nothing(story: Story, tmp_path: Path) -> None:
+    with pytest.raises(RenderError, match=r"suffix must be one of \.html"):
+        story.save(tmp_path / "story.docx")
+    with pytest.raises(RenderError, match="cannot write"):
+        story.save(tmp_path / "missing" / "story.svg")
+    (tmp_path / "taken.svg").mkdir()
+    with pytest.raises(RenderError, match="cannot write"):
+        story.save(tmp_path / "taken.svg")
+    with pytest.raises(RenderError, match="frames=True"):
+        story.save(tmp_path / "story.pdf", frames=True)
+    assert os.listdir(tmp_path) == ["taken.svg"]
+
+
+def test_a_failed_write_keeps_the_old_file(story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "story.svg"
+    path.write_text("old")
+
+    def fail(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(RenderError, match="No space left"):
+        story.save(path)
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["story.svg"]
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.handlers: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.handlers.extend(name for name, _ in attrs if name.startswith("on"))
+
+
+def test_hostile_names_are_text_in_html(hostile: Story) -> None:
+    page = hostile.html()
+    tags = Tags()
+    tags.feed(page)
+    assert tags.names.count("script") == 2 and not tags.handlers
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_hostile_names_are_text_in_the_other_formats(hostile: Story) -> None:
+    root = ElementTree.fromstring(hostile.svg())
+    assert not list(root.iter(f"{SVG}script"))
+    assert any("<script>alert(1)" in (item.get("aria-label") or "") for item in root.iter())
+    assert "\u202e" not in hostile.svg()
+    markdown = hostile.markdown()
+    assert "<script>" not in markdown and "&lt;script&gt;" in markdown
+    assert all(line.count("|") - line.count("\\|") == 4 for line in markdown.splitlines() if line.startswith("|"))
+    assert pdf_pages(hostile.pdf()) == len(hostile.frames)
+    assert Image.open(io.BytesIO(hostile.png())).size[0] >= 2560
+    import pygraphviz
+
+    assert len(pygraphviz.AGraph(hostile.dot()).nodes()) == len(hostile.nodes)
+    assert str(hostile)
