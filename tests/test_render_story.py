@@ -171,6 +171,16 @@ def test_unknown_names_and_missing_values_are_one_clear_sentence() -> None:
         explain(LECTURE, at=AT, digits=-1)
 
 
+def test_what_cannot_be_told_is_refused() -> None:
+    with pytest.raises(RenderError, match="constant"):
+        explain("3", at={})
+    with pytest.raises(RenderError, match="floating-point"):
+        explain("x > 2", at={"x": 1})
+    with pytest.raises(InputError, match="do not fit"):
+        explain(lambda a, b: a * b, at=(1.0,))
+    assert len(explain("x > 2", at={"x": 1}, mode="evaluate").frames) == 2
+
+
 def test_graphs_too_large_to_tell_node_by_node_are_refused() -> None:
     source = "; ".join(["a1 = x + 1", *(f"a{n} = sin(a{n - 1})" for n in range(2, 510))])
     with pytest.raises(RenderError, match="at most 500"):

@@ -53,9 +53,21 @@ def explain(
         raise RenderError(f"the graph has {len(graph)} nodes, and at most {MOST_NODES} can be told one by one")
     account = Account(graph, values, notation, digits, source_lines=not isinstance(source, (str, sp.Basic)))
     chosen = chosen_inputs(graph, wrt)
+    check_tellable(account, mode)
     if mode == "evaluate":
         return value_account(account)
     return forward_account(account, chosen) if mode == "forward" else reverse_account(account, chosen)
+
+
+def check_tellable(account: Account, mode: Mode) -> None:
+    """Raise RenderError where there is nothing to tell."""
+    outputs = [id for id in account.graph.outputs if id in account.names.symbols]
+    if not outputs:
+        raise RenderError("the result is a constant: it depends on no input, so there are no steps to explain")
+    if mode != "evaluate" and not any(account.is_float(id) for id in outputs):
+        raise RenderError(
+            f"{mode} mode needs a floating-point result, and this one is {account.graph.type(outputs[0])}"
+        )
 
 
 def traced(source: Any, at: Mapping[str, Any] | Sequence[Any] | None) -> tuple[Graph, list[Any]]:
@@ -79,7 +91,12 @@ def traced(source: Any, at: Mapping[str, Any] | Sequence[Any] | None) -> tuple[G
 def call_arguments(function: Callable[..., Any], at: Mapping[str, Any] | Sequence[Any] | None) -> tuple[Any, ...]:
     """A function's arguments: ``at`` in order, or by the names of its parameters."""
     if not isinstance(at, Mapping):
-        return tuple(at or ())
+        arguments = tuple(() if at is None else at)
+        try:
+            inspect.signature(function).bind(*arguments)
+        except TypeError as error:
+            raise InputError(f"the values in `at` do not fit the function: {error}") from None
+        return arguments
     names = list(inspect.signature(function).parameters)
     missing = [name for name in names if name not in at]
     unknown = [str(name) for name in at if name not in names]

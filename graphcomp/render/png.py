@@ -7,15 +7,17 @@ from .palette import LIGHT
 from .scene import Scene
 from .svg import write_svg
 
+ZOOM, WIDEST = 2.0, 4096.0
 
-def write_png(scene: Scene, frame: int, zoom: float = 2.0) -> bytes:
-    """One frame as a PNG of ``zoom`` times the scene's size in pixels."""
+
+def write_png(scene: Scene, frame: int) -> bytes:
+    """One frame as a PNG with twice the scene's pixels each way, but at most 4,096 across."""
     import resvg_py
 
     image = resvg_py.svg_to_bytes(
         svg_string=write_svg(scene, frame),
         background=LIGHT["page"],
-        zoom=zoom,
+        zoom=min(ZOOM, WIDEST / scene.width),
         font_files=[text_font_file()],
         font_family="DejaVu Sans",
         sans_serif_family="DejaVu Sans",
