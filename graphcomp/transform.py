@@ -7,6 +7,7 @@ they nest to any order. Arguments and results may be nested containers of arrays
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,6 +50,20 @@ def inline(trace: Trace, graph: Graph, values: Sequence[Any]) -> list[Tracer]:
             node = graph.node(id)
             ids[id] = copy_node(b, node, [ids[source] for source in node.inputs])
     return [Tracer(trace, ids[id]) for id in graph.outputs]
+
+
+def as_function(graph: TracedGraph) -> Function:
+    """A traced formula as a function of its variables, in order and by name, for `grad`, `jit` and the like."""
+    names = graph.argument_structure.paths()
+
+    def formula(*arguments: Any, **named: Any) -> Any:
+        values = signature.bind(*arguments, **named).args
+        return graph.result_structure.unflatten(run(graph, values))
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    signature = inspect.Signature([inspect.Parameter(name, kind) for name in names])
+    formula.__signature__ = signature  # type: ignore[attr-defined]
+    return formula
 
 
 def _note_derivation(traced: TracedGraph, values: Sequence[Any]) -> None:

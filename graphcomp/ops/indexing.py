@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ExecutionError, ShapeError
 from ..graph import Graph, TensorType
 from ..graph.types import Dimension
 from .builder import Builder
@@ -17,6 +17,14 @@ from .record import Contraction, Linear, LinearCall, register
 def _check_indices(name: str, indices: TensorType) -> None:
     if not indices.is_integer:
         raise DTypeError(f"{name} takes integer indices, not {indices}.")
+
+
+def _checked(name: str, indices: np.ndarray, size: int) -> np.ndarray:
+    """The indices, if all are in range(size)."""
+    if indices.size and not (indices.min() >= 0 and indices.max() < size):
+        wrong = indices[(indices < 0) | (indices >= size)].flat[0]
+        raise ExecutionError(f"{name}: the index {wrong} is out of range for an axis of size {size}.")
+    return indices
 
 
 def _replace(shape: tuple[Any, ...], axis: int, *entries: Any) -> tuple[Any, ...]:
@@ -48,7 +56,7 @@ def _gather_map(context: Any, index: tuple[Index, ...], types: Any, *, axis: int
 def _scatter_reference(updates: np.ndarray, indices: np.ndarray, *, axis: int, size: int) -> np.ndarray:
     shape = (*updates.shape[:axis], size, *updates.shape[axis + indices.ndim :])
     result = np.zeros(shape, updates.dtype)
-    np.add.at(result, (*(slice(None),) * axis, indices), updates)
+    np.add.at(result, (*(slice(None),) * axis, _checked("scatter_add", indices, size)), updates)
     return result
 
 
@@ -72,7 +80,7 @@ register(
         summary="the slices of an array at given positions along an axis",
         arity=2,
         shape=_gather_shape,
-        reference=lambda x, indices, *, axis: np.take(x, indices, axis),
+        reference=lambda x, indices, *, axis: np.take(x, _checked("gather", indices, x.shape[axis]), axis),
         transposes={0: _gather_transpose},
         index_map=_gather_map,
         samples=_sample((3, 4), (2, 5), 3, axis=0),
@@ -123,7 +131,7 @@ def _put_shape(graph: Graph, updates: TensorType, indices: TensorType, *, axis: 
 def _put_reference(updates: np.ndarray, indices: np.ndarray, *, axis: int, size: int) -> np.ndarray:
     result = np.zeros(_replace(updates.shape, axis, size), updates.dtype)
     places = list(np.indices(updates.shape, sparse=True))
-    places[axis] = indices
+    places[axis] = _checked("scatter_along_axis", indices, size)
     np.add.at(result, tuple(places), updates)
     return result
 
@@ -149,7 +157,9 @@ register(
         summary="the entries at given positions along an axis, row by row",
         arity=2,
         shape=_take_shape,
-        reference=lambda x, indices, *, axis: np.take_along_axis(x, indices, axis),
+        reference=lambda x, indices, *, axis: np.take_along_axis(
+            x, _checked("take_along_axis", indices, x.shape[axis]), axis
+        ),
         transposes={0: _take_transpose},
         index_map=_take_map,
         samples=_sample((3, 4), (3, 2), 4, axis=1),

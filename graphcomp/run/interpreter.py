@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 
 from .. import ops
-from ..errors import InputError, ShapeError
+from ..errors import ExecutionError, InputError, ShapeError
 from ..graph import Graph, Node, TensorType
 from ..graph.types import equal, substitute, symbols_of
 
@@ -51,7 +51,10 @@ def _evaluate(graph: Graph, node: Node, results: Mapping[int, Any], sizes: Mappi
     attributes = node.attributes
     if sizes:
         attributes = {name: substitute(value, sizes) for name, value in attributes.items()}
-    result = ops.get(node.op).evaluate([results[id] for id in node.inputs], attributes)
+    try:
+        result = ops.get(node.op).evaluate([results[id] for id in node.inputs], attributes)
+    except ExecutionError as error:
+        raise ExecutionError(f"{error} At {node.origin}.") from None
     if isinstance(node.type, TensorType):
         return np.asarray(result, dtype=node.type.dtype)
     return tuple(np.asarray(part, dtype=item.dtype) for part, item in zip(result, node.type.items))

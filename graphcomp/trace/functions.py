@@ -608,6 +608,11 @@ def matmul(x: Any, y: Any) -> Any:
     row, column = len(_shape(x)) == 1, len(_shape(y)) == 1
     x = expand_dims(x, 0) if row else x
     y = expand_dims(y, 1) if column else y
+    if len(_shape(y)) == 2 and len(_shape(x)) > 2:  # one matrix for all leading axes: a single, larger product
+        *lead, inner = _shape(x)
+        wide = apply("matmul", reshape(x, (product(lead), inner)), y)
+        result = reshape(wide, (*lead, _shape(y)[1]))
+        return squeeze(result, len(lead)) if column else result
     lead = broadcast_shapes(_shape(x)[:-2], _shape(y)[:-2])
     result = apply("matmul", broadcast_to(x, (*lead, *_shape(x)[-2:])), broadcast_to(y, (*lead, *_shape(y)[-2:])))
     dropped = [len(lead)] * row + [len(_shape(result)) - 1] * column
@@ -669,14 +674,18 @@ def einsum(subscripts: str, *operands: Any) -> Any:
 # reading and writing at positions ------------------------------------------------------------------------------------
 
 
-def _wrap(indices: Any, size: Dimension) -> Any:
-    """Negative positions count from the end."""
+def _wrap(x: Any, indices: Any, size: Dimension) -> Any:
+    """Positions along an axis of x; negative ones count from the end."""
+    trace = innermost((x, indices))
     if not isinstance(indices, Tracer):
         indices = np.asarray(indices)
         if isinstance(size, int):
             if indices.size and not (-size <= indices.min() and indices.max() < size):
                 raise InputError(f"an index is out of range for an axis of size {size}.")
             return np.where(indices < 0, indices + size, indices)
+        if trace is None or not np.any(indices < 0):
+            return indices
+        indices = Tracer(trace, trace.lift(indices))
     return where(less(indices, 0), add(indices, size), indices)
 
 
@@ -686,21 +695,25 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     if axis is None:
         x, axis = ravel(x), 0
     axis = _axis(axis, len(_shape(x)))
-    return apply("gather", x, _wrap(_array(indices), _shape(x)[axis]), axis=axis)
+    return apply("gather", x, _wrap(x, _array(indices), _shape(x)[axis]), axis=axis)
 
 
 @public
 def take_along_axis(x: Any, indices: Any, axis: int) -> Any:
     x = _array(x)
     axis = _axis(axis, len(_shape(x)))
-    return apply("take_along_axis", x, _wrap(_array(indices), _shape(x)[axis]), axis=axis)
+    indices = _wrap(x, _array(indices), _shape(x)[axis])
+    outer = [(*_shape(part)[:axis], 1, *_shape(part)[axis + 1 :]) for part in (x, indices)]
+    shape = broadcast_shapes(*outer)
+    x, indices = (broadcast_to(p, (*shape[:axis], _shape(p)[axis], *shape[axis + 1 :])) for p in (x, indices))
+    return apply("take_along_axis", x, indices, axis=axis)
 
 
 @public
 def scatter_add(updates: Any, indices: Any, size: Dimension, axis: int = 0) -> Any:
     """Zeros of `size` along `axis`, with `updates` added at `indices`: the transpose of `take`."""
     updates = _array(updates)
-    indices = _wrap(_array(indices), size)
+    indices = _wrap(updates, _array(indices), size)
     return apply("scatter_add", updates, indices, axis=_axis(axis, len(_shape(updates))), size=dimension(size))
 
 
@@ -809,7 +822,7 @@ def _gather_axes(x: Any, gathers: list[tuple[int, Any]], entries: tuple[Any, ...
     if axes != list(range(axes[0], axes[0] + len(axes))):
         raise TraceError("integer arrays must stand on neighbouring axes; transpose first.")
     shape, first = _shape(x), axes[0]
-    indices = broadcast_arrays(*(_wrap(_array(entry), shape[axis]) for axis, entry in gathers))
+    indices = broadcast_arrays(*(_wrap(x, _array(entry), shape[axis]) for axis, entry in gathers))
     place = indices[0]
     for axis, entry in zip(axes[1:], indices[1:]):
         place = add(multiply(place, shape[axis]), entry)

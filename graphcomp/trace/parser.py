@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -47,7 +48,8 @@ def parse(text: str) -> list[tuple[str | None, ast.expr]]:
     try:
         # x^2 is a power, as on paper; as Python's ^ it would bind more weakly than +.
         lines = [part.strip() for part in text.replace("^", "**").replace(";", "\n").splitlines()]
-        body = ast.parse("\n".join(filter(None, lines))).body
+        with warnings.catch_warnings(action="ignore"):  # such as that of an unknown escape in a string
+            body = ast.parse("\n".join(filter(None, lines))).body
     except SyntaxError as error:
         raise ParseError(f"the formula {_short(text)!r} cannot be read: {error.msg} at column {error.offset}.") from None
     except (RecursionError, MemoryError, ValueError):
@@ -76,7 +78,7 @@ def _short(text: str, limit: int = 60) -> str:
 
 def _written(node: ast.AST) -> str:
     try:
-        return _short(ast.unparse(node))
+        return _short(" ".join(ast.unparse(node).split()))
     except RecursionError:
         return "…"
 

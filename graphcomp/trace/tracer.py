@@ -168,17 +168,19 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TraceError(
             f"a traced value ({self.type}) was turned into a NumPy array. Its numbers are not known while tracing; "
-            "use the functions of graphcomp.numpy, or move this code out of the traced function."
+            f"use the functions of graphcomp.numpy, or move this code out of the traced function. {_here()}"
         )
 
     def __bool__(self) -> bool:
         raise TraceError(
             f"a traced value ({self.type}) was used as a condition. Its value is not known while tracing; "
-            "use graphcomp.numpy.where(condition, a, b)."
+            f"use graphcomp.numpy.where(condition, a, b). {_here()}"
         )
 
     def _concrete(self, kind: str) -> Any:
-        raise TraceError(f"a traced value ({self.type}) was turned into a Python {kind}, but is not known while tracing.")
+        raise TraceError(
+            f"a traced value ({self.type}) was turned into a Python {kind}, but is not known while tracing. {_here()}"
+        )
 
     def __float__(self) -> float:
         return self._concrete("float")
@@ -344,7 +346,10 @@ def fit(values: Sequence[Any], dtype: str, trace: Trace | None) -> list[Any]:
             size = Tracer(trace, trace.builder.dimension(size=dimension(value)))
             fitted.append(broadcast_to(convert(size, dtype), shape))
         elif is_weak(value) and trace is not None:
-            exact = np.asarray(value).astype(dtype).item()
+            try:
+                exact = np.asarray(value, dtype).item()
+            except OverflowError:
+                raise DTypeError(f"{value} does not fit into {dtype}; convert the array it meets first. {_here()}") from None
             fitted.append(Tracer(trace, trace.builder.constant(exact, shape, dtype)))
         else:
             if trace is not None and not isinstance(value, Tracer):
@@ -372,5 +377,8 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
     shapes = [type_of(value).shape for value in (condition, x, y) if not is_weak(value)]  # type: ignore[union-attr]
     shape = broadcast_shapes(*shapes)
     arms = fit((x, y), dtype, trace)
-    condition = broadcast_to(convert(condition, "bool"), shape)
+    condition = convert(condition, "bool")
+    if trace is not None and not isinstance(condition, Tracer):
+        condition = Tracer(trace, trace.lift(condition))
+    condition = broadcast_to(condition, shape)
     return apply("where", condition, *(broadcast_to(arm, shape) for arm in arms))
