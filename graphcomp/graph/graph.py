@@ -1,8 +1,8 @@
-"""The graph: one `networkx.MultiDiGraph` that only grows.
+"""The graph: a table of nodes that only grows, and the same as a `networkx.MultiDiGraph`.
 
 Node ids are integers in creation order, and a node is added after its inputs, so ascending id is a topological order
-and every walk is a loop (a chain of 100,000 nodes must not recurse). An edge's key is the argument slot it feeds, so
-`x*x` keeps both of its edges. Passes do not edit a graph; they build another one and return how ids map.
+and every walk is a loop (a chain of 100,000 nodes must not recurse). In networkx an edge's key is the argument slot it
+feeds, so `x*x` keeps both of its edges. Passes do not edit a graph; they build another one and return how ids map.
 """
 
 from __future__ import annotations
@@ -72,16 +72,31 @@ class Requirement:
 class Graph:
     """A traced or derived computation.
 
-    `inputs` and `outputs` are node ids. `names` maps the user's names to ids (several names may share one id).
+    `table` holds the nodes by id; `inputs` and `outputs` are ids. `names` maps the user's names to ids (several names may share one id).
     `arrays` is the side table of array constants, by content hash. `requirements` are checked when sizes are known.
     """
 
-    networkx: nx.MultiDiGraph = field(default_factory=nx.MultiDiGraph)
+    table: list[Node] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     requirements: list[Requirement] = field(default_factory=list)
+    _networkx: nx.MultiDiGraph | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def networkx(self) -> nx.MultiDiGraph:
+        """The graph in networkx: node data `op` and `node`; the key of an edge is the argument slot it feeds.
+
+        It takes several times the memory of the table, so it is made when it is first asked for, and grows from then on.
+        """
+        if self._networkx is None:
+            self._networkx = nx.MultiDiGraph()
+        for id in range(len(self._networkx), len(self.table)):
+            node = self.table[id]
+            self._networkx.add_node(id, op=node.op, node=node)
+            self._networkx.add_edges_from((source, id, slot) for slot, source in enumerate(node.inputs))
+        return self._networkx
 
     def add(
         self,
@@ -93,31 +108,29 @@ class Graph:
         origin: Origin | None = None,
     ) -> int:
         """Append a node and return its id. `inputs` are ids of this graph."""
-        id = len(self.networkx)
-        self.networkx.add_node(id, op=op, node=Node(id, op, inputs, attributes, type, scope, origin))
-        for slot, source in enumerate(inputs):
+        id = len(self.table)
+        for source in inputs:
             if not 0 <= source < id:
                 raise GraphError(f"node %{id} {op}: input %{source} does not exist yet")
-            self.networkx.add_edge(source, id, slot)
+        self.table.append(Node(id, op, inputs, attributes, type, scope, origin))
         return id
 
     def node(self, id: int) -> Node:
-        return self.networkx._node[id]["node"]  # a read of networkx's own table; `.nodes[id]` costs a view object
+        return self.table[id]
 
     def type(self, id: int) -> TensorType:
-        return self.node(id).tensor
+        return self.table[id].tensor
 
     def nodes(self) -> Iterator[Node]:
         """Every node in creation order, which is a topological order."""
-        for data in self.networkx._node.values():
-            yield data["node"]
+        return iter(self.table)
 
     def __len__(self) -> int:
-        return len(self.networkx)
+        return len(self.table)
 
     def users(self, id: int) -> list[tuple[int, int]]:
         """(user id, slot) of every edge that leaves `id`, in creation order."""
-        return [(user, slot) for user, slots in self.networkx._succ[id].items() for slot in slots]
+        return [(user, slot) for user, slots in self.networkx.adj[id].items() for slot in slots]
 
     def labels(self, id: int) -> list[str]:
         """The names that the user gave to this node."""

@@ -145,7 +145,7 @@ def _result(value: Any) -> Any:
 def _finish(recording: Trace, arguments: Structure, results: Structure) -> TracedGraph:
     graph = recording.graph
     traced = TracedGraph(
-        graph.networkx,
+        graph.table,
         graph.inputs,
         graph.outputs,
         graph.names,
