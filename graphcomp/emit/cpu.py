@@ -71,12 +71,16 @@ class Source:
 
 @dataclass(slots=True)
 class _Function:
-    """The text of one kernel: parameters by role, so that equal kernels have equal text."""
+    """The text of one kernel: parameters by role, so that equal kernels have equal text.
+
+    p0, p1, … are its buffers, e0, e1, … the extents of its outer loops, and `sizes` the named sizes that it uses.
+    """
 
     buffers: list[Buffer] = field(default_factory=list)
     sizes: dict[str, None] = field(default_factory=dict)
     lines: list[tuple[str, str]] = field(default_factory=list)
     helpers: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    extents: list[str] = field(default_factory=list)
     depth: int = 1
 
     def pointer(self, buffer: Buffer) -> str:
@@ -110,7 +114,7 @@ def emit_cpu(program: Program, graph: Graph) -> Source:
             if function.signature not in shared:
                 shared[function.signature] = f"kernel_{kernel.number}"
                 texts.append(_function_text(shared[function.signature], function, describe(kernel)))
-            call = ", ".join(["context", *map(_buffer_name, function.buffers), *function.sizes])
+            call = ", ".join(["context", *map(_buffer_name, function.buffers), *function.extents, *function.sizes])
             lines = [f"    {shared[function.signature]}({call})  # {describe(kernel)}"]
         else:
             lines = [f"    # {describe(kernel)}", *_inlined(function, kernel.number)]
@@ -145,7 +149,8 @@ def _helper_text(function: Callable[..., Any]) -> str:
 
 def _function_text(name: str, function: _Function, summary: str) -> str:
     names = [f"p{slot}" for slot in range(len(function.buffers))]
-    parameters = ", ".join(["status", *names, *function.sizes])
+    extents = [f"e{slot}" for slot in range(len(function.extents))]
+    parameters = ", ".join(["status", *names, *extents, *function.sizes])
     lines = [f"{line}  # {comment}" if comment else line for line, comment in function.lines]
     return "\n".join(['@njit(error_model="numpy")', f"def {name}({parameters}):  # {summary}", *lines])
 
@@ -157,10 +162,12 @@ def _inlined(function: _Function, number: int) -> Iterator[str]:
         word = match.group(0)
         if word == "status":
             return "context"
+        if word[0] == "e":
+            return function.extents[int(word[1:])]
         return _buffer_name(function.buffers[int(word[1:])]) if word[0] == "p" else f"{word}_{number}"
 
     for line, comment in function.lines:
-        text = re.sub(r"\b(p\d+|(a_)?[vj]\d+|status)\b", rename, line)
+        text = re.sub(r"\b([pe]\d+|(a_)?[vj]\d+|status)\b", rename, line)
         yield f"{text}  # {comment}" if comment else text
 
 
@@ -187,7 +194,9 @@ def _kernel_function(kernel: Kernel, graph: Graph, sizes: list[sp.Symbol]) -> _F
         _product(function, kernel, graph)
     else:
         function.helpers |= kernel.helpers
-        _nest(function, kernel.loops, kernel.body, graph)
+        function.extents = [size_text(loop.extent) for loop in kernel.loops]
+        loops = [Loop(loop.variable, sp.Symbol(f"e{slot}"), loop.reverse) for slot, loop in enumerate(kernel.loops)]
+        _nest(function, loops, kernel.body, graph)
     if not function.lines:
         function.line("pass")
     text = "\n".join(line for line, _ in function.lines)
@@ -199,7 +208,8 @@ def _kernel_function(kernel: Kernel, graph: Graph, sizes: list[sp.Symbol]) -> _F
 
 def _nest(function: _Function, loops: list[Loop], body: list[Statement], graph: Graph) -> None:
     for loop in loops:
-        bounds = f"{size_text(loop.extent)} - 1, -1, -1" if loop.reverse else size_text(loop.extent)
+        extent = str(loop.extent) if str(loop.extent).startswith("e") else size_text(loop.extent)
+        bounds = f"{extent} - 1, -1, -1" if loop.reverse else extent
         function.line(f"for {loop.variable} in range({bounds}):")
         function.depth += 1
     for statement in body:
@@ -209,9 +219,8 @@ def _nest(function: _Function, loops: list[Loop], body: list[Statement], graph: 
 
 def _statement(function: _Function, statement: Statement, graph: Graph) -> None:
     match statement:
-        case Load(target=target, buffer=buffer, index=index):
-            place = index_text(buffer.address(index))
-            function.line(f"{target} = {function.pointer(buffer)}[{place}]", f"%{buffer.node}")
+        case Load(target=target, buffer=buffer, address=address):
+            function.line(f"{target} = {function.pointer(buffer)}[{index_text(address)}]", f"%{buffer.node}")
         case Compute():
             code, helpers = scalar_code(
                 statement.op, statement.arguments, statement.attributes, statement.argument_dtype, statement.dtype
@@ -226,8 +235,8 @@ def _statement(function: _Function, statement: Statement, graph: Graph) -> None:
             _choose(function, statement, graph)
         case Reduce():
             _reduce(function, statement, graph)
-        case Store(buffer=buffer, index=index, value=value, node=node, combine=combine):
-            place = f"{function.pointer(buffer)}[{index_text(buffer.address(index))}]"
+        case Store(buffer=buffer, address=address, value=value, node=node, combine=combine):
+            place = f"{function.pointer(buffer)}[{index_text(address)}]"
             text = _combined(combine, place, value, buffer.type.dtype) if combine else value
             function.line(f"{place} = {text}", f"%{node} {equation_text(graph.node(node)).split('(')[0]}")
         case Sort(values=values, places=places, spare=spare, size=size, descending=descending, node=node):

@@ -19,11 +19,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numba.core.config
 import platformdirs
 
 from ..emit import Source
 
 SUMS = "checksums.json"
+OPTIMISATION = 2
+"""LLVM's level: the code of level 3 runs no faster, and takes a quarter longer to compile."""
 
 
 def cache_folder() -> Path:
@@ -92,11 +95,15 @@ def _import(path: Path) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
+    level = numba.core.config.OPT
+    numba.core.config.OPT = OPTIMISATION
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[path.stem]
         raise
+    finally:
+        numba.core.config.OPT = level
     return module
 
 

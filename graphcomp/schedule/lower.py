@@ -36,6 +36,8 @@ class Body:
         self.helpers: dict[str, Callable[..., Any]] = {}
         self.nodes: dict[int, None] = {}
         self.count = 0
+        self.reused = 0
+        """How often a value was found that had been loaded or computed before."""
 
     # blocks ----------------------------------------------------------------------------------------------------------
 
@@ -76,11 +78,14 @@ class Body:
         if found is None:
             found = self._load(id, index) if id in self.buffers else self.compute(id, index)
             self.known[-1][key] = found
+        elif self.graph.node(id).op != "constant":
+            self.reused += 1
         return found
 
     def _load(self, id: int, index: tuple[Index, ...]) -> str:
         target = self.name()
-        self.add(Load(target, self.buffers[id], index, self.graph.type(id).dtype))
+        buffer = self.buffers[id]
+        self.add(Load(target, buffer, buffer.address(index), self.graph.type(id).dtype))
         return target
 
     def compute(self, id: int, index: tuple[Index, ...]) -> str:
@@ -167,7 +172,7 @@ class Body:
             computed = self.compute(id, index) if value is None else value
             self.known[-1][id, index] = computed
         self.nodes.setdefault(id)
-        self.add(Store(buffer, index, computed, id))
+        self.add(Store(buffer, buffer.address(index), computed, id))
 
     def accumulate(self, id: int, buffer: Buffer, outer: tuple[Index, ...], contraction: Contraction, order: list[Loop],
                    box: tuple[Index, ...]) -> None:  # fmt: skip
@@ -176,7 +181,7 @@ class Body:
         self.nodes.setdefault(id)
         with self.block() as body:
             value = self.factors(node, contraction, box)
-            self.add(Store(buffer, outer, value, id, contraction.combine))
+            self.add(Store(buffer, buffer.address(outer), value, id, contraction.combine))
         self.add(Nest(order, body))
 
 

@@ -61,7 +61,7 @@ def view_of(graph: Graph, buffers: Mapping[int, Buffer], id: int, letters: str) 
     if len(statements) != 1 or not isinstance(statements[0], Load):
         return None
     load = statements[0]
-    address = load.buffer.address(load.index)
+    address = load.address
     if any(atom.kind != "loop" for atom, _ in address.terms):
         return None
     strides: dict[str, Dimension] = {letter: 0 for letter in letters}

@@ -65,9 +65,11 @@ class Buffer:
 
 @dataclass(slots=True)
 class Load:
+    """`target = buffer[address]`, the address counted in entries."""
+
     target: str
     buffer: Buffer
-    index: tuple[Index, ...]
+    address: Index
     dtype: str
 
 
@@ -130,10 +132,10 @@ class Reduce:
 
 @dataclass(slots=True)
 class Store:
-    """`buffer[index] = value`, or `+=` (any combine) where `combine` is given."""
+    """`buffer[address] = value`, or `+=` (any combine) where `combine` is given."""
 
     buffer: Buffer
-    index: tuple[Index, ...]
+    address: Index
     value: str
     node: int
     combine: str = ""

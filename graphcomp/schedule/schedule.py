@@ -14,6 +14,7 @@ from ..graph import Dimension, Graph, Node, TensorType, TupleType
 from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes
+from .loops import collapse_kernel
 from .lower import Body
 from .placement import is_source, moves_entries, stored_values
 from .products import classify, plan_product
@@ -41,10 +42,9 @@ KERNEL_LIMIT = 250
 class Group:
     """A loop kernel that more values may still join."""
 
-    def __init__(self, body: Body, kernel: LoopKernel, index: tuple[Index, ...]) -> None:
+    def __init__(self, body: Body, kernel: LoopKernel) -> None:
         self.body = body
         self.kernel = kernel
-        self.index = index
         self.written: set[int] = set()
 
 
@@ -85,6 +85,9 @@ class Scheduler:
                 self.place(node)
         outputs = [self.output(id) for id in self.graph.outputs]
         kernels, buffers = remove_unread(self.kernels, self.all, outputs)
+        for kernel in kernels:
+            if isinstance(kernel, LoopKernel):
+                collapse_kernel(kernel)
         inputs = [self.buffers[id] for id in self.graph.inputs]
         kept = [b for b in buffers if b.role != "array" or any(b in used(k) for k in kernels)]
         return Program(kept, kernels, self.graph.symbols(), inputs, outputs)
@@ -149,32 +152,38 @@ class Scheduler:
         body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
         kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], [], domain_key(target), body.helpers)
-        group = Group(body, kernel, index)
-        self.fill(group, node, target, copy)
+        group = Group(body, kernel)
+        self.fill(group, node, target, index, copy)
         self.kernels.append(kernel)
         self.groups[kernel.number] = group
         group.kernel.nodes = list(body.nodes)
 
-    def fill(self, group: Group, node: Node, target: Buffer, copy: bool) -> None:
-        value = group.body.value(node.id, group.index) if copy else None
-        group.body.store(node.id, group.index, target, value)
+    def fill(self, group: Group, node: Node, target: Buffer, index: tuple[Index, ...], copy: bool) -> None:
+        value = group.body.value(node.id, index) if copy else None
+        group.body.store(node.id, index, target, value)
         group.written.add(target.number)
         self.ready[target.number] = group.kernel.number
 
     def candidates(self, node: Node, target: Buffer) -> list[Group]:
         """Kernels with the same loops, latest first."""
         wanted = domain_key(target)
-        found = [g for g in self.groups.values() if same_domain(g.kernel.domain, wanted)]
+        found = [g for g in self.groups.values() if g.kernel.domain == wanted]
         return sorted(found, key=lambda g: g.kernel.number, reverse=True)[:4]
 
     def join(self, group: Group, node: Node, target: Buffer, copy: bool) -> bool:
-        """Try to add the value to a kernel; leave the kernel as it was if that would break the order."""
+        """Try to add the value to a kernel; leave the kernel as it was if that would break the order or save nothing.
+
+        Something is saved if a value is used that the kernel has at hand. Without that, joining only makes kernels
+        longer, and keeps equal ones (the updates of many parameters) from sharing their code.
+        """
         body = group.body
+        reused = body.reused
         before = (len(body.blocks[0]), dict(body.known[0]), dict(body.nodes), body.count, set(group.written))
-        self.fill(group, node, target, copy)
+        self.fill(group, node, target, domain_loops(target)[1], copy)
         added = body.blocks[0][before[0] :]
         size = sum(1 for _ in walk(body.blocks[0]))
-        if size <= KERNEL_LIMIT and all(self.allowed(group, s, before[4]) for s in walk(added)):
+        saves = body.reused > reused or not group.kernel.loops
+        if saves and size <= KERNEL_LIMIT and all(self.allowed(group, s, before[4]) for s in walk(added)):
             group.kernel.nodes = list(body.nodes)
             return True
         del body.blocks[0][before[0] :]
@@ -219,7 +228,7 @@ class Scheduler:
         inner = {loop.variable for loop in loops}
         for statement in walk(body.blocks[0]):
             if isinstance(statement, Load):
-                fast = {a.name for a, c in statement.buffer.address(statement.index).terms if c == 1}
+                fast = {a.name for a, c in statement.address.terms if c == 1}
                 if fast:
                     return not fast & inner
         return False
@@ -231,7 +240,7 @@ class Scheduler:
         neutral = body.name()
         contraction = body.contraction(node, index)
         box_loops, box = body.loops(contraction.extents)
-        body.add(Nest(loops, [Store(target, index, neutral_text(contraction.combine, node.dtype), node.id)]))
+        body.add(Nest(loops, [Store(target, target.address(index), neutral_text(contraction.combine, node.dtype), node.id)]))
         body.accumulate(node.id, target, index, contraction, [*box_loops, *loops], box)
         self.ready[target.number] = self.new_kernel(body, []).number
 
@@ -285,7 +294,7 @@ class Scheduler:
         target = self.buffer(node)
         body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
-        body.add(Nest(loops, [Store(target, index, neutral_text("sum", node.dtype), node.id)]))
+        body.add(Nest(loops, [Store(target, target.address(index), neutral_text("sum", node.dtype), node.id)]))
         axis, rank = node.attributes["axis"], self.graph.type(node.inputs[1]).rank
         update_loops, place = body.loops(self.graph.type(node.inputs[0]).shape)
         with body.block() as inner:
@@ -293,7 +302,7 @@ class Scheduler:
             position = index_from(body, node, from_index, node.shape[axis])
             value = body.value(node.inputs[0], place)
             where = (*place[:axis], position, *place[axis + rank :])
-            body.add(Store(target, where, value, node.id, "sum"))
+            body.add(Store(target, target.address(where), value, node.id, "sum"))
         body.add(Nest(update_loops, inner))
         body.nodes.setdefault(node.id)
         self.ready[target.number] = self.new_kernel(body, []).number
@@ -305,11 +314,12 @@ class Scheduler:
         axis, reverse = node.attributes["axis"], node.attributes["reverse"]
         body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
-        outer = [item for position, item in enumerate(loops) if position != axis]
+        along = {atom.name for atom, _ in index[axis].terms}
+        outer = [item for item in loops if item.variable not in along]
         with body.block() as first:
             start = Index((), node.shape[axis] - 1 if reverse else 0)
             begin = (*index[:axis], start, *index[axis + 1 :])
-            body.add(Store(target, begin, body.value(node.inputs[0], begin), node.id))
+            body.add(Store(target, target.address(begin), body.value(node.inputs[0], begin), node.id))
         body.add(Nest(outer, first))
         step_loop = Loop("s", node.shape[axis] - 1, reverse)
         step = loop("s", node.shape[axis] - 1)
@@ -317,12 +327,13 @@ class Scheduler:
         before = (*index[:axis], here[axis] + (1 if reverse else -1), *index[axis + 1 :])
         with body.block() as rest:
             previous = body.name()
-            body.add(Load(previous, target, before, node.dtype))
+            body.add(Load(previous, target, target.address(before), node.dtype))
             value = body.value(node.inputs[0], here)
             total = body.compute_sum(node, previous, value)
-            body.add(Store(target, here, total, node.id))
-        split = [*outer[:axis], step_loop, *outer[axis:]]
-        body.add(Nest(split, rest))
+            body.add(Store(target, target.address(here), total, node.id))
+        before_axis = {atom.name for entry in index[:axis] for atom, _ in entry.terms}
+        place = sum(item.variable in before_axis for item in outer)
+        body.add(Nest([*outer[:place], step_loop, *outer[place:]], rest))
         body.nodes.setdefault(node.id)
         self.ready[target.number] = self.new_kernel(body, []).number
         self.buffers[node.id] = target
@@ -341,7 +352,7 @@ class Scheduler:
         with body.block() as row:
             with body.block() as read:
                 value = body.value(node.inputs[0], tuple(index))
-                body.add(Store(values, (index[axis],), value, node.id))
+                body.add(Store(values, index[axis], value, node.id))
             body.add(Nest([Loop(names[axis], length)], read))
             body.add(Sort(values, places, spare, length, node.op == "top_k", node.id))
             self.write_sorted(body, node, index, axis, values, places)
@@ -362,11 +373,11 @@ class Scheduler:
         index[axis] = loop(name, count)
         with body.block() as write:
             place, value = body.name("j"), body.name()
-            body.add(Load(place, places, (index[axis],), "int64"))
+            body.add(Load(place, places, index[axis], "int64"))
             at = index_value(place, values.type.shape[0])
-            body.add(Load(value, values, (at,), values.type.dtype))
+            body.add(Load(value, values, at, values.type.dtype))
             for target, is_place in targets:
-                body.add(Store(target, tuple(index), place if is_place else value, target.node))
+                body.add(Store(target, target.address(tuple(index)), place if is_place else value, target.node))
         body.add(Nest([Loop(name, count)], write))
 
     def sort_targets(self, node: Node) -> list[tuple[Buffer, bool]]:
@@ -408,17 +419,19 @@ def index_from(body: Body, node: Node, index: tuple[Index, ...], extent: Dimensi
 
 
 def domain_loops(target: Buffer) -> tuple[list[Loop], tuple[Index, ...]]:
-    """Loops over the entries of a buffer in memory order, and the logical index."""
-    loops = [Loop(f"i{axis}", target.type.shape[axis]) for axis in target.order]
-    return loops, tuple(loop(f"i{axis}", size) for axis, size in enumerate(target.type.shape))
+    """Loops over the entries of a buffer in memory order, and the logical index. Axes of size 1 need no loop."""
+    loops: list[Loop] = []
+    index = [Index()] * target.type.rank
+    for axis in target.order:
+        if target.type.shape[axis] != 1:
+            loops.append(Loop(f"i{len(loops)}", target.type.shape[axis]))
+            index[axis] = loop(loops[-1].variable, loops[-1].extent)
+    return loops, tuple(index)
 
 
-def domain_key(target: Buffer) -> tuple[Any, ...]:
-    return (target.type.shape, target.order)
-
-
-def same_domain(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
-    return left == right
+def domain_key(target: Buffer) -> tuple[Dimension, ...]:
+    """The extents of a buffer's loops: kernels with equal ones can be joined."""
+    return tuple(loop.extent for loop in domain_loops(target)[0])
 
 
 def short(extents: tuple[Dimension, ...]) -> bool:
