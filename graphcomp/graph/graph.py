@@ -72,8 +72,9 @@ class Requirement:
 class Graph:
     """A traced or derived computation.
 
-    `table` holds the nodes by id; `inputs` and `outputs` are ids. `names` maps the user's names to ids (several names may share one id).
-    `arrays` is the side table of array constants, by content hash. `requirements` are checked when sizes are known.
+    `table` holds the nodes by id; `inputs` and `outputs` are ids. `names` maps the user's names to ids (several names
+    may share one id). `arrays` is the side table of array constants, by content hash. `requirements` are checked when
+    sizes are known.
     """
 
     table: list[Node] = field(default_factory=list)
@@ -88,7 +89,7 @@ class Graph:
     def networkx(self) -> nx.MultiDiGraph:
         """The graph in networkx: node data `op` and `node`; the key of an edge is the argument slot it feeds.
 
-        It takes several times the memory of the table, so it is made when it is first asked for, and grows from then on.
+        It takes several times the memory of the table, so it is made when first asked for, and grows from then on.
         """
         if self._networkx is None:
             self._networkx = nx.MultiDiGraph()

@@ -16,6 +16,7 @@ from ..errors import GraphcompError, ParseError
 from .graph import Graph, Requirement
 from .types import TensorType, TupleType, Type, dimension, symbol
 
+_MISTAKES = (ValueError, KeyError, SyntaxError, TypeError, IndexError, RecursionError, MemoryError, GraphcompError)
 _OPERATORS: Mapping[type, Any] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -34,7 +35,7 @@ def parse_graph(text: str, arrays: Mapping[str, np.ndarray] | None = None) -> Gr
     for number, line in enumerate(text.strip().splitlines(), start=1):
         try:
             _parse_line(graph, line.strip())
-        except (ValueError, KeyError, SyntaxError, TypeError, IndexError, RecursionError, MemoryError, GraphcompError) as error:
+        except _MISTAKES as error:
             raise ParseError(f"line {number} of the graph's text cannot be read: {line.strip()!r} ({error})") from None
     return graph
 

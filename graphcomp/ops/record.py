@@ -160,8 +160,7 @@ class Elementwise(Op):
         return TensorType(first.shape, self.result or first.dtype)
 
     def symbols(self) -> tuple[sp.Symbol, ...]:
-        names = "xyz" if (self.arity or 1) <= 3 else "abcdefgh"
-        return tuple(sp.Symbol(name, real=True) for name in names[: self.arity])
+        return argument_symbols(self.arity or 1)
 
     def definition(self, attributes: Attributes | None = None) -> Any:
         if self.expression is None:
@@ -266,6 +265,12 @@ class Special(Op):
 
     def tangent(self, b: Builder, node: Node, tangents: Tangents) -> Any:
         return None if self.tangent_rule is None else self.tangent_rule(b, node, tangents)
+
+
+@lru_cache(maxsize=None)
+def argument_symbols(arity: int) -> tuple[sp.Symbol, ...]:
+    names = "xyz" if arity <= 3 else "abcdefgh"
+    return tuple(sp.Symbol(name, real=True) for name in names[:arity])
 
 
 REGISTRY: dict[str, Op] = {}

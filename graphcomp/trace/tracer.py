@@ -11,6 +11,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,14 @@ class Trace:
 def check_dtype(dtype: str) -> None:
     if dtype not in DTYPES:
         raise DTypeError(f"dtype {dtype} is not supported; the supported ones are {', '.join(DTYPES)}.")
+
+
+@lru_cache(maxsize=256)
+def dtype_name(dtype: Any) -> str:
+    """The name of a dtype, which must be a supported one."""
+    name = str(np.dtype(dtype))
+    check_dtype(name)
+    return name
 
 
 @contextlib.contextmanager
@@ -292,8 +301,18 @@ def is_weak(value: Any) -> bool:
 
 def result_dtype(values: Sequence[Any], at_least_float: bool = False) -> str:
     """NumPy 2's promotion of the values' dtypes."""
-    operands = [0 if isinstance(v, sp.Expr) else v if is_weak(v) else np.dtype(type_of(v).dtype) for v in values]  # type: ignore[union-attr]
-    dtype = np.result_type(*operands)
+    kinds = tuple(_weak_kind(v) if is_weak(v) else type_of(v).dtype for v in values)  # type: ignore[union-attr]
+    return _promoted(kinds, at_least_float)
+
+
+def _weak_kind(value: Any) -> type:
+    return next((kind for kind in (bool, float) if isinstance(value, kind)), int)
+
+
+@lru_cache(maxsize=4096)
+def _promoted(kinds: tuple[str | type, ...], at_least_float: bool) -> str:
+    """The common dtype of dtypes and types of Python numbers; the values of those do not matter."""
+    dtype = np.result_type(*(np.dtype(kind) if isinstance(kind, str) else kind(0) for kind in kinds))
     if at_least_float and dtype.kind != "f":
         dtype = np.dtype("float64")
     check_dtype(str(dtype))
@@ -320,8 +339,7 @@ def _here() -> str:
 
 def convert(value: Any, dtype: Any) -> Any:
     """`value` in another dtype; the same object where nothing changes."""
-    dtype = str(np.dtype(dtype))
-    check_dtype(dtype)
+    dtype = dtype_name(dtype)
     if not is_weak(value) and type_of(value).dtype == dtype:  # type: ignore[union-attr]
         return value
     if isinstance(value, sp.Expr):
