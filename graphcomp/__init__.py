@@ -1,10 +1,11 @@
 """graphcomp: the formula on the slide, its derivative graph, and the kernel that trains the network, as one object."""
 
-from . import errors, graph, numpy, ops
+from . import data, errors, graph, nn, numpy, ops, optim, random, train
 from .errors import GraphcompError
 from .gradcheck import check_grads
 from .graph import Graph
 from .jit import jit
+from .render import explain
 from .run.array import Array
 from .trace import scope, spec, trace
 from .trace.functions import stop_gradient
@@ -17,7 +18,9 @@ __all__ = [
     "Graph",
     "GraphcompError",
     "check_grads",
+    "data",
     "errors",
+    "explain",
     "grad",
     "graph",
     "hessian",
@@ -27,12 +30,16 @@ __all__ = [
     "jit",
     "jvp",
     "linearize",
+    "nn",
     "numpy",
     "ops",
+    "optim",
+    "random",
     "scope",
     "spec",
     "stop_gradient",
     "trace",
+    "train",
     "value_and_grad",
     "vjp",
 ]

@@ -1,0 +1,148 @@
+"""The disk cache: what one process compiled another loads, and nothing that happens to the files loses anything."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROGRAM = """
+import json
+import numpy as np
+import graphcomp as gx
+
+def f(x, w):
+    return gx.numpy.sum(gx.numpy.tanh(x @ w) ** 2)
+
+step = gx.jit(gx.value_and_grad(f, 1))
+x = np.linspace(-1, 1, 12).reshape(3, 4)
+w = np.linspace(0, 1, 8).reshape(4, 2)
+value, gradient = step(x, w)
+expected = 2 * x.T @ (np.tanh(x @ w) / np.cosh(x @ w) ** 2)
+(version,) = step._versions.values()
+print(json.dumps({
+    "right": bool(np.allclose(gradient, expected) and np.isclose(value, np.sum(np.tanh(x @ w) ** 2))),
+    "from_cache": version.executor.from_cache,
+}))
+"""
+
+
+def start(cache: Path, **settings: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "GRAPHCOMP_CACHE": str(cache), **settings}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def result(process: subprocess.Popen[str]) -> dict[str, bool]:
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    found = json.loads(output)
+    assert found["right"]
+    return found
+
+
+def from_cache(cache: Path, **settings: str) -> bool:
+    """Whether a process that computes the right value and gradient found its machine code in the cache."""
+    return result(start(cache, **settings))["from_cache"]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that one process has filled."""
+    cache = tmp_path_factory.mktemp("filled")
+    assert not from_cache(cache)
+    return cache
+
+
+def files(cache: Path, suffix: str) -> list[Path]:
+    found = [path for path in cache.rglob(f"*{suffix}") if path.is_file()]
+    assert found, f"there is no {suffix} in the cache"
+    return found
+
+
+def test_a_second_process_does_not_compile(filled: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in files(filled, "")}
+    assert from_cache(filled)
+    assert {path: path.stat().st_mtime_ns for path in files(filled, "")} == before
+
+
+def test_two_processes_at_once(tmp_path: Path) -> None:
+    """Both are right, whichever of them writes first, and the cache is whole afterwards."""
+    for process in [start(tmp_path), start(tmp_path)]:
+        result(process)
+    assert from_cache(tmp_path) or from_cache(tmp_path)
+    assert from_cache(tmp_path)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def garble(path: Path) -> None:
+    path.write_bytes(b"\x80\x04 no machine code \xff" * 100)
+
+
+def flip(path: Path) -> None:
+    """One bit in the middle, so that the length stays."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "suffix, damage",
+    [(".nbc", truncate), (".nbc", flip), (".nbi", garble), (".nbi", empty), ("checksums.json", garble)],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_damaged_files_lose_nothing(filled: Path, suffix: str, damage: Callable[[Path], None]) -> None:
+    """The result is right all the same, and after one more compilation the cache serves again."""
+    for path in files(filled, suffix):
+        damage(path)
+    assert not from_cache(filled)
+    assert from_cache(filled)
+
+
+@pytest.mark.parametrize("damage", [truncate, garble, empty])
+def test_a_damaged_source_is_written_again(filled: Path, damage: Callable[[Path], None]) -> None:
+    whole = {path: path.read_text() for path in files(filled, ".py")}
+    for path in whole:
+        damage(path)
+    from_cache(filled)
+    assert {path: path.read_text() for path in whole} == whole
+    assert from_cache(filled)
+
+
+def test_missing_files_lose_nothing(filled: Path) -> None:
+    for path in files(filled, ".nbc"):
+        path.unlink()
+    assert not from_cache(filled)
+    assert from_cache(filled)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """A file stands where the cache folder should be: another folder is used, and the file is left alone."""
+    place = tmp_path / "file"
+    place.write_text("mine")
+    (tmp_path / "elsewhere").mkdir()
+    from_cache(place, TMPDIR=str(tmp_path / "elsewhere"))
+    assert place.read_text() == "mine"
+    assert files(tmp_path / "elsewhere", ".py")
+
+
+@pytest.mark.skipif(hasattr(os, "getuid") and os.getuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    place = tmp_path / "closed"
+    place.mkdir(mode=0o500)
+    (tmp_path / "elsewhere").mkdir()
+    from_cache(place, TMPDIR=str(tmp_path / "elsewhere"))
+    assert not list(place.iterdir())
