@@ -17,7 +17,7 @@ import sympy as sp
 
 from ..errors import DTypeError, MissingFacetError, ShapeError
 from ..graph import Graph, Node, TensorType
-from ..graph.types import DTYPES, FLOATS, INTEGERS, Dimension, Type
+from ..graph.types import DTYPES, FLOATS, INTEGERS, Dimension, Type, equal, product
 from . import symbolic
 from .builder import Builder
 from .index import Index, Piece
@@ -67,6 +67,10 @@ class Contraction:
     extents: tuple[Dimension, ...]
     combine: str
     factors: Callable[[tuple[Index, ...]], list[list[Piece]]]
+
+    def is_single(self) -> bool:
+        """Whether the result is just the one entry in the box, as when a maximum's gradient is put in its place."""
+        return not self.combine.startswith("arg") and equal(product(self.extents), 1) is True
 
 
 TransposeRule: TypeAlias = Callable[[Builder, LinearCall, int], int]

@@ -103,7 +103,10 @@ class Body:
             target = self.name()
             self.add(Assign(target, record.generate(context, index, **node.attributes), node.dtype, id))
             return target
-        return self._reduce(node, self.contraction(node, index))
+        contraction = self.contraction(node, index)
+        if contraction.is_single():
+            return self.factors(node, contraction, tuple(Index() for _ in contraction.extents))
+        return self._reduce(node, contraction)
 
     def contraction(self, node: Node, index: tuple[Index, ...]) -> Contraction:
         record = ops.get(node.op)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from .. import ops
 from ..graph import Graph, Node, TupleType
 from ..graph.types import equal
+from ..ops.index import loop
+from .lower import Body
 
 CHEAP = frozenset(
     "add subtract multiply negative absolute maximum minimum clip relu where convert identity floor ceil round sign "
@@ -28,14 +30,20 @@ def moves_entries(node: Node) -> bool:
     return ops.get(node.op).index_map is not None
 
 
-def combines(node: Node) -> bool:
+def combines(graph: Graph, node: Node) -> bool:
+    """Whether an entry is made of several entries of the arguments, or the op is computed as a whole."""
     record = ops.get(node.op)
-    return record.contraction is not None or record.subscripts is not None or record.kernel is not None
+    if record.subscripts is not None or record.kernel is not None:
+        return True
+    if record.contraction is None:
+        return False
+    index = tuple(loop(f"i{axis}", size) for axis, size in enumerate(node.shape))
+    return not Body(graph, {}).contraction(node, index).is_single()
 
 
 def stored_values(graph: Graph) -> set[int]:
     """Ids of the nodes (apart from inputs and arrays) that get a buffer."""
-    stored = {node.id for node in graph.nodes() if combines(node) and not isinstance(node.type, TupleType)}
+    stored = {node.id for node in graph.nodes() if combines(graph, node) and not isinstance(node.type, TupleType)}
     stored |= {node.id for node in graph.nodes() if node.op == "item"}
     stored |= {id for id in graph.outputs if not is_source(graph.node(id))}
     weight: dict[int, int] = {}

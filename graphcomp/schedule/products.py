@@ -121,52 +121,44 @@ Pack = Callable[[int, tuple[int, ...]], Buffer]
 
 @dataclass(slots=True)
 class Plan:
-    """How to run a product: its operands as matrices, and the result's letters in memory order."""
+    """How to run a product: its operands as matrices (None where one must be packed first), and its letters in order."""
 
     letters: Letters
-    left: Operand
-    right: Operand
-    result_order: str
+    left: Operand | None
+    right: Operand | None
+
+    @property
+    def packs(self) -> int:
+        return (self.left is None) + (self.right is None)
 
 
 def plan_product(
-    graph: Graph,
-    buffers: Mapping[int, Buffer],
-    inputs: Sequence[int],
-    subscripts: str,
-    letters: Letters,
-    sizes: Mapping[str, Dimension],
-    pack: Pack,
+    letters: Letters, left: Sequence[View], right: Sequence[View], sizes: Mapping[str, Dimension]
 ) -> Plan:
-    """Choose the order of the inner letters, and pack the operands that do not fit it."""
-    (left_letters, right_letters), _ = split_subscripts(subscripts)
-    left = view_of(graph, buffers, inputs[0], left_letters)
-    right = view_of(graph, buffers, inputs[1], right_letters)
-    guide = left or right
-    inner = by_stride(letters.inner, guide) if guide else letters.inner
-    rows = by_stride(letters.rows, left) if left else letters.rows
-    columns = by_stride(letters.columns, right) if right else letters.columns
-    a = as_matrix(left, letters.batch, rows, inner, sizes) if left else None
-    b = as_matrix(right, letters.batch, inner, columns, sizes) if right else None
-    if a is None and b is None and right:
-        inner = by_stride(letters.inner, right)
-        b = as_matrix(right, letters.batch, inner, columns, sizes)
-    if a is None:
-        a = _packed(inputs[0], left_letters, letters.batch, rows, inner, sizes, pack)
-    if b is None:
-        b = _packed(inputs[1], right_letters, letters.batch, inner, columns, sizes, pack)
-    chosen = Letters(letters.batch, rows, columns, inner)
-    return Plan(chosen, a, b, letters.batch + rows + columns)
+    """The plan that packs least, over the places where each operand already lies in memory."""
+    plans = [Plan(letters, None, None)]
+    for a in (*left, None):
+        for b in (*right, None):
+            for guide in filter(None, (a, b)):
+                inner = by_stride(letters.inner, guide)
+                rows = by_stride(letters.rows, a) if a else letters.rows
+                columns = by_stride(letters.columns, b) if b else letters.columns
+                first = as_matrix(a, letters.batch, rows, inner, sizes) if a else None
+                second = as_matrix(b, letters.batch, inner, columns, sizes) if b else None
+                plans.append(Plan(Letters(letters.batch, rows, columns, inner), first, second))
+    return min(plans, key=lambda plan: plan.packs)
 
 
-def _packed(
+def packed(
     id: int, letters: str, batch: str, rows: str, columns: str, sizes: Mapping[str, Dimension], pack: Pack
 ) -> Operand:
+    """A copy of an operand that lies as BLAS wants it."""
     order = batch + rows + columns
     buffer = pack(id, tuple(letters.index(letter) for letter in order))
-    view = View(buffer, 0, dict(zip(letters, buffer.strides)))
-    matrix = as_matrix(view, batch, rows, columns, sizes)
+    matrix = as_matrix(stored_view(buffer, letters), batch, rows, columns, sizes)
     assert matrix is not None, "a packed operand is a matrix"
     return matrix
 
 
+def stored_view(buffer: Buffer, letters: str) -> View:
+    return View(buffer, 0, dict(zip(letters, buffer.strides)))

@@ -13,11 +13,11 @@ from ..errors import LoweringError
 from ..graph import Dimension, Graph, Node, TensorType, TupleType
 from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
-from ..ops.products import letter_sizes
+from ..ops.products import letter_sizes, split_subscripts
 from .loops import collapse_kernel
 from .lower import Body
 from .placement import is_source, moves_entries, stored_values
-from .products import classify, plan_product
+from .products import View, classify, packed, plan_product, stored_view, view_of
 from .program import (
     Buffer,
     Load,
@@ -173,8 +173,9 @@ class Scheduler:
     def join(self, group: Group, node: Node, target: Buffer, copy: bool) -> bool:
         """Try to add the value to a kernel; leave the kernel as it was if that would break the order or save nothing.
 
-        Something is saved if a value is used that the kernel has at hand. Without that, joining only makes kernels
-        longer, and keeps equal ones (the updates of many parameters) from sharing their code.
+        Something is saved if a value is used that the kernel has at hand, or an array is read that it reads anyway.
+        Without that, joining only makes kernels longer, and keeps equal ones (the updates of many parameters) from
+        sharing their code.
         """
         body = group.body
         reused = body.reused
@@ -182,7 +183,7 @@ class Scheduler:
         self.fill(group, node, target, domain_loops(target)[1], copy)
         added = body.blocks[0][before[0] :]
         size = sum(1 for _ in walk(body.blocks[0]))
-        saves = body.reused > reused or not group.kernel.loops
+        saves = body.reused > reused or not group.kernel.loops or reads_again(body.blocks[0], added, group.kernel.domain)
         if saves and size <= KERNEL_LIMIT and all(self.allowed(group, s, before[4]) for s in walk(added)):
             group.kernel.nodes = list(body.nodes)
             return True
@@ -254,20 +255,28 @@ class Scheduler:
         if letters is None:
             return False
         sizes = letter_sizes(self.graph, types, subscripts)
-        plan = plan_product(self.graph, self.buffers, node.inputs, subscripts, letters, sizes, self.pack)
-        result = subscripts.partition("->")[2]
-        order = tuple(result.index(letter) for letter in plan.result_order)
-        target = self.buffer(node, order)
+        (left, right), result = split_subscripts(subscripts)
+        plan = plan_product(letters, self.views(node.inputs[0], left), self.views(node.inputs[1], right), sizes)
+        chosen = plan.letters
+        a = plan.left or packed(node.inputs[0], left, chosen.batch, chosen.rows, chosen.inner, sizes, self.pack)
+        b = plan.right or packed(node.inputs[1], right, chosen.batch, chosen.inner, chosen.columns, sizes, self.pack)
+        order = chosen.batch + chosen.rows + chosen.columns
+        target = self.buffer(node, tuple(result.index(letter) for letter in order))
         strides = dict(zip(result, target.strides))
-        m, n, k = (product(sizes[c] for c in part) for part in (plan.letters.rows, plan.letters.columns, plan.letters.inner))
-        steps = tuple(strides[letter] for letter in letters.batch)
+        m, n, k = (product(sizes[c] for c in part) for part in (chosen.rows, chosen.columns, chosen.inner))
+        into = Operand(target, 0, tuple(strides[letter] for letter in chosen.batch), n, 1)
+        batch = tuple(sizes[letter] for letter in chosen.batch)
         number = len(self.kernels)
-        batch = tuple(sizes[letter] for letter in letters.batch)
-        into = Operand(target, 0, steps, n, 1)
-        self.kernels.append(ProductKernel(number, batch, m, n, k, plan.left, plan.right, into, node.dtype, [node.id]))
+        self.kernels.append(ProductKernel(number, batch, m, n, k, a, b, into, node.dtype, [node.id]))
         self.ready[target.number] = number
         self.buffers[node.id] = target
         return True
+
+    def views(self, id: int, letters: str) -> list[View]:
+        """The operand as it lies in memory: where its entries come from, or as it was packed before."""
+        direct = view_of(self.graph, self.buffers, id, letters)
+        copies = [stored_view(buffer, letters) for (of, _), buffer in self.packed.items() if of == id]
+        return [*([direct] if direct else []), *copies]
 
     def pack(self, id: int, order: tuple[int, ...]) -> Buffer:
         """A copy of a value with its axes in this order in memory."""
@@ -427,6 +436,13 @@ def domain_loops(target: Buffer) -> tuple[list[Loop], tuple[Index, ...]]:
             loops.append(Loop(f"i{len(loops)}", target.type.shape[axis]))
             index[axis] = loop(loops[-1].variable, loops[-1].extent)
     return loops, tuple(index)
+
+
+def reads_again(body: list[Statement], added: list[Statement], domain: tuple[Dimension, ...]) -> bool:
+    """Whether statements that are added at the end read an array as large as the loops that others read as well."""
+    before = {s.buffer.number for s in walk(body[: len(body) - len(added)]) if isinstance(s, Load)}
+    loads = [s.buffer for s in walk(added) if isinstance(s, Load)]
+    return any(b.number in before and len(domain_key(b)) >= len(domain) > 0 for b in loads)
 
 
 def domain_key(target: Buffer) -> tuple[Dimension, ...]:
