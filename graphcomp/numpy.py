@@ -3,12 +3,16 @@
 from typing import Any
 
 from .trace.functions import *  # noqa: F403
+from .trace.functions import find as _find
 from .trace.tracer import FUNCTIONS as _FUNCTIONS
 
 globals().update(_FUNCTIONS)
 
 
 def __getattr__(name: str) -> Any:
+    function = _find(name)
+    if function is not None:
+        return function
     raise AttributeError(f"graphcomp.numpy has no {name!r}; compose it of the functions it has.")
 
 

@@ -94,7 +94,7 @@ gemm_float64 = _make_gemm("d", types.float64, ir.DoubleType())
 
 
 @njit(error_model="numpy")
-def comes_before(left, right, descending):  # type: ignore[no-untyped-def]
+def comes_before(left, right, descending):
     """Whether `left` stands strictly before `right`. Ascending order has NaN last, descending order first."""
     if descending:
         return (left > right) or (left != left and right == right)
@@ -102,7 +102,7 @@ def comes_before(left, right, descending):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
-def sort_row(values, places, spare, size, descending):  # type: ignore[no-untyped-def]
+def sort_row(values, places, spare, size, descending):
     """Fill `places` with the positions that sort `values`, stably: merge sort from the bottom up."""
     for i in range(size):
         places[i] = i

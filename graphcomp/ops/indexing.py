@@ -56,7 +56,8 @@ def _gather_map(context: Any, index: tuple[Index, ...], types: Any, *, axis: int
 def _scatter_reference(updates: np.ndarray, indices: np.ndarray, *, axis: int, size: int) -> np.ndarray:
     shape = (*updates.shape[:axis], size, *updates.shape[axis + indices.ndim :])
     result = np.zeros(shape, updates.dtype)
-    np.add.at(result, (*(slice(None),) * axis, _checked("scatter_add", indices, size)), updates)
+    places: Any = (*(slice(None),) * axis, _checked("scatter_add", indices, size))
+    np.add.at(result, places, updates)
     return result
 
 
@@ -130,7 +131,7 @@ def _put_shape(graph: Graph, updates: TensorType, indices: TensorType, *, axis: 
 
 def _put_reference(updates: np.ndarray, indices: np.ndarray, *, axis: int, size: int) -> np.ndarray:
     result = np.zeros(_replace(updates.shape, axis, size), updates.dtype)
-    places = list(np.indices(updates.shape, sparse=True))
+    places: Any = list(np.indices(updates.shape, sparse=True))
     places[axis] = _checked("scatter_along_axis", indices, size)
     np.add.at(result, tuple(places), updates)
     return result

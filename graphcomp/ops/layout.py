@@ -327,7 +327,7 @@ register(
 def _fold_shape(graph: Graph, x: TensorType, *, sizes: Shape, stride: Any, dilation: Any) -> TensorType:
     rank = len(sizes)
     window = x.shape[x.rank - rank :]
-    counts = window_counts(sizes, window, stride, dilation)  # type: ignore[arg-type]
+    counts = window_counts(sizes, window, stride, dilation)
     for found, wanted in zip(x.shape[x.rank - 2 * rank : x.rank - rank], counts):
         if graph.require_equal(found, wanted, "fold takes one window per place") is False:
             raise ShapeError(f"fold of {x} to {sizes}: {counts} windows fit there.")
@@ -340,7 +340,7 @@ def _fold_reference(x: np.ndarray, *, sizes: Any, stride: Any, dilation: Any) ->
     result = np.zeros((*x.shape[: x.ndim - 2 * rank], *sizes), x.dtype)
     for offset in np.ndindex(*window):
         starts = [o * d for o, d in zip(offset, dilation)]
-        places = tuple(slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, counts, stride))
+        places: Any = tuple(slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, counts, stride))
         result[(..., *places)] += x[(..., *offset)]
     return result
 

@@ -48,10 +48,10 @@ def public(function: Callable[..., Any]) -> Callable[..., Any]:
 def _lift_op(name: str) -> Callable[..., Any]:
     record = ops.get(name)
 
-    def function(*values: Any) -> Any:
+    def function(*values: Any, **attributes: Any) -> Any:
         if len(values) != record.arity:
             raise InputError(f"{name} takes {record.arity} arguments, not {len(values)}.")
-        return elementwise(name, *values)
+        return elementwise(name, *values, **attributes)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{record.summary}, entry by entry, after promotion and broadcasting."
@@ -61,6 +61,14 @@ def _lift_op(name: str) -> Callable[..., Any]:
 for _op in list(ops.REGISTRY.values()):
     if _op.kind == "elementwise" and _op.name not in ("convert", "clip", "polygamma"):
         globals()[_op.name] = _lift_op(_op.name)
+
+
+def find(name: str) -> Callable[..., Any] | None:
+    """The function of that name; for an elementwise op that was registered since, it is made now."""
+    if name not in FUNCTIONS and name != "convert" and getattr(ops.REGISTRY.get(name), "kind", "") == "elementwise":
+        _lift_op(name)
+    return FUNCTIONS.get(name)
+
 
 _ALIASES = {
     "abs": "absolute", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh",
@@ -515,7 +523,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 def _slice_axis(x: Any, axis: int, start: Dimension, size: Dimension, step: int) -> Any:
     shape = _shape(x)
     starts, sizes, steps = [0] * len(shape), list(shape), [1] * len(shape)
-    starts[axis], sizes[axis], steps[axis] = start, size, step  # type: ignore[call-overload]
+    starts[axis], sizes[axis], steps[axis] = start, size, step
     if tuple(sizes) == shape and step == 1 and start == 0:
         return x
     return apply("slice", x, start=tuple(starts), size=tuple(sizes), step=tuple(steps))
@@ -609,10 +617,10 @@ def matmul(x: Any, y: Any) -> Any:
     x = expand_dims(x, 0) if row else x
     y = expand_dims(y, 1) if column else y
     if len(_shape(y)) == 2 and len(_shape(x)) > 2:  # one matrix for all leading axes: a single, larger product
-        *lead, inner = _shape(x)
-        wide = apply("matmul", reshape(x, (product(lead), inner)), y)
-        result = reshape(wide, (*lead, _shape(y)[1]))
-        return squeeze(result, len(lead)) if column else result
+        *leading, inner = _shape(x)
+        wide = apply("matmul", reshape(x, (product(leading), inner)), y)
+        result = reshape(wide, (*leading, _shape(y)[1]))
+        return squeeze(result, len(leading)) if column else result
     lead = broadcast_shapes(_shape(x)[:-2], _shape(y)[:-2])
     result = apply("matmul", broadcast_to(x, (*lead, *_shape(x)[-2:])), broadcast_to(y, (*lead, *_shape(y)[-2:])))
     dropped = [len(lead)] * row + [len(_shape(result)) - 1] * column
@@ -783,7 +791,9 @@ def _getitem(x: Any, entries: tuple[Any, ...]) -> Any:
             gathers.append((axis, entry))
             part = (0, size, 1)
             keep.append(size)
-        starts.append(part[0]), sizes.append(part[1]), steps.append(part[2])
+        starts.append(part[0])
+        sizes.append(part[1])
+        steps.append(part[2])
         axis += 1
     if (tuple(sizes), set(steps)) != (_shape(x), {1}) and sizes:
         x = apply("slice", x, start=tuple(starts), size=tuple(sizes), step=tuple(steps))
@@ -808,7 +818,7 @@ def _slice_bounds(entry: slice, size: Dimension) -> tuple[Dimension, Dimension, 
 
 
 def _is_negative(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and value < 0
+    return isinstance(value, (int, np.integer)) and int(value) < 0
 
 
 def _gather_axes(x: Any, gathers: list[tuple[int, Any]], entries: tuple[Any, ...]) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import ops
 from ..errors import GraphcompError, ParseError
+from .functions import find
 from .tracer import FUNCTIONS, Tracer
 
 _OPERATORS: Mapping[type, str] = {
@@ -39,7 +40,7 @@ _REDUCTIONS = ("sum", "mean", "prod", "square", "logsumexp")
 def functions() -> dict[str, Callable[..., Any]]:
     """The functions a formula may call."""
     names = [op.name for op in ops.REGISTRY.values() if op.kind == "elementwise" and op.name != "convert"]
-    known = {name: FUNCTIONS[name] for name in (*names, *_REDUCTIONS) if name in FUNCTIONS}
+    known = {name: function for name in (*names, *_REDUCTIONS) if (function := find(name)) is not None}
     return known | {alias: FUNCTIONS[name] for alias, name in _ALIASES.items()}
 
 
@@ -86,20 +87,20 @@ def _written(node: ast.AST) -> str:
 def _check_names(statements: list[tuple[str | None, ast.expr]]) -> None:
     assigned = [name for name, _ in statements if name is not None]
     known = functions()
-    for name in assigned:
+    for name in dict.fromkeys(assigned):
         if assigned.count(name) > 1:
             raise ParseError(f"`{name}` is assigned twice; give each value its own name.")
         if name in CONSTANTS or name in known:
             raise ParseError(f"`{name}` is the name of a function or constant; choose another one for your value.")
     later = list(assigned)
-    for name, expression in statements:
+    for target, expression in statements:
         for used in _names_in(expression):
             if used in later:
                 raise ParseError(f"`{used}` is used before it is assigned.")
             if used in known:
                 raise ParseError(f"`{used}` is a function: call it, as in {used}(x), or choose another name.")
-        if name is not None:
-            later.remove(name)
+        if target is not None:
+            later.remove(target)
 
 
 def _names_in(expression: ast.expr) -> list[str]:

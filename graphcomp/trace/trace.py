@@ -107,8 +107,8 @@ def _trace_sympy(expression: Any, named: dict[str, Any]) -> TracedGraph:
     """SymPy's own structure is what is traced: nothing is simplified or reordered first."""
     if not isinstance(expression, sp.Expr):
         raise ParseError(f"a {type(expression).__name__} is no formula; give a SymPy expression.")
-    symbols = sorted(expression.free_symbols, key=lambda symbol: _natural(symbol.name))  # type: ignore[attr-defined]
-    names = [symbol.name for symbol in symbols]  # type: ignore[attr-defined]
+    symbols = sorted(expression.free_symbols, key=lambda symbol: _natural(symbol.name))
+    names = [symbol.name for symbol in symbols]
     recording = Trace()
     with recording.active():
         inputs = [recording.input(type, name) for name, type in zip(names, _variable_types(names, named))]

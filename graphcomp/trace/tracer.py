@@ -376,7 +376,7 @@ def fit(values: Sequence[Any], dtype: str, trace: Trace | None) -> list[Any]:
     return fitted
 
 
-def elementwise(name: str, *values: Any) -> Any:
+def elementwise(name: str, *values: Any, **attributes: Any) -> Any:
     """Apply an elementwise op after promotion and broadcasting."""
     record = ops.get(name)
     values = tuple(value if is_weak(value) or isinstance(value, Tracer) else np.asarray(value) for value in values)
@@ -386,7 +386,7 @@ def elementwise(name: str, *values: Any) -> Any:
         dtype = "bool"
     else:
         dtype = result_dtype(values, at_least_float=record.accepts == "float")
-    return apply(name, *fit(values, dtype, innermost(values)))
+    return apply(name, *fit(values, dtype, innermost(values)), **attributes)
 
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
