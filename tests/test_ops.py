@@ -264,6 +264,7 @@ def test_scalar_digamma(x: float) -> None:
 
 
 def test_scalar_digamma_at_its_poles_and_ends() -> None:
+    assert digamma_scalar(-1e-30) == pytest.approx(1e30, rel=1e-15)
     assert digamma_scalar(0.0) == -math.inf and digamma_scalar(-0.0) == math.inf
     assert math.isnan(digamma_scalar(-3.0)) and math.isnan(digamma_scalar(-math.inf))
     assert digamma_scalar(math.inf) == math.inf and math.isnan(digamma_scalar(math.nan))

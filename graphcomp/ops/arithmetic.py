@@ -174,7 +174,7 @@ _define(
         sp.Piecewise((1, sp.Or(sp.Gt(x, high), sp.Gt(low, high))), (0, True)),
     ),
     reference=lambda x, low, high: np.minimum(np.maximum(x, low), high),
-    scalar="({0} if {0} != {0} else min(max({0}, {1}), {2}))",
+    scalar="({0} if {0} != {0} else {1} if {1} != {1} else {2} if {2} != {2} else min(max({0}, {1}), {2}))",
     domain=(_ANY, (-1.5, -0.5), (0.5, 1.5)),
     kinks="at the bounds the derivative belongs to x",
 )

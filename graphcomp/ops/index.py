@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..graph.types import Dimension, dimension, equal, exact_divide
+from ..graph.types import Dimension, dimension, equal, exact_divide, symbols_of
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,8 @@ def within(index: Index, size: Dimension) -> bool:
 
 def at_least(value: Any, bound: int) -> bool:
     difference = value - bound
-    if isinstance(difference, int):
-        return difference >= 0
+    if not symbols_of(difference):
+        return bool(difference >= 0)
     if difference.is_nonnegative:
         return True
     # Named sizes are at least 1: write each as 1 + (something not negative) and look again.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import scipy.special
 import sympy as sp
 
@@ -18,11 +19,11 @@ def digamma_scalar(x):
     """ψ(x): reflection for x < 0, recurrence up to x ≥ 10, then the asymptotic series (DLMF 5.11.2)."""
     if x == 0.0:
         return math.copysign(math.inf, -x)
-    if x == -math.inf or (x < 0.0 and x == math.floor(x)):
+    if x == -math.inf or (x < 0.0 and x == np.floor(x)):
         return math.nan
     result = 0.0
     if x < 0.0:
-        result = -math.pi / math.tan(math.pi * (x - math.floor(x)))
+        result = -math.pi / math.tan(math.pi * (x - np.floor(x + 0.5)))
         x = 1.0 - x
     while x < 10.0:
         result -= 1.0 / x
@@ -35,7 +36,7 @@ def digamma_scalar(x):
 def polygamma_scalar(x, order):
     """ψ⁽ⁿ⁾(x) = (-1)ⁿ⁺¹ n! ζ(n + 1, x) for n ≥ 1: recurrence, then Euler–Maclaurin (DLMF 25.11.5)."""
     s = order + 1.0
-    if x <= 0.0 and x == math.floor(x):
+    if x <= 0.0 and x == np.floor(x):
         return math.inf if order % 2 == 1 else math.nan
     total = 0.0
     while x < 12.0 + order:
@@ -83,7 +84,7 @@ register(
         summary="log |Γ(x)|",
         expression=sp.loggamma,
         partials=lambda x, out: (sp.digamma(x),),
-        reference=scipy.special.gammaln,
+        reference=lambda x: scipy.special.gammaln(np.where(x == -np.inf, -x, x)),  # as C has it at -inf
         scalar="math.lgamma({0})",
         domain=((0.5, 4.0),),
         kinks="infinite at 0, -1, -2, …",

@@ -81,8 +81,8 @@ def _plan(part: Any, like: TensorType) -> Plan:
         name = _FOLDED[type(part)]
         return part.args, lambda b, ids: _fold(b, name, ids)
     if isinstance(part, sp.polygamma):
-        order = int(part.args[0])
-        return part.args[1:], lambda b, ids: b.polygamma(ids[0], order=order)
+        order = int(part.args[0])  # SymPy writes digamma(x) as polygamma(0, x)
+        return part.args[1:], lambda b, ids: b.polygamma(ids[0], order=order) if order else b.digamma(ids[0])
     if type(part) in HEADS:
         head = HEADS[type(part)]
         return part.args, lambda b, ids: b.emit(head, *ids)
