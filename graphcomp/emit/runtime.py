@@ -46,6 +46,17 @@ pointer_float64 = _make_pointer(types.float64)
 
 
 @intrinsic
+def stay_apart(typingctx: Any) -> Any:
+    """Keep LLVM from copying the function that this is called in into its callers, once for each call."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
 def address(typingctx: Any, pointer: Any) -> Any:
     """A typed pointer as an address."""
 

@@ -236,7 +236,7 @@ class Context:
             return str(bool(value))
         if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
             return f"{'-' if value < 0 else ''}math.{'nan' if value != value else 'inf'}"
-        return repr(value)
+        return repr(float(value) if dtype.startswith("float") else int(value))
 
     def cast(self, text: str, dtype: str) -> str:
         return f"{dtype}({text})"
