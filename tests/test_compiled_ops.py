@@ -11,6 +11,7 @@ from conftest import SAMPLED, claimed_dtypes, generator, samples
 from test_derivatives import DIFFERENTIABLE
 
 import graphcomp as gx
+from graphcomp.errors import ExecutionError
 from graphcomp.ops import REGISTRY, Elementwise
 from graphcomp.trace.tracer import apply
 from graphcomp.trace.tree import leaves
@@ -186,3 +187,42 @@ def test_one_program_for_every_batch_size() -> None:
         x = rng.normal(size=(size, 5))
         for found, wanted in zip(leaves(compiled(x, w)), leaves(step(x, w))):
             np.testing.assert_allclose(np.asarray(found), wanted, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int8", "uint8"])
+def test_integers_at_their_limits(dtype: str) -> None:
+    """Sums wrap around, and division by zero gives what NumPy gives."""
+    limits = np.iinfo(dtype)
+    values = np.array([limits.min, limits.min + 1, 3, 0, 1, 2, 5, limits.max - 1, limits.max], dtype)
+    left, right = (part.ravel() for part in np.meshgrid(values, values))
+    skipped = ("power", "convert")  # NumPy refuses negative exponents
+    names = [n for n in SAMPLED if isinstance(REGISTRY[n], Elementwise) and dtype in claimed_dtypes(REGISTRY[n])]
+    names = [n for n in names if n not in skipped and REGISTRY[n].arity in (1, 2)]
+
+    def f(x: Any, y: Any) -> list[Any]:
+        results = [apply(name, *(x, y)[: REGISTRY[name].arity]) for name in names]
+        return [*results, apply("power", x, gx.numpy.full_like(x, 3)), x.astype("float32"), x.astype("bool")]
+
+    compare(f, [left, right], [*names, "power", "float32", "bool"], 1e-6)
+
+
+def test_conversions() -> None:
+    floats = np.array([0.0, -0.0, 0.5, -0.5, 1.9, -1.9, 100.7])
+    compare(lambda x: [x.astype(dtype) for dtype in ALL_DTYPES], [np.abs(floats)], list(ALL_DTYPES), 1e-7)
+    signed = [dtype for dtype in ALL_DTYPES if not dtype.startswith("uint")]
+    compare(lambda x: [x.astype(dtype) for dtype in signed], [floats], signed, 1e-7)
+    whole = np.array([-300, -1, 0, 1, 255, 70000])
+    compare(lambda x: [x.astype(dtype) for dtype in ALL_DTYPES], [whole], list(ALL_DTYPES), 1e-7)
+
+
+@pytest.mark.parametrize("index", [5, -9])
+def test_indices_out_of_range_stop_the_program(index: int) -> None:
+    x, places = np.arange(3.0), np.array([0, index])
+    for f in (
+        lambda x, n: x[n],
+        lambda x, n: gx.numpy.take_along_axis(x, n, 0),
+        lambda x, n: gx.numpy.scatter_add(x[:2], n, 3),
+        lambda x, n: gx.grad(lambda x: gx.numpy.sum(x[n] ** 2))(x),
+    ):
+        with pytest.raises(ExecutionError, match=r"index|range"):
+            np.asarray(gx.jit(f)(x, places))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import GraphError
+from ..errors import DTypeError, GraphError
 from ..graph import Graph, Node, TensorType, TupleType
 from ..graph.types import Dimension
 from .builder import Builder
@@ -80,6 +80,8 @@ register(
 class _Convert(Elementwise):
     def infer(self, graph: Graph, types: Any, attributes: Any) -> TensorType:
         self.check_arguments(types)
+        if attributes["dtype"] == "bool" != types[0].dtype:
+            raise DTypeError(f"convert does not make a bool of {types[0].dtype}; compare it with zero.")
         return TensorType(types[0].shape, attributes["dtype"])
 
 

@@ -346,6 +346,8 @@ def convert(value: Any, dtype: Any) -> Any:
         raise InputError(f"the size {value} is not an array; multiply it by one.")
     if is_weak(value):
         return np.asarray(value, dtype)
+    if dtype == "bool":
+        return FUNCTIONS["not_equal"](value, 0)
     return apply("convert", value, dtype=dtype)
 
 
