@@ -17,6 +17,7 @@ from .run.pipeline import Stages, lower, stages
 from .trace import TracedGraph, trace_function
 from .trace.tracer import Tracer, type_of
 from .trace.tree import Structure, flatten
+from .transform import run
 
 TARGETS = ("cpu", "numpy")
 
@@ -106,6 +107,15 @@ def _type(leaf: Any) -> TensorType:
     return type
 
 
+def as_function(graph: TracedGraph) -> Callable[..., Any]:
+    """A function of the graph's inputs, one argument each, that computes its outputs."""
+
+    def function(*values: Any) -> Any:
+        return graph.result_structure.unflatten(run(graph, values))
+
+    return function
+
+
 def jit(
     function: Callable[..., Any] | TracedGraph,
     target: str = "cpu",
@@ -117,13 +127,12 @@ def jit(
     It is traced and compiled once for each set of argument shapes and dtypes. `specs` gives types for arguments (None
     for "as given"), so that named sizes compile once for all: `specs=(None, gx.spec(("B", 784), "float32"))`.
     Arguments whose positions are in `donate` are consumed: their memory is reused, as for a training state.
-    `target="numpy"` is the reference interpreter. Inside a trace the function is inlined.
+    `target="numpy"` is the reference interpreter. Inside a trace the function is inlined. A traced graph compiles as the
+    function of its inputs, for the types it was traced with.
     """
     if target not in TARGETS:
         raise LoweringError(f"there is no target {target!r}; the targets are {', '.join(TARGETS)}.")
     if isinstance(function, TracedGraph):
-        graph = function
-        version = Specialisation(graph, target)
-        return Jitted(lambda *values: version(flatten(values)[0], [False] * len(values)), "numpy", (), None)
+        function, specs = as_function(function), [function.type(id) for id in function.inputs]
     positions = (donate,) if isinstance(donate, int) else tuple(donate)
     return Jitted(function, target, positions, None if specs is None else tuple(specs))
