@@ -13,6 +13,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -84,7 +85,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="graphcomp", description="Formulas and networks as graphs: explained, differentiated, compiled.")
+    parser = _Parser(prog="graphcomp", description="Formulas and networks: explained, differentiated, compiled.")
     parser.add_argument("--version", action="version", version=f"graphcomp {importlib.metadata.version('graphcomp')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
@@ -100,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--notation", choices=("d", "∂", "bar"), default="d", help="how derivatives are written")
     command.add_argument("--digits", type=int, default=3, help="decimals shown (default %(default)s)")
     command.add_argument("--output", "-o", type=Path, help="a file to write: .html .svg .png .pdf .md or .dot")
-    command.add_argument("--frames", action="store_true", help="with .svg or .png: a folder with a picture for each step")
+    command.add_argument("--frames", action="store_true", help="with .svg or .png: a folder of steps")
     command.set_defaults(command=_explain)
 
     command = commands.add_parser("check", help="compare a formula's derivatives with numerical ones")
@@ -110,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("source", help="the generated code for a formula's value and gradient")
     command.add_argument("formula", metavar="EXPR", help="such as 'sin(x1) + x1*x2'")
-    command.add_argument("--stage", choices=(*STAGES, "all"), default="source", help="show another stage, or all of them")
+    command.add_argument("--stage", choices=(*STAGES, "all"), default="source", help="another stage, or all of them")
     command.set_defaults(command=_source)
 
     command = commands.add_parser("ops", help="a table of all ops")
@@ -286,7 +287,7 @@ def ops_markdown() -> str:
         lines += ["", f"## {kind.capitalize()} ops", "", text, ""]
         lines += ["| " + " | ".join(HEADINGS) + " |", "|" + " --- |" * len(HEADINGS)]
         for name, *cells in op_rows(kind):
-            escaped = [f"`{name}`", *(cell.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_") for cell in cells)]
+            escaped = [f"`{name}`", *(re.sub(r"[|*_]", r"\\\g<0>", cell) for cell in cells)]
             lines.append("| " + " | ".join(escaped) + " |")
     return "\n".join(lines) + "\n"
 
@@ -333,8 +334,7 @@ def info_rows() -> Iterator[tuple[str, str]]:
         yield name, importlib.metadata.version(name)
     yield "threads", f"{_processors()} usable; a compiled program runs on one, BLAS on those given below"
     yield "BLAS", _blas()
-    svml = "yes" if numba.config.USING_SVML else "no (pip install intel-cmplr-lib-rt adds it on Intel and AMD processors)"
-    yield "SVML", svml
+    yield "SVML", "yes" if numba.config.USING_SVML else "no (on x86 processors, pip install intel-cmplr-lib-rt adds it)"
     writable = "" if _writable(cache_folder()) else "; it cannot be written, so a temporary folder is used"
     yield "cache", f"{cache_folder()} ({size_text(cache_size())}{writable})"
     yield "targets", ", ".join(TARGETS)
@@ -346,13 +346,15 @@ def _processors() -> int:
 
 
 def _blas() -> str:
-    import scipy.linalg.cython_blas  # noqa: F401  (loads the library that compiled programs call)
+    import scipy.linalg.cython_blas  # loads the library that compiled programs call
     from threadpoolctl import threadpool_info
 
     known = scipy.show_config(mode="dicts")["Build Dependencies"]["blas"]
     name = f"{known.get('name', 'unknown')} {known.get('version', '')}".strip() + " (SciPy's)"
-    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas" and "scipy" in Path(pool["filepath"]).parent.name]
-    return f"{name}, {pools[0]['num_threads']} threads" if pools else name
+    for pool in threadpool_info():
+        if pool["user_api"] == "blas" and "scipy" in Path(pool["filepath"]).parent.name:
+            return f"{name}, {pool['num_threads']} threads"
+    return name
 
 
 def _writable(folder: Path) -> bool:

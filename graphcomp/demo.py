@@ -85,7 +85,7 @@ def train_digits(output: Path, epochs: int) -> tuple[float, Path]:
         network(), nn.softmax_cross_entropy, images.train, optim.adam(3e-3), epochs=epochs, batch_size=64
     )
     accuracy = train.accuracy(result.model, *images.test)
-    print(f"first step   {result.first_step_seconds:.1f} s (tracing, deriving and compiling, or loading from the cache)")
+    print(f"first step   {result.first_step_seconds:.1f} s (traces, derives and compiles, or loads from the cache)")
     print(f"training     {len(result.losses)} steps of 64 digits, {result.steps_per_second:.0f} steps per second")
     print(f"accuracy     {accuracy:.1%} of {len(images.test[1])} digits held out (wanted: {WANTED:.0%})")
     weights = output / "cnn.safetensors"

@@ -132,7 +132,7 @@ def jit(
     """
     if target not in TARGETS:
         raise LoweringError(f"there is no target {target!r}; the targets are {', '.join(TARGETS)}.")
-    if isinstance(function, TracedGraph):
-        function, specs = as_function(function), [function.type(id) for id in function.inputs]
     positions = (donate,) if isinstance(donate, int) else tuple(donate)
+    if isinstance(function, TracedGraph):
+        return Jitted(as_function(function), target, positions, tuple(map(function.type, function.inputs)))
     return Jitted(function, target, positions, None if specs is None else tuple(specs))

@@ -36,7 +36,11 @@ def separately(*arguments: str, **settings: str) -> subprocess.CompletedProcess[
 
 @pytest.mark.parametrize(
     "mode, expected",
-    [("evaluate", ["w₃ = w₁·w₂", "0.909", "6.909"]), ("forward", ["dw₅/dx₁", "2.584"]), ("reverse", ["dz/dw₁", "2.584"])],
+    [
+        ("evaluate", ["w₃ = w₁·w₂", "0.909", "6.909"]),
+        ("forward", ["dw₅/dx₁", "2.584"]),
+        ("reverse", ["dz/dw₁", "2.584"]),
+    ],
 )
 def test_explain_prints_the_trace_tables(capsys: pytest.CaptureFixture[str], mode: str, expected: list[str]) -> None:
     assert run("explain", LECTURE, *AT, "--mode", mode) == 0
@@ -122,7 +126,19 @@ def test_info_names_versions_cache_and_devices(
     monkeypatch.setenv("GRAPHCOMP_CACHE", str(tmp_path))
     assert run("info") == 0
     output = capsys.readouterr().out
-    for name in ("graphcomp", "python", "numpy", "numba", "sympy", "networkx", "scipy", "BLAS", "SVML", "CUDA", "threads"):
+    for name in [
+        "graphcomp",
+        "python",
+        "numpy",
+        "numba",
+        "sympy",
+        "networkx",
+        "scipy",
+        "BLAS",
+        "SVML",
+        "CUDA",
+        "threads",
+    ]:
         assert any(line.startswith(f"{name} ") for line in output.splitlines()), name
     assert f"{tmp_path} (1.5 kB)" in output
 
@@ -246,7 +262,13 @@ def test_demo(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     output = capsys.readouterr().out
     values = [line.split("│")[2].strip() for line in output.splitlines() if line.startswith("│ w")][:5]
     assert values == ["2", "3", "6", "0.909", "6.909"]
-    wanted = ("= 2.584 ", "dz/dw₂ = dz/dw₃·dw₃/dw₂ = 1·w₁ = 1·2 = 2 ", "derived and numerical values agree", "steps per second", str(folder))
+    wanted = (
+        "= 2.584 ",
+        "dz/dw₂ = dz/dw₃·dw₃/dw₂ = 1·w₁ = 1·2 = 2 ",
+        "derived and numerical values agree",
+        "steps per second",
+        str(folder),
+    )
     for text in wanted:
         assert text in " ".join(output.split()), text
     for mode in ("evaluate", "forward", "reverse"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
+import sys
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -41,7 +42,7 @@ from ..schedule.program import (
 )
 from ..schedule.schedule import neutral_text
 from ..schedule.text import guard_text, index_text, size_name, size_text
-from . import runtime
+from .runtime import sort_row
 from .scalar import scalar_code
 
 PART_LENGTH = 150
@@ -142,7 +143,7 @@ def emit_cpu(program: Program, graph: Graph) -> Source:
         helpers |= function.helpers
     texts += _entry(parts, program.sizes, position)
     text = "\n\n".join([HEADER, *map(_helper_text, helpers.values()), *texts])
-    key = hashlib.sha256((text + inspect.getsource(runtime)).encode()).hexdigest()[:24]
+    key = hashlib.sha256((text + _runtime_text()).encode()).hexdigest()[:24]
     return Source(text.replace("@@KEY@@", key), key, program.sizes, program.buffers)
 
 
@@ -152,6 +153,11 @@ class _Part:
 
     lines: list[str] = field(default_factory=list)
     buffers: dict[int, Buffer] = field(default_factory=dict)
+
+
+def _runtime_text() -> str:
+    """The source of what generated code calls: machine code of an older one must not be found in the cache."""
+    return inspect.getsource(sys.modules[sort_row.__module__])
 
 
 def _typed(number: str) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 import scipy.special
 import sympy as sp
 
-from . import symbolic
 from .record import Elementwise, register
+from .symbolic import stand_in
 
 _ANY = (-2.0, 2.0)
 _POSITIVE = (0.4, 3.0)
@@ -74,7 +74,7 @@ _define(
     reference=scipy.special.expit,
     scalar="(T(1) / (T(1) + math.exp(-{0})))",
 )
-_SIGMOID = symbolic.stand_in("sigmoid", lambda x: 1 / (1 + sp.exp(-x)))
+_SIGMOID = stand_in("sigmoid", lambda x: 1 / (1 + sp.exp(-x)))
 _define(
     "softplus",
     "log(1 + eˣ)",

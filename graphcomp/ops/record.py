@@ -18,10 +18,10 @@ import sympy as sp
 from ..errors import DTypeError, MissingFacetError, ShapeError
 from ..graph import Graph, Node, TensorType
 from ..graph.types import DTYPES, FLOATS, INTEGERS, Dimension, Type, equal, product
-from . import symbolic
 from .builder import Builder
 from .index import Index, Piece
-from .symbolic import OUT
+from .symbolic import OUT, note_head
+from .symbolic import build as build_expression
 
 Attributes: TypeAlias = Mapping[str, Any]
 Tangents: TypeAlias = Sequence[int | None]
@@ -189,7 +189,7 @@ class Elementwise(Op):
         if (node.id, slot) not in b.partials:
             values = dict(zip(self.symbols(), node.inputs)) | {OUT: node.id}
             expression = partial_expressions(self.name, tuple(node.attributes.items()))[slot]
-            b.partials[node.id, slot] = symbolic.build(b, expression, values, b.type(node.inputs[slot]))
+            b.partials[node.id, slot] = build_expression(b, expression, values, b.type(node.inputs[slot]))
         return b.partials[node.id, slot]
 
     def tangent(self, b: Builder, node: Node, tangents: Tangents) -> int | None:
@@ -291,7 +291,7 @@ def register(op: Op, verify: bool = True) -> Op:
         verify_partials(op)
     REGISTRY[op.name] = op
     if isinstance(op, Elementwise) and op.expression is not None and op.arity is not None:
-        symbolic.note_head(op.name, op.expression, op.symbols())
+        note_head(op.name, op.expression, op.symbols())
     return op
 
 

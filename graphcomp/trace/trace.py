@@ -13,7 +13,8 @@ import sympy as sp
 from ..errors import InputError, ParseError, TraceError
 from ..graph import Graph, TensorType, check_graph
 from ..ops import symbolic
-from . import parser
+from .parser import evaluate as evaluate_formula
+from .parser import parse, variables
 from .symbolic import to_sympy
 from .tracer import Trace, Tracer, type_of
 from .tree import LEAF, Structure, flatten
@@ -80,8 +81,8 @@ def _type(value: Any) -> TensorType:
 
 
 def _trace_text(text: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> TracedGraph:
-    statements = parser.parse(text)
-    names = parser.variables(statements)
+    statements = parse(text)
+    names = variables(statements)
     given = dict(zip(names, arguments)) | named
     recording = Trace()
     with recording.active():
@@ -90,7 +91,7 @@ def _trace_text(text: str, arguments: tuple[Any, ...], named: dict[str, Any]) ->
         labels = {name: value.id for name, value in values.items()}
         result: Any = None
         for name, expression in statements:
-            result = parser.evaluate(expression, values)
+            result = evaluate_formula(expression, values)
             if name is not None:
                 values[name] = result
                 labels[name] = recording.lift(result)
