@@ -1,0 +1,71 @@
+"""What pip installs: the files, the entry point and the dependencies that the code imports."""
+
+import ast
+import importlib.metadata
+import re
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from setuptools import build_meta
+
+import graphcomp
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "graphcomp"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "resvg_py": "resvg-py"}
+"""Names to install where they differ from those to import."""
+
+
+def test_version() -> None:
+    assert PROJECT["version"] == graphcomp.__version__ == importlib.metadata.version("graphcomp")
+
+
+def test_every_import_is_declared() -> None:
+    imported = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                imported.add(node.module.split(".")[0])
+    needed = {DISTRIBUTIONS.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"graphcomp"}}
+    declared = {re.split(r"[<>=\[ ]", text)[0] for text in PROJECT["dependencies"]}
+    assert needed == declared
+
+
+def test_entry_point() -> None:
+    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="graphcomp")
+    assert entry.load() is graphcomp.cli.main  # type: ignore[attr-defined]
+
+
+def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules, the player's assets and py.typed; the licence; and no tests."""
+    source = tmp_path / "source"
+    copy(source)
+    monkeypatch.chdir(source)
+    (tmp_path / "wheel").mkdir()
+    name = build_meta.build_wheel(str(tmp_path / "wheel"))
+    held = set(zipfile.ZipFile(tmp_path / "wheel" / name).namelist())
+    wanted = {path.relative_to(source).as_posix() for path in (source / "graphcomp").rglob("*") if path.is_file()}
+    assert {name for name in held if name.startswith("graphcomp/")} == wanted
+    assert {"graphcomp/py.typed", "graphcomp/render/player/player.js"} <= held
+    assert any(name.endswith("licenses/LICENSE") for name in held)
+    assert not any(name.startswith(("tests", "examples", "docs")) for name in held)
+
+
+def copy(target: Path) -> None:
+    """The files that a build needs, as they are in the working tree."""
+    paths = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    for path in (*paths, ROOT / "pyproject.toml", ROOT / "README.md", ROOT / "LICENSE"):
+        place = target / path.relative_to(ROOT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(path.read_bytes())
+
+
+def test_licence_is_complete() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in text and "END OF TERMS AND CONDITIONS" in text
