@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -409,7 +410,7 @@ def _judge(
 
 def _vanishing(errors: Sequence[float]) -> bool:
     """Whether differences approach the derived value as the step shrinks by a hundred at a time, if only slowly."""
-    return all(later <= 0.2 * earlier for earlier, later in zip(errors, errors[1:]))
+    return all(later <= 0.2 * earlier for earlier, later in pairwise(errors))
 
 
 def _same_special(value: float, found: Difference) -> bool:

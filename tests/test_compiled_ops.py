@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -53,12 +54,18 @@ def labels_of(cases: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> list[
     return [label for name, *_ in cases for label in ([name] if name != "top_k" else ["top_k values", "top_k places"])]
 
 
+NARROW = ("int16", "int8", "uint32", "uint16")
+EVERYTHING = os.environ.get("GRAPHCOMP_TEST_EVERYTHING") == "1"
+"""Compiling costs time: without this, each op is compiled in one of the narrow dtypes, and in all of the others."""
+
+
 @pytest.mark.parametrize("dtype", ALL_DTYPES)
 def test_every_op_in_every_dtype(dtype: str) -> None:
     cases = []
-    for name in SAMPLED:
+    for count, name in enumerate(SAMPLED):
         op = REGISTRY[name]
-        if dtype in claimed_dtypes(op) and op.arity != 0:
+        left_out = dtype in NARROW and NARROW[count % len(NARROW)] != dtype and not EVERYTHING
+        if dtype in claimed_dtypes(op) and op.arity != 0 and not left_out:
             arguments, attributes = samples(op, dtype)  # type: ignore[misc]
             cases.append((name, arguments, attributes))
     f, arguments = program(cases)
@@ -78,6 +85,10 @@ def test_ops_without_arguments() -> None:
 
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.5, -2.5, 1e-30, -1e-30, 20.0, -20.0, 90.0, -90.0, 800.0, -800.0,
          1e30, -1e30, np.inf, -np.inf, np.nan]  # fmt: skip
+
+
+NOT_AT_EDGES = ("convert", "polygamma", "where", "lgamma", "digamma")
+"""Elementwise ops whose derivatives are compared at ordinary points instead."""
 
 
 def edges(op: Elementwise, dtype: str) -> tuple[np.ndarray, ...]:
@@ -105,12 +116,7 @@ def test_elementwise_ops_at_the_edges_of_their_domains(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_derivatives_at_the_edges_of_the_domains(dtype: str) -> None:
-    names = [
-        name
-        for name in DIFFERENTIABLE
-        if isinstance(REGISTRY[name], Elementwise)
-        and name not in ("convert", "polygamma", "where", "lgamma", "digamma")
-    ]
+    names = [n for n in DIFFERENTIABLE if isinstance(REGISTRY[n], Elementwise) and n not in NOT_AT_EDGES]
 
     def f(*groups: Any) -> list[Any]:
         ones = [np.ones(np.shape(group[0]), dtype) for group in groups]
@@ -139,8 +145,11 @@ def test_reductions_of_special_values() -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_first_and_second_derivatives_of_every_op(dtype: str) -> None:
-    """One training-step-like program: the gradient and a Hessian-vector product of every differentiable op."""
-    cases = [(name, *samples(REGISTRY[name], dtype)) for name in DIFFERENTIABLE]  # type: ignore[misc]
+    """One program like a training step: the gradient of every differentiable op and, in float64, a product with its
+    Hessian. Elementwise ops have their test at the edges of their domains."""
+    second = dtype == "float64"
+    names = [name for name in DIFFERENTIABLE if not isinstance(REGISTRY[name], Elementwise) or name in NOT_AT_EDGES]
+    cases = [(name, *samples(REGISTRY[name], dtype)) for name in names]  # type: ignore[misc]
 
     def loss(name: str, attributes: dict[str, Any], fixed: tuple[Any, ...], places: list[int]) -> Callable[..., Any]:
         def value(*floats: Any) -> Any:
@@ -158,15 +167,17 @@ def test_first_and_second_derivatives_of_every_op(dtype: str) -> None:
             places = [k for k, a in enumerate(arguments) if a.dtype.kind == "f"]
             value = loss(name, attributes, group, places)
             floats = tuple(group[k] for k in places)
-            slopes = gx.grad(value, tuple(range(len(places))))(*floats)
+            results.append(gx.grad(value, tuple(range(len(places))))(*floats))
+            if not second:
+                continue
             directions = tuple(generator(name, k).uniform(0.5, 1, arguments[k].shape).astype(dtype) for k in places)
-            results += [slopes, gx.hvp(value, floats, directions)]
+            results.append(gx.hvp(value, floats, directions))
         return results
 
     labels = [
         f"{name} order {order} slot {slot}"
         for name, arguments, _ in cases
-        for order in (1, 2)
+        for order in ((1, 2) if second else (1,))
         for slot in range(sum(a.dtype.kind == "f" for a in arguments))
     ]
     compare(f, [arguments for _, arguments, _ in cases], labels, 2e-5 if dtype == "float32" else 1e-11, least=1.0)

@@ -226,7 +226,7 @@ BAD_TEXT = [
 
 @pytest.mark.parametrize("line", BAD_TEXT, ids=lambda line: line[:40])
 def test_text_that_is_no_graph(line: str) -> None:
-    with pytest.raises(ParseError, match="line 2 of the graph's text cannot be read|too large"):
+    with pytest.raises(ParseError, match=r"line 2 of the graph's text cannot be read|too large"):
         parse_graph(f"graph():\n  {line}\n  return ")
 
 

@@ -206,7 +206,8 @@ def test_promotion(left: str, right: str) -> None:
         arguments = (x,) if weak else (x, np.array([1, 1, 0]).astype(right))
         if function is np.maximum and left == "bool" and right in ("bool",):
             continue  # of two booleans, maximum has no op here
-        wanted = f(*arguments)
+        with np.errstate(all="ignore"):
+            wanted = f(*arguments)
         if wanted.dtype == np.float16 or (wanted.dtype == np.float32 and "float" not in left + right):
             wanted = wanted.astype("float64")  # NumPy's half and single precision for functions of narrow integers
         like = lambda *_: wanted  # noqa: E731, B023
@@ -569,7 +570,7 @@ def test_sympy_keeps_its_structure() -> None:
 
 @pytest.mark.parametrize("source", [sp.I * sp.Symbol("x"), sp.zoo + sp.Symbol("x"), sp.gamma(sp.Symbol("x"))])
 def test_sympy_beyond_the_real_ops(source: Any) -> None:
-    with pytest.raises(ParseError, match="not real|has no op"):
+    with pytest.raises(ParseError, match=r"not real|has no op"):
         gx.trace(source)
 
 
