@@ -101,8 +101,10 @@ class _Function:
 
     def place(self, buffer: Buffer, address: Index) -> str:
         """An entry of a buffer."""
-        offset = self.constant(size_text(address.constant))
-        return f"{self.pointer(buffer)}[{index_text(Index(address.terms, 0))} + {offset}]"
+        moving = index_text(Index(address.terms, 0))
+        if address.constant == 0:
+            return f"{self.pointer(buffer)}[{moving}]"
+        return f"{self.pointer(buffer)}[{moving} + {self.constant(size_text(address.constant))}]"
 
     def constant(self, text: str) -> str:
         self.constants.append(text)
@@ -134,10 +136,11 @@ def emit_cpu(program: Program, graph: Graph) -> Source:
             lines = [f"    {shared[function.signature]}({call})  # {describe(kernel)}"]
         else:
             lines = [f"    # {describe(kernel)}", *_inlined(function, kernel.number)]
-        if len(parts[-1].lines) + len(lines) > PART_LENGTH:
+        buffers = {buffer.number: buffer for buffer in function.buffers}
+        if len(parts[-1].lines) + len(lines) + len(parts[-1].buffers | buffers) > PART_LENGTH:
             parts.append(_Part())
         parts[-1].lines += lines
-        parts[-1].buffers |= {buffer.number: buffer for buffer in function.buffers}
+        parts[-1].buffers |= buffers
     helpers: dict[str, Callable[..., Any]] = {}
     for function in functions:
         helpers |= function.helpers
@@ -193,7 +196,7 @@ def _inlined(function: _Function, number: int) -> Iterator[str]:
             value = function.constants[int(word.rpartition("c")[2])]
             if word[0] == "c":
                 return value
-            return "" if value == "0" else f" - {value[1:]}" if value.startswith("-") else f" + {value}"
+            return f" - {value[1:]}" if value.startswith("-") else f" + {value}"
         if word[0] == "e":
             return function.extents[int(word[1:])]
         return _buffer_name(function.buffers[int(word[1:])]) if word[0] == "p" else f"{word}_{number}"
@@ -281,10 +284,9 @@ def _statement(function: _Function, statement: Statement, graph: Graph) -> None:
 
 
 def _combined(combine: str, old: str, new: str, dtype: str) -> str:
-    if combine == "sum":
-        return f"{dtype}({old} + {new})"
-    if combine == "product":
-        return f"{dtype}({old} * {new})"
+    if combine in ("sum", "product"):
+        code = f"{old} {'+' if combine == 'sum' else '*'} {new}"
+        return code if dtype.startswith("float") else f"{dtype}({code})"
     sign = ">" if combine == "maximum" else "<"
     return f"{new} if ({new} {sign} {old} or {new} != {new}) else {old}"
 
@@ -332,7 +334,7 @@ def _reduce(function: _Function, statement: Reduce, graph: Graph) -> None:
         function.depth += 1
     for inner in statement.body:
         _statement(function, inner, graph)
-    value = f"{wide}({statement.value})"
+    value = statement.value if wide.startswith("float") else f"{wide}({statement.value})"
     function.line(f"{total} = {_combined(combine, total, value, wide)}", comment)
     function.depth -= len(statement.loops)
     function.line(f"{statement.target} = {statement.dtype}({total})", comment)

@@ -35,7 +35,18 @@ def scalar_code(
         code = _print(record.definition(attributes), names, argument_dtype)
     else:
         raise LoweringError(f"{op} has neither `scalar` code nor an `expression` to print it from; add one to its record.")
-    return (code if dtype == "bool" else f"{dtype}({code})"), {}
+    return (code if has_type(code, argument_dtype, dtype) else f"{dtype}({code})"), {}
+
+
+_CALL = re.compile(r"\b(?!float32\b|float64\b|if\b|else\b|or\b|and\b)\w+\(|\*\*|//|%")
+
+
+def has_type(code: str, argument_dtype: str, dtype: str) -> bool:
+    """Whether an expression has its dtype without a conversion, which would cost Numba as much as the op itself.
+
+    Sums, differences, products, quotients and choices of floats of one dtype do; so do comparisons.
+    """
+    return dtype == "bool" or (dtype.startswith("float") and argument_dtype == dtype and not _CALL.search(code))
 
 
 def _print(expression: Any, names: Mapping[sp.Symbol, str], dtype: str) -> str:

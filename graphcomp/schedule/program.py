@@ -268,7 +268,8 @@ def used(kernel: Kernel) -> list[Buffer]:
 
 def describe(kernel: Kernel) -> str:
     """One line about a kernel: its number, its extents, and what it writes."""
-    targets = ", ".join(f"b{buffer.number}" for buffer in written(kernel))
+    names = [f"b{buffer.number}" for buffer in written(kernel)]
+    targets = ", ".join(names if len(names) <= 6 else [*names[:5], f"… ({len(names)} buffers)"])
     if isinstance(kernel, ProductKernel):
         batch = f"{list(kernel.batch)} × " if kernel.batch else ""
         return (

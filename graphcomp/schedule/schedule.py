@@ -39,6 +39,10 @@ KERNEL_LIMIT = 250
 """Most statements in one kernel; compile time grows faster than linearly with a function's length."""
 
 
+BUFFER_LIMIT = 24
+"""Most arrays in one kernel."""
+
+
 class Group:
     """A loop kernel that more values may still join."""
 
@@ -184,7 +188,7 @@ class Scheduler:
         added = body.blocks[0][before[0] :]
         size = sum(1 for _ in walk(body.blocks[0]))
         saves = body.reused > reused or not group.kernel.loops or reads_again(body.blocks[0], added, group.kernel.domain)
-        if saves and size <= KERNEL_LIMIT and all(self.allowed(group, s, before[4]) for s in walk(added)):
+        if saves and size <= KERNEL_LIMIT and few_buffers(body.blocks[0]) and all(self.allowed(group, s, before[4]) for s in walk(added)):
             group.kernel.nodes = list(body.nodes)
             return True
         del body.blocks[0][before[0] :]
@@ -436,6 +440,11 @@ def domain_loops(target: Buffer) -> tuple[list[Loop], tuple[Index, ...]]:
             loops.append(Loop(f"i{len(loops)}", target.type.shape[axis]))
             index[axis] = loop(loops[-1].variable, loops[-1].extent)
     return loops, tuple(index)
+
+
+def few_buffers(body: list[Statement]) -> bool:
+    """Whether a kernel uses so few arrays that LLVM still finds out which of them overlap, and vectorises."""
+    return len({s.buffer.number for s in walk(body) if isinstance(s, (Load, Store))}) <= BUFFER_LIMIT
 
 
 def reads_again(body: list[Statement], added: list[Statement], domain: tuple[Dimension, ...]) -> bool:
