@@ -17,12 +17,14 @@ _POSITIVE = (0.5, 3.0)
 
 def _define(name: str, summary: str, **facets: Any) -> None:
     facets.setdefault("domain", (_ANY,) * facets.get("arity", 1))
+    facets.setdefault("cost", 1)
     register(Elementwise(name=name, summary=summary, **facets), verify=False)
 
 
 _define(
     "add",
     "x + y",
+    commutative=True,
     arity=2,
     accepts="number",
     expression=lambda x, y: x + y,
@@ -45,6 +47,7 @@ _define(
 _define(
     "multiply",
     "x · y",
+    commutative=True,
     arity=2,
     accepts="number",
     expression=lambda x, y: x * y,
@@ -59,6 +62,7 @@ _define(
 _define(
     "divide",
     "x / y",
+    cost=4,
     arity=2,
     expression=lambda x, y: x / y,
     partials=lambda x, y, out: (1 / y, -out / y),
@@ -80,6 +84,7 @@ _define(
 _define(
     "power",
     "x to the power y",
+    cost=4,
     arity=2,
     accepts="number",
     expression=lambda x, y: x**y,
@@ -95,6 +100,7 @@ _define(
 _define(
     "remainder",
     "x - y·⌊x/y⌋, with the sign of y",
+    cost=4,
     arity=2,
     accepts="number",
     expression=lambda x, y: x - y * sp.floor(x / y),
@@ -107,6 +113,7 @@ _define(
 _define(
     "floor_divide",
     "⌊x / y⌋",
+    cost=4,
     arity=2,
     accepts="number",
     expression=lambda x, y: sp.floor(x / y),
@@ -137,6 +144,7 @@ _define(
 _define(
     "maximum",
     "the larger of x and y",
+    commutative=True,
     arity=2,
     accepts="number",
     expression=sp.Max,
@@ -151,6 +159,7 @@ _define(
 _define(
     "minimum",
     "the smaller of x and y",
+    commutative=True,
     arity=2,
     accepts="number",
     expression=sp.Min,
@@ -223,6 +232,7 @@ for _name, (_summary, _function, _sign) in _COMPARISONS.items():
         differentiable=False,
         result="bool",
         reference=getattr(np, _name),
+        commutative=_name in ("equal", "not_equal"),
         scalar=f"({{0}} {_sign} {{1}})",
     )
 _LOGIC = {
@@ -240,6 +250,7 @@ for _name, (_summary, _arity, _function, _code) in _LOGIC.items():
         expression=_function,
         differentiable=False,
         reference=getattr(np, _name),
+        commutative=_arity == 2,
         scalar=_code,
     )
 
@@ -278,6 +289,7 @@ register(
     _Where(
         name="where",
         summary="y where the condition x holds, else z",
+        cost=1,
         arity=3,
         accepts="any",
         reference=np.where,

@@ -96,6 +96,7 @@ register(
     _Convert(
         name="convert",
         summary="the same value in another dtype",
+        cost=1,
         accepts="any",
         reference=lambda x, *, dtype: np.asarray(x).astype(dtype),
         scalar="{0}",
@@ -150,6 +151,7 @@ def _item_tangent(b: Builder, node: Node, tangents: Tangents) -> Any:
 register(
     _Item(
         name="item",
+        kernel="item",
         summary="one of the results of an op with several",
         shape=_item_shape,
         reference=lambda values, *, position: values[position],

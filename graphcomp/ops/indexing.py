@@ -78,6 +78,7 @@ def _gather_transpose(b: Builder, call: LinearCall, ct: int) -> int:
 register(
     Linear(
         name="gather",
+        repeats=True,
         summary="the slices of an array at given positions along an axis",
         arity=2,
         shape=_gather_shape,
@@ -155,6 +156,7 @@ def _take_transpose(b: Builder, call: LinearCall, ct: int) -> int:
 register(
     Linear(
         name="take_along_axis",
+        repeats=True,
         summary="the entries at given positions along an axis, row by row",
         arity=2,
         shape=_take_shape,

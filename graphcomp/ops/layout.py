@@ -103,6 +103,7 @@ def _broadcast_map(context: Any, index: tuple[Index, ...], types: Any, *, shape:
 register(
     Linear(
         name="broadcast",
+        repeats=True,
         summary="repeat along new leading axes and axes of size 1",
         shape=_broadcast_shape,
         reference=lambda x, *, shape: np.broadcast_to(x, shape),
@@ -198,6 +199,7 @@ def _pad_map(context: Any, index: tuple[Index, ...], types: Any, *, before: Any,
 register(
     Linear(
         name="pad",
+        pads=True,
         summary="zeros before, after and between the entries of each axis",
         shape=_pad_shape,
         reference=_pad_reference,
@@ -314,6 +316,7 @@ def _unfold_transpose(b: Builder, call: LinearCall, ct: int) -> int:
 register(
     Linear(
         name="unfold",
+        repeats=True,
         summary="sliding windows over the last axes: [..., sizes] to [..., places, window]",
         shape=_unfold_shape,
         reference=_unfold_reference,

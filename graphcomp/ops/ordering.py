@@ -42,7 +42,7 @@ register(
         accepts="number",
         shape=lambda graph, x, *, axis: x.with_dtype("int64"),
         reference=lambda x, *, axis: np.argsort(x, axis=axis, kind="stable").astype(np.int64),
-        kernel="sort",
+        kernel="argsort",
         samples=_sample(axis=1),
     )
 )
@@ -78,7 +78,7 @@ register(
         shape=_top_k_shape,
         reference=_top_k_reference,
         tangent_rule=_top_k_tangent,
-        kernel="sort",
+        kernel="top_k",
         samples=_sample(k=3),
     )
 )

@@ -100,6 +100,13 @@ class Op:
     """For a product of arrays, its einsum subscripts: (types, **attributes) -> "ij,jk->ik"."""
     kernel: str | None = None
     """The name of the kernel template that computes the op whole, for what is no loop over entries."""
+    cost: int = 4
+    """How many additions computing one entry costs, roughly: whether to compute a value again or to store it."""
+    commutative: bool = False
+    repeats: bool = False
+    """Whether the index map may read an entry of an argument more than once."""
+    pads: bool = False
+    """Whether some entries are zeros that stand in no argument."""
 
     def infer(self, graph: Graph, types: Sequence[TensorType], attributes: Attributes) -> Type:
         """The result's type; sizes that must be equal go through `graph.require_equal`."""

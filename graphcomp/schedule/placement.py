@@ -12,12 +12,6 @@ from ..graph.types import equal
 from ..ops.index import loop
 from .lower import Body
 
-CHEAP = frozenset(
-    "add subtract multiply negative absolute maximum minimum clip relu where convert identity floor ceil round sign "
-    "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor logical_not".split()
-)
-"""Ops for which computing twice costs no more than a store and a load."""
-
 CUT = 120
 """Longest chain of ops that is computed in one go; longer ones are cut by storing a value."""
 
@@ -44,7 +38,6 @@ def combines(graph: Graph, node: Node) -> bool:
 def stored_values(graph: Graph) -> set[int]:
     """Ids of the nodes (apart from inputs and arrays) that get a buffer."""
     stored = {node.id for node in graph.nodes() if combines(graph, node) and not isinstance(node.type, TupleType)}
-    stored |= {node.id for node in graph.nodes() if node.op == "item"}
     stored |= {id for id in graph.outputs if not is_source(graph.node(id))}
     weight: dict[int, int] = {}
     for node in graph.nodes():
@@ -61,8 +54,8 @@ def stored_values(graph: Graph) -> set[int]:
 
 
 def _weight(graph: Graph, node: Node, weight: dict[int, int]) -> int:
-    """How many ops computing the node in place takes; a costly op counts for several."""
-    own = 0 if moves_entries(node) or node.op == "constant" else 1 if node.op in CHEAP else 4
+    """What computing an entry of the node in place costs, in additions."""
+    own = 0 if moves_entries(node) or node.op == "constant" else ops.get(node.op).cost
     return own + sum(weight.get(source, 0) for source in node.inputs)
 
 
@@ -87,15 +80,8 @@ def _readers(graph: Graph, id: int) -> tuple[int, bool]:
             if record.subscripts is not None:
                 repeats = True
             if moves_entries(user):
-                repeats = repeats or _repeats(user, current)
+                repeats = repeats or (record.repeats and equal(user.tensor.size, current.tensor.size) is not True)
                 waiting.append(user_id)
             else:
                 count += 1
     return count, repeats
-
-
-def _repeats(user: Node, source: Node) -> bool:
-    """Whether a move reads entries of `source` more than once."""
-    if user.op in ("concatenate", "pad", "slice"):
-        return False
-    return equal(user.tensor.size, source.tensor.size) is not True

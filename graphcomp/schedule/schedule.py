@@ -101,9 +101,7 @@ class Scheduler:
         template = KERNELS.get(record.kernel or "")
         if record.kernel is not None and template is None:
             raise LoweringError(f"{node.op}: the CPU has no kernel template `{record.kernel}`; use target='numpy'.")
-        if node.op == "item":
-            self.place_item(node)
-        elif template is not None:
+        if template is not None:
             template(self, node)
         elif record.subscripts is not None and node.tensor.is_float and self.place_product(node, record):
             pass
@@ -212,7 +210,7 @@ class Scheduler:
 
     def place_contraction(self, node: Node) -> None:
         """Reduce entry by entry, or, where memory runs along a kept axis, add whole slices at a time."""
-        target = self.buffer(node, self.natural_order(node) if not combines_axes(node) else None)
+        target = self.buffer(node, self.natural_order(node))
         if self.runs_along_kept(node, target):
             self.push(node, target)
         else:
@@ -367,7 +365,7 @@ class Scheduler:
                 value = body.value(node.inputs[0], tuple(index))
                 body.add(Store(values, index[axis], value, node.id))
             body.add(Nest([Loop(names[axis], length)], read))
-            body.add(Sort(values, places, spare, length, node.op == "top_k", node.id))
+            body.add(Sort(values, places, spare, length, ops.get(node.op).kernel == "top_k", node.id))
             self.write_sorted(body, node, index, axis, values, places)
         body.add(Nest(rows, row))
         body.nodes.setdefault(node.id)
@@ -397,7 +395,7 @@ class Scheduler:
         """(buffer, whether it takes positions) for each result that is asked for."""
         if not isinstance(node.type, TupleType):
             self.buffers[node.id] = self.buffer(node)
-            return [(self.buffers[node.id], node.op == "argsort")]
+            return [(self.buffers[node.id], ops.get(node.op).kernel == "argsort")]
         targets = []
         for user, _ in self.graph.users(node.id):
             item = self.graph.node(user)
@@ -410,13 +408,11 @@ KERNELS: dict[str, Any] = {
     "scatter_add": Scheduler.place_scatter_add,
     "cumulative_sum": Scheduler.place_cumulative_sum,
     "sort": Scheduler.place_sort,
+    "argsort": Scheduler.place_sort,
+    "top_k": Scheduler.place_sort,
+    "item": Scheduler.place_item,
 }
 """Templates for ops that are no loop over independent entries, by the name in their record."""
-
-
-def combines_axes(node: Node) -> bool:
-    """Whether the result has fewer axes than what it is computed from, so that memory orders do not carry over."""
-    return ops.get(node.op).contraction is not None and node.op not in ("fold", "scatter_along_axis")
 
 
 def index_value(name: str, extent: Dimension) -> Index:

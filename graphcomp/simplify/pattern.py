@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from .. import ops
 from ..graph import Graph
 from ..ops import Builder
-
-COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum", "equal", "not_equal", "logical_and", "logical_or"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def match(
 def _match_arguments(pattern: Call, graph: Graph, inputs: tuple[int, ...], ids: dict[str, int]) -> bool:
     if len(pattern.arguments) != len(inputs):
         return False
-    orders = [inputs, inputs[::-1]] if pattern.op in COMMUTATIVE and len(inputs) == 2 else [inputs]
+    orders = [inputs, inputs[::-1]] if ops.get(pattern.op).commutative else [inputs]
     for order in orders:
         trial = dict(ids)
         if all(_match(part, graph, id, trial) for part, id in zip(pattern.arguments, order)):

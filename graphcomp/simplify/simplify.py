@@ -85,9 +85,10 @@ class SimplifyingBuilder(ops.Builder):
         return result
 
     def _fold(self, op: str, inputs: tuple[int, ...], attributes: Mapping[str, Any], type: Type) -> int | None:
-        """A call of constants filled with one value is such a constant, if the op works entry by entry."""
+        """A call of constants filled with one value is such a constant, if the op works entry by entry or moves them."""
         record = ops.get(op)
-        if not inputs or record.kind != "elementwise" and op not in ("broadcast", "reshape", "transpose", "slice", "flip"):
+        moves = record.index_map is not None and not record.pads and len(inputs) == 1
+        if not inputs or not (moves or record.kind == "elementwise"):
             return None
         nodes = [self.graph.node(id) for id in inputs]
         if any(node.op != "constant" for node in nodes) or not isinstance(type, TensorType):
