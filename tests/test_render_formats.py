@@ -1,17 +1,30 @@
 """Every format is written whole, is valid, holds what it should, and takes hostile names as text."""
 
 import io
+import itertools
+import json
 import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import networkx as nx
+import numpy as np
 import pytest
 from PIL import Image
 
-from graphcomp.errors import RenderError
+import graphcomp as gx
+from graphcomp.errors import ParseError, RenderError
+from graphcomp.graph import Graph
 from graphcomp.render import Story, explain
+from graphcomp.render.interchange import (
+    read_graph,
+    read_network,
+    story_network,
+    write_graph,
+    write_graph_as_graphml,
+)
 from graphcomp.trace import trace
 
 LECTURE = "w3 = x1*x2; w4 = sin(x1); z = w3 + w4"
@@ -55,6 +68,35 @@ def test_svg_frames_go_to_a_folder(story: Story, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["steps"]
 
 
+def test_an_animated_svg_shows_each_part_in_its_frames_and_rests_where_motion_is_unwanted(
+    story: Story, tmp_path: Path
+) -> None:
+    root = ElementTree.parse(story.save(tmp_path / "story.svg", animate=True)).getroot()
+    style = root.find(f"{SVG}style").text  # type: ignore[union-attr]
+    classes = {item.get("class") for item in root.iter() if item.get("class")}
+    assert classes == set(re.findall(r"@keyframes (\S+?)\{", style))  # type: ignore[arg-type]
+    assert "prefers-reduced-motion:reduce" in style and "infinite" in style  # type: ignore[operator]
+    assert re.search(r"\.t4-5\{visibility:visible", style)  # type: ignore[arg-type]
+    assert re.search(r"\.t0-1\{visibility:hidden", style)  # type: ignore[arg-type]
+    assert not root.findall(".//*[@data-frames]")
+    with pytest.raises(RenderError, match="animate=True"):
+        story.save(tmp_path / "story.gif", animate=True)
+
+
+def test_gif_has_a_picture_for_each_frame(story: Story, tmp_path: Path) -> None:
+    image = Image.open(story.save(tmp_path / "story.gif"))
+    assert (image.format, image.size, image.n_frames) == ("GIF", (1280, 720), len(story.frames))
+    assert image.info["loop"] == 0
+    pictures = []
+    for frame in range(image.n_frames):
+        image.seek(frame)
+        pictures.append(np.asarray(image.convert("RGB")))
+    assert all((one != other).any() for one, other in itertools.pairwise(pictures))
+    assert image.info["duration"] > 2000  # the last is held
+    # Headings and cards are sharp: black and the colours of the palette are there.
+    assert (pictures[-1] == (0xA3, 0x41, 0x00)).all(axis=2).any()
+
+
 def test_png_has_twice_the_pixels_and_is_drawn(story: Story, tmp_path: Path) -> None:
     image = Image.open(story.save(tmp_path / "story.png")).convert("RGB")
     assert image.size == (2560, 1440)
@@ -91,6 +133,56 @@ def test_dot_can_be_laid_out_again(story: Story, tmp_path: Path) -> None:
     graph = pygraphviz.AGraph(str(story.save(tmp_path / "story.dot")))
     assert len(graph.nodes()) == 5 and len(graph.edges()) == 5
     assert "adjoint 2.584" in str(graph.get_node("n0").attr["label"])
+
+
+def test_mermaid_has_the_cards_and_the_partials(story: Story, tmp_path: Path) -> None:
+    lines = story.save(tmp_path / "story.mmd").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "flowchart LR"
+    assert '  n0["w₁ = x₁<br>value 2<br>adjoint 2.584"]' in lines
+    assert '  n0 -->|"cos w₁"| n3' in lines
+
+
+def test_a_story_goes_to_networkx_and_back(story: Story, hostile: Story, tmp_path: Path) -> None:
+    for one in (story, hostile):
+        for suffix in (".json", ".graphml"):
+            network = read_network(one.save(tmp_path / f"story{suffix}"))
+            assert nx.utils.graphs_equal(network, story_network(one))
+    network = story_network(story)
+    assert network.nodes[0]["adjoint"] == "2.584" and network.edges[0, 3, 0]["contribution"] == "−0.416"
+    assert [frame["focus"] for frame in json.loads(network.graph["frames"])] == [4, 2, 3, 1, 0]
+
+
+def square_sum(x: object) -> object:
+    return gx.numpy.sum(x * x @ np.arange(6.0).reshape(3, 2))  # type: ignore[operator]
+
+
+@pytest.fixture(scope="module", params=["formula", "arrays", "names"])
+def graph(request: pytest.FixtureRequest) -> Graph:
+    if request.param == "arrays":
+        return trace(square_sum, np.ones((2, 3)))
+    graph = trace(LECTURE)
+    if request.param == "names":
+        graph.names = {"<script>\x00\u202e\"'&": 0, "L" * 300: 1}
+    return graph
+
+
+@pytest.mark.parametrize("suffix", [".json", ".graphml"])
+def test_a_graph_read_back_equals_the_one_written(graph: Graph, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"graph{suffix}"
+    path.write_text((write_graph if suffix == ".json" else write_graph_as_graphml)(graph), encoding="utf-8")
+    read = read_graph(path)
+    assert read.table == graph.table and read.names == graph.names
+    assert list(read.lines(origins=True)) == list(graph.lines(origins=True))
+    assert all((read.arrays[key] == array).all() for key, array in graph.arrays.items())
+
+
+@pytest.mark.parametrize("text", ["", "{}", "<graphml/>", '{"nodes": [{"id": 0}], "edges": []}', "[]"])
+@pytest.mark.parametrize("suffix", [".json", ".graphml"])
+def test_what_is_no_graph_is_refused(text: str, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"graph{suffix}"
+    path.write_text(text)
+    with pytest.raises(ParseError, match="graph"):
+        read_graph(path)
 
 
 def test_the_terminal_shows_the_same_table(story: Story) -> None:
@@ -166,3 +258,12 @@ def test_hostile_names_are_text_in_the_other_formats(hostile: Story) -> None:
 
     assert len(pygraphviz.AGraph(hostile.dot()).nodes()) == len(hostile.nodes)
     assert str(hostile)
+
+
+def test_hostile_names_are_text_in_mermaid_and_graphml(hostile: Story) -> None:
+    assert "<script" not in hostile.mermaid() and "#60;script#62;" in hostile.mermaid()
+    assert all(line.count('"') in (0, 2) for line in hostile.mermaid().splitlines())
+    ElementTree.fromstring(hostile.graphml())
+    root = ElementTree.fromstring(hostile.svg(animate=True))
+    assert not list(root.iter(f"{SVG}script"))
+    assert Image.open(io.BytesIO(hostile.gif())).n_frames == len(hostile.frames)

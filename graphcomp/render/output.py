@@ -11,18 +11,36 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import RenderError
+from .gif import write_gif
 from .html import write_html
+from .interchange import graphml_text, json_text, story_network
 from .mathematics import clean
+from .mermaid import write_mermaid
 from .pdf import write_pdf
 from .picture import draw
 from .png import write_png
 from .scene import Scene
 from .slide import slide
 from .story import StoryContent
-from .svg import write_svg
+from .svg import write_animated_svg, write_svg
 from .tables import write_dot, write_markdown, write_terminal
+from .tikz import write_tex
 
 CELL_HEIGHT = 720
+SUFFIXES = {
+    ".html": "html",
+    ".svg": "svg",
+    ".png": "png",
+    ".gif": "gif",
+    ".pdf": "pdf",
+    ".tex": "tex",
+    ".md": "markdown",
+    ".dot": "dot",
+    ".mmd": "mermaid",
+    ".json": "json",
+    ".graphml": "graphml",
+}
+"""The method of a story that writes each kind of file."""
 
 
 class Story(StoryContent):
@@ -36,13 +54,23 @@ class Story(StoryContent):
         """Every frame's slide, as positioned primitives; ``scene.at(frame)`` is one of them."""
         return slide(self, draw(self))
 
-    def svg(self, frame: int = -1) -> str:
-        """One frame's slide as an SVG document."""
+    def svg(self, frame: int = -1, *, animate: bool = False) -> str:
+        """One frame's slide as an SVG document, or all of them, one after the other in time."""
+        if animate:
+            return write_animated_svg(self.scene, len(self.frames))
         return write_svg(self.scene, self.frame_number(frame))
 
     def png(self, frame: int = -1) -> bytes:
         """One frame's slide as a PNG, twice as many pixels each way as the scene's size."""
         return write_png(self.scene, self.frame_number(frame))
+
+    def gif(self) -> bytes:
+        """All frames' slides as an animated GIF."""
+        return write_gif(self.scene, len(self.frames))
+
+    def tex(self) -> str:
+        """A Beamer document: one frame drawn by TikZ, with an overlay for each of the story's frames."""
+        return write_tex(self.scene, len(self.frames))
 
     def pdf(self) -> bytes:
         """All frames as a vector deck, a page each."""
@@ -64,38 +92,43 @@ class Story(StoryContent):
         """The graph in Graphviz's language."""
         return write_dot(self)
 
+    def mermaid(self) -> str:
+        """The graph in Mermaid's language."""
+        return write_mermaid(self)
+
+    def json(self) -> str:
+        """The graph as networkx's node-link data, with the frames."""
+        return json_text(story_network(self))
+
+    def graphml(self) -> str:
+        """The same as GraphML."""
+        return graphml_text(story_network(self))
+
     def frame_number(self, frame: int) -> int:
         """A frame's index, counted from the end if negative."""
         return frame % len(self.frames) if self.frames else 0
 
-    def save(self, path: str | Path, *, frames: bool = False) -> Path:
-        """Write by suffix: ``.html``, ``.svg``, ``.png``, ``.pdf``, ``.md`` or ``.dot``; returns the path.
+    def save(self, path: str | Path, *, frames: bool = False, animate: bool = False) -> Path:
+        """Write by suffix (``SUFFIXES`` lists them); returns the path.
 
         SVG and PNG hold the last frame; with ``frames=True`` the path, less its suffix, becomes a folder with a file
-        for each frame.  Raises RenderError for an unknown suffix or a path that cannot be written; nothing
-        half-written stays behind.
+        for each frame, and with ``animate=True`` an SVG plays all of them.  Raises RenderError for an unknown suffix
+        or a path that cannot be written; nothing half-written stays behind.
         """
         path = Path(path)
-        writers: dict[str, Callable[[int], str | bytes]] = {
-            ".html": lambda frame: self.html(),
-            ".svg": self.svg,
-            ".png": self.png,
-            ".pdf": lambda frame: self.pdf(),
-            ".md": lambda frame: self.markdown(),
-            ".dot": lambda frame: self.dot(),
-        }
         suffix = path.suffix.lower()
-        if suffix not in writers:
-            known = ", ".join(writers)
-            raise RenderError(f"cannot write {path.name!r}: its suffix must be one of {known}")
-        if frames and suffix not in (".svg", ".png"):
-            raise RenderError(f"frames=True writes a folder of .svg or .png files, not {suffix}")
+        check_options(path.name, suffix, frames, animate)
         try:
             if frames:
-                return write_folder(path, len(self.frames), writers[suffix])
-            return write_file(path, writers[suffix](-1))
+                return write_folder(path, len(self.frames), self.svg if suffix == ".svg" else self.png)
+            return write_file(path, self.svg(animate=True) if animate else self.content(suffix))
         except OSError as error:
             raise RenderError(f"cannot write {path}: {error.strerror or error}") from error
+
+    def content(self, suffix: str) -> str | bytes:
+        """What a file with that suffix holds."""
+        writer: Callable[[], str | bytes] = getattr(self, SUFFIXES[suffix])
+        return writer()
 
     def __str__(self) -> str:
         return self.terminal(width=100)
@@ -105,6 +138,16 @@ class Story(StoryContent):
         page, title = html.escape(self.html()), html.escape(clean(self.title))
         style = f"width:100%;height:{CELL_HEIGHT}px;border:0"
         return f'<iframe title="{title}" sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>'
+
+
+def check_options(name: str, suffix: str, frames: bool, animate: bool) -> None:
+    """Raise RenderError for a suffix that no writer has, or options that do not go with it."""
+    if suffix not in SUFFIXES:
+        raise RenderError(f"cannot write {name!r}: its suffix must be one of {', '.join(SUFFIXES)}")
+    if frames and suffix not in (".svg", ".png"):
+        raise RenderError(f"frames=True writes a folder of .svg or .png files, not {suffix}")
+    if animate and (suffix != ".svg" or frames):
+        raise RenderError("animate=True writes one .svg file; .gif files always move")
 
 
 def write_file(path: Path, content: str | bytes) -> Path:

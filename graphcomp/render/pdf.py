@@ -81,7 +81,9 @@ def draw_curve(canvas: Any, item: Curve) -> None:
     canvas.setStrokeColor(LIGHT[item.stroke])
     canvas.setLineWidth(item.thickness)
     canvas.setLineCap(1)
+    canvas.setDash([4 * item.thickness] * 2 if item.dashed else [])
     canvas.drawPath(path, stroke=1, fill=0)
+    canvas.setDash([])
 
 
 def fill_polygon(canvas: Any, item: Arrowhead) -> None:

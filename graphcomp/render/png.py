@@ -12,12 +12,17 @@ ZOOM, WIDEST = 2.0, 4096.0
 
 def write_png(scene: Scene, frame: int) -> bytes:
     """One frame as a PNG with twice the scene's pixels each way, but at most 4,096 across."""
+    return rasterise(scene, frame, min(ZOOM, WIDEST / scene.width))
+
+
+def rasterise(scene: Scene, frame: int, zoom: float) -> bytes:
+    """One frame as a PNG, ``zoom`` pixels for each of the scene's."""
     import resvg_py
 
     image = resvg_py.svg_to_bytes(
         svg_string=write_svg(scene, frame),
         background=LIGHT["page"],
-        zoom=min(ZOOM, WIDEST / scene.width),
+        zoom=zoom,
         font_files=[text_font_file()],
         font_family="DejaVu Sans",
         sans_serif_family="DejaVu Sans",

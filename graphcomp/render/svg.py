@@ -9,18 +9,63 @@ from xml.sax.saxutils import escape, quoteattr
 from .glyphs import typeset
 from .mathematics import Mathematics, clean
 from .palette import LIGHT
-from .scene import Arrowhead, Box, Curve, Formula, Primitive, Rectangle, Scene, Words
+from .scene import Arrowhead, Box, Curve, Formula, Primitive, Rectangle, Scene, Spans, Words
 
 FONTS = "'DejaVu Sans', Verdana, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 Paint = Mapping[str, str]
 Shared = Mapping[Mathematics, str] | None
 GLYPH = "g-"
+SECONDS_PER_FRAME, SECONDS_AT_THE_END = 1.8, 2.2
 
 
 def write_svg(scene: Scene, frame: int, colours: Paint = LIGHT) -> str:
     """One frame as a complete SVG document in literal colours."""
     shown = scene.at(frame)
     body = drawn(shown.primitives, colours, shown.descriptions)
+    return document(shown, (definitions(shown.primitives), body))
+
+
+def write_animated_svg(scene: Scene, frames: int, colours: Paint = LIGHT) -> str:
+    """All frames in one SVG document that plays by itself, without end.
+
+    What is limited to some frames is shown and hidden by style rules, so that it also moves inside an ``<img>``; a
+    reader who asks for less motion sees the last frame, at rest.
+    """
+    body = drawn(scene.primitives, colours, scene.descriptions, timed=True)
+    return document(scene, (f"<style>{timing_rules(scene, frames)}</style>", definitions(scene.primitives), body))
+
+
+def timing_rules(scene: Scene, frames: int) -> str:
+    """For each set of frames a class: when it is shown, and whether it is at rest."""
+    duration = SECONDS_PER_FRAME * frames + SECONDS_AT_THE_END
+    rules = []
+    for spans in dict.fromkeys(item.frames for item in scene.primitives if item.frames is not None):
+        name = timing_class(spans)
+        at_rest = any(start < frames <= stop for start, stop in spans)
+        rules.append(f".{name}{{visibility:{'visible' if at_rest else 'hidden'};animation-name:{name}}}")
+        moments = [f"0%{{visibility:{'visible' if any(not start for start, _ in spans) else 'hidden'}}}"]
+        for start, stop in spans:
+            moments.extend(moment(start, "visible", duration) if start else ())
+            moments.extend(moment(stop, "hidden", duration) if stop < frames else ())
+        rules.append(f"@keyframes {name}{{{''.join(moments)}}}")
+    rules.append(f"[class^=t]{{animation-duration:{short(duration)}s;animation-timing-function:step-end")
+    rules.append(";animation-iteration-count:infinite}")
+    rules.append("@media (prefers-reduced-motion:reduce){[class^=t]{animation:none}}")
+    return "".join(rules)
+
+
+def moment(frame: int, visibility: str, duration: float) -> tuple[str]:
+    """A keyframe at the begin of a frame."""
+    return (f"{100 * SECONDS_PER_FRAME * frame / duration:.3f}%{{visibility:{visibility}}}",)
+
+
+def timing_class(spans: Spans) -> str:
+    """The class of what is shown during these frames."""
+    return "t" + "_".join(f"{start}-{stop}" for start, stop in spans or ())
+
+
+def document(scene: Scene, parts: Iterable[str]) -> str:
+    """A complete SVG document."""
     return "\n".join(
         (
             '<?xml version="1.0" encoding="UTF-8"?>',
@@ -28,8 +73,7 @@ def write_svg(scene: Scene, frame: int, colours: Paint = LIGHT) -> str:
             f'viewBox="0 0 {short(scene.width)} {short(scene.height)}" role="img">',
             f"<title>{escape(clean(scene.title))}</title>",
             f"<desc>{escape(clean('; '.join(scene.descriptions.values())))}</desc>",
-            definitions(shown.primitives),
-            body,
+            *parts,
             "</svg>",
             "",
         )
@@ -59,15 +103,20 @@ def glyph_name(name: str) -> str:
 
 
 def drawn(
-    primitives: Iterable[Primitive], colours: Paint, descriptions: Mapping[str, str], shared: Shared = None
+    primitives: Iterable[Primitive],
+    colours: Paint,
+    descriptions: Mapping[str, str],
+    shared: Shared = None,
+    timed: bool = False,
 ) -> str:
     """The primitives in order, those that belong to one element grouped under its description.
 
-    ``shared`` names formulas that the document has defined already; they are placed, not drawn again.
+    ``shared`` names formulas that the document has defined already; they are placed, not drawn again.  ``timed``
+    gives each primitive the class of its frames instead of the frames themselves.
     """
     groups = []
     for owner, items in groupby(primitives, key=lambda item: item.owner):
-        content = "\n".join(draw_one(item, colours, shared) for item in items)
+        content = "\n".join(draw_one(item, colours, shared, timed) for item in items)
         groups.append(grouped(owner, content, descriptions.get(owner, "")) if owner else content)
     return "\n".join(groups)
 
@@ -78,13 +127,15 @@ def grouped(owner: str, content: str, description: str) -> str:
     return f"<g data-owner={quoteattr(owner)}>{title}\n{content}\n</g>"
 
 
-def draw_one(item: Primitive, colours: Paint, shared: Shared) -> str:
+def draw_one(item: Primitive, colours: Paint, shared: Shared, timed: bool = False) -> str:
     """One primitive."""
-    frames = frames_attribute(item)
+    frames = timing_attribute(item) if timed else frames_attribute(item)
     if isinstance(item, Rectangle):
         return draw_rectangle(item, colours, frames)
     if isinstance(item, Curve):
-        return f'<path{frames} d="{curve_path(item)}" fill="none" {stroked(item.stroke, item.thickness, colours)}/>'
+        dashes = f' stroke-dasharray="{short(4 * item.thickness)}"' if item.dashed else ""
+        stroke = stroked(item.stroke, item.thickness, colours)
+        return f'<path{frames} d="{curve_path(item)}" fill="none" {stroke}{dashes}/>'
     if isinstance(item, Arrowhead):
         corners = " ".join(f"{short(x)},{short(y)}" for x, y in item.corners)
         return f'<polygon{frames} points="{corners}" fill="{colours[item.fill]}"/>'
@@ -100,6 +151,11 @@ def frames_attribute(item: Primitive) -> str:
     if item.frames is None:
         return ""
     return ' data-frames="' + " ".join(f"{start}-{stop}" for start, stop in item.frames) + '"'
+
+
+def timing_attribute(item: Primitive) -> str:
+    """The class that shows a primitive during its frames."""
+    return "" if item.frames is None else f' class="{timing_class(item.frames)}"'
 
 
 def stroked(stroke: str, thickness: float, colours: Paint) -> str:

@@ -1,0 +1,37 @@
+"""Writes a story's graph in Mermaid's language, which many documents and forges draw."""
+
+from __future__ import annotations
+
+from .mathematics import clean
+from .picture import slashed
+from .story import StoryContent, StoryNode
+
+HARMLESS = set(" .,·=+−/()²³⁻∂̄̇")
+
+
+def write_mermaid(story: StoryContent) -> str:
+    """The graph in its final state: cards with their facts, and the local partials on the edges."""
+    lines = ["flowchart LR", f"  accTitle: {escaped(story.title)}"]
+    lines.extend(f'  n{node.id}["{card(story, node)}"]' for node in story.nodes)
+    for edge in story.edges:
+        partial = edge.partial_formula or slashed(edge.partial_symbol)
+        label = "" if story.mode == "evaluate" else f'|"{escaped(partial.plain())}"|'
+        lines.append(f"  n{edge.operand} -->{label} n{edge.user}")
+    return "\n".join((*lines, ""))
+
+
+def card(story: StoryContent, node: StoryNode) -> str:
+    """A card's definition and facts, a line each."""
+    rows = [f"{node.symbol.plain()} = {node.definition.plain()}"]
+    rows.extend(
+        f"{kind} {shown[-1].fact.shown.plain()}" for (kind, target), shown in story.known.items() if target == node.id
+    )
+    return "<br>".join(map(escaped, rows))
+
+
+def escaped(text: str) -> str:
+    """Text without effect in Mermaid or HTML: all but letters, digits and a few signs by their numbers."""
+    return "".join(
+        character if character.isalnum() or character in HARMLESS else f"#{ord(character)};"
+        for character in clean(text)
+    )
