@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from graphcomp.derive import forward as derive_forward
 from graphcomp.errors import InputError, RenderError
+from graphcomp.graph import Node
 from graphcomp.render import Story, explain
+from graphcomp.render.execution import Execution
+from graphcomp.render.story import Mistake, Mode
+from graphcomp.trace import trace
 
 LECTURE = "w3 = x1*x2; w4 = sin(x1); z = w3 + w4"
 AT = {"x1": 2, "x2": 3}
@@ -185,3 +190,126 @@ def test_graphs_too_large_to_tell_node_by_node_are_refused() -> None:
     source = "; ".join(["a1 = x + 1", *(f"a{n} = sin(a{n - 1})" for n in range(2, 510))])
     with pytest.raises(RenderError, match="at most 500"):
         explain(source, at={"x": 1})
+
+
+def test_all_three_modes_are_one_story() -> None:
+    story = explain(LECTURE, at=AT, mode="both")
+    assert [frame.phase for frame in story.frames] == ["evaluate"] * 5 + ["forward"] * 10 + ["reverse"] * 5
+    assert [sweep.kind for sweep in story.sweeps] == ["value", "tangent", "tangent", "adjoint"]
+    assert numbers(story, "adjoint", 3)["w₁"] == pytest.approx(3 + np.cos(2))
+    saved = {fact.target for frame in story.frames for fact in frame.facts if fact.kind == "saved"}
+    assert {story.node(id).symbol.plain() for id in saved} == {"w₁", "w₂"}  # type: ignore[arg-type]
+    counts = [frame.cost.operations for frame in story.frames if frame.cost]
+    assert counts == sorted(counts) and len(counts) == 20
+
+
+def test_a_frame_for_each_contribution() -> None:
+    story = explain(LECTURE, at=AT, granularity="contribution")
+    assert order(story) == ["w₅", "w₃", "w₄", "w₂", "w₁", "w₁"]
+    assert [fact.shown.plain() for fact in story.frames[-2].facts] == ["−0.416", "−0.416 + ?"]
+    assert [len(frame.terms) for frame in story.frames[-2:]] == [1, 2]
+    assert story.frames[-1].facts[-1].data == pytest.approx(3 + np.cos(2))
+
+
+def three_to_two(a, b, c):  # type: ignore[no-untyped-def]
+    return a * b + np.sin(c), b * c * a
+
+
+def filled(story: Story) -> dict[tuple[int, int], float]:
+    assert story.jacobian
+    return {story.jacobian.place(cell): float(cell.data) for frame in story.frames for cell in frame.cells}
+
+
+@pytest.mark.parametrize(("mode", "sweeps"), [("forward", 3), ("reverse", 2)])
+def test_the_jacobian_fills_in_two_reverse_or_three_forward_sweeps(mode: Mode, sweeps: int) -> None:
+    story = explain(three_to_two, (2.0, 3.0, 4.0), mode=mode)
+    assert len(story.sweeps) == sweeps
+    assert story.frames[-1].cost and story.frames[-1].cost.sweeps == sweeps
+    expected = np.array([[3, 2, np.cos(4)], [12, 8, 6]])
+    assert filled(story) == pytest.approx({(i, j): expected[i, j] for i in range(2) for j in range(3)})
+    turned = explain(three_to_two, (2.0, 3.0, 4.0), mode=mode, jacobian_rows="inputs")
+    assert filled(turned) == pytest.approx({(j, i): expected[i, j] for i in range(2) for j in range(3)})
+
+
+def test_a_vector_has_a_sweep_for_each_entry() -> None:
+    matrix = np.array([[1.0, 2, 3], [4, 5, 6]])
+    for mode, sweeps in (("forward", 3), ("reverse", 2)):
+        story = explain(lambda x: np.sin(matrix @ x), (np.array([0.1, 0.2, 0.3]),), mode=mode)  # type: ignore[arg-type]
+        assert len(story.sweeps) == sweeps
+        wanted = np.cos(matrix @ [0.1, 0.2, 0.3])[:, None] * matrix
+        assert filled(story) == pytest.approx({(i, j): wanted[i, j] for i in range(2) for j in range(3)})
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_the_counters_are_the_operations_executed(mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
+    executed: list[str] = []
+    original = Execution.execute
+
+    def watched(self: Execution, node: Node) -> None:
+        executed.append(node.op)
+        original(self, node)
+
+    monkeypatch.setattr(Execution, "execute", watched)
+    story = explain(three_to_two, (2.0, 3.0, 4.0), mode=mode)
+    cost = story.frames[-1].cost
+    assert cost and cost.multiplications == executed.count("multiply")
+    assert cost.additions == executed.count("add")
+    assert cost.operations == sum(op not in ("constant", "identity") for op in executed)
+    if mode == "forward":  # three products of values, once; those of tangents in each of the three sweeps
+        derived = derive_forward(trace(three_to_two, 2.0, 3.0, 4.0))
+        products = sum(node.op == "multiply" for node in derived.graph.nodes())
+        assert cost.multiplications == 3 + 3 * (products - 3)
+
+
+def test_more_values_are_held_by_reverse_than_by_forward_mode() -> None:
+    chain = "; ".join(["a1 = sin(x)", *(f"a{n} = sin(a{n - 1})" for n in range(2, 12))])
+    held = {}
+    for mode in ("forward", "reverse"):
+        story = explain(chain, {"x": 1}, mode=mode)  # type: ignore[arg-type]
+        held[mode] = max(frame.cost.values_held for frame in story.frames if frame.cost)
+    assert held["forward"] <= 4 and held["reverse"] >= 11
+
+
+def test_a_quiz_names_the_mistake() -> None:
+    story = explain(LECTURE, at=AT, quiz=True)
+    question = story.frames[-1].question
+    assert question and question.judge(2.58) is True
+    assert question.formula.plain() == "1·cos w₁ + 1·w₂"
+    found = {answer: question.judge(answer) for answer in (3, -2.584, 3.909, 17)}
+    assert isinstance(found[3], Mistake) and found[3].kind == "missing term" and "w₄" in found[3].feedback
+    assert isinstance(found[-2.584], Mistake) and found[-2.584].kind == "sign"
+    assert isinstance(found[3.909], Mistake) and found[3.909].kind == "value for partial"
+    assert found[17] is False
+    assert eval("cos(w1) + w2", {"cos": np.cos}, dict(question.variables)) == pytest.approx(question.answer)
+    assert explain(LECTURE, at=AT).frames[-1].question is None
+
+
+def test_sums_of_many_terms_show_three_and_the_total() -> None:
+    source = "; ".join(["y = x*1", *(f"a{n} = y*{n}" for n in range(1, 129))])
+    source += "; z = " + " + ".join(f"a{n}" for n in range(1, 129))
+    story = explain(source, at={"x": 1.0})
+    frame = next(frame for frame in story.frames if len(frame.terms) == 128)
+    assert frame.equation[1].plain().endswith(" + … (125 more)")
+    assert frame.equation[1].plain().count("·") == 3
+    assert frame.equation[-1].plain() == "8256"
+
+
+def test_products_of_tensors_are_shown_as_they_are_computed() -> None:
+    def loss(w, x, b):  # type: ignore[no-untyped-def]
+        return np.sum(np.tanh(x @ w + b))
+
+    story = explain(loss, (np.ones((3, 2)), np.ones((5, 3)), np.ones(2)), notation="bar")
+    sums = {story.node(frame.focus).definition.plain(): frame.equation for frame in story.frames}
+    assert sums["w"][2].plain() == "w₂ᵀ·w\u0304₄"
+    assert sums["x"][2].plain() == "w\u0304₄·w₁ᵀ"
+    assert sums["b"][2].plain() == "sum(w\u0304₅,\u00a0axes=(0,))"
+    for frame in story.frames:
+        for fact in frame.facts:
+            if fact.kind == "adjoint":
+                assert np.shape(fact.data) == story.node(fact.target).shape  # type: ignore[arg-type]
+
+
+def test_options_are_checked() -> None:
+    for option in ({"granularity": "x"}, {"jacobian_rows": "x"}, {"language": "xx"}):
+        with pytest.raises(RenderError, match=next(iter(option))):
+            explain(LECTURE, at=AT, **option)  # type: ignore[arg-type]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,10 +18,34 @@ from .mathematics import Differential, Fraction, Identifier, Mathematics, shorte
 from .naming import Names, name_nodes
 from .numerals import quantity, shape_of
 from .output import Story
-from .story import Edge, Fact, Frame, Mode, Notation, StoryEdge, StoryNode, Sweep
+from .sentences import Language, language
+from .story import Cost, Edge, Fact, Frame, Granularity, Jacobian, Mode, Notation, StoryEdge, StoryNode, Sweep
 
-COUNTS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 MOST_NODES_IN_TITLE, LONGEST_TITLE = 12, 60
+
+
+@dataclass(frozen=True)
+class Telling:
+    """How a story is to be told: the options of ``explain`` that do not say what it is about."""
+
+    notation: Notation = "d"
+    digits: int = 3
+    granularity: Granularity = "node"
+    jacobian_rows: Literal["outputs", "inputs"] = "outputs"
+    language: str = "en"
+    quiz: bool = False
+    source_lines: bool = False  # a formula's nodes all come from the line that asked for the story
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one mode has to tell: its frames, numbered from its own first sweep, and what is given beforehand."""
+
+    mode: Mode
+    frames: tuple[Frame, ...]
+    sweeps: tuple[Sweep, ...]
+    formulas: Mapping[Edge, Mathematics] = field(default_factory=dict)
+    given: tuple[Fact, ...] = ()
 
 
 class Account:
@@ -29,11 +54,11 @@ class Account:
     Nodes that depend on no input (constants) are written into the definitions that use them, not drawn.
     """
 
-    def __init__(
-        self, graph: Graph, inputs: list[Any], notation: Notation, digits: int, source_lines: bool = False
-    ) -> None:
-        self.graph, self.inputs, self.notation, self.digits = graph, inputs, notation, digits
-        self.source_lines = source_lines  # a formula's nodes all come from the line that asked for the story
+    def __init__(self, graph: Graph, inputs: list[Any], telling: Telling | None = None) -> None:
+        self.graph, self.inputs = graph, inputs
+        self.telling = telling or Telling()
+        self.notation, self.digits = self.telling.notation, self.telling.digits
+        self.words: Language = language(self.telling.language)
         self.values: Mapping[int, Any] = evaluate_all(graph, inputs)
         self.shown = varying_nodes(graph)
         self.names: Names = name_nodes(graph, self.shown)
@@ -118,7 +143,7 @@ class Account:
 
     def source_line(self, node: Node) -> str:
         """Where the user wrote a node: ``model.py:12  h = x @ w``."""
-        if node.origin is None or not self.source_lines:
+        if node.origin is None or not self.telling.source_lines:
             return ""
         text = linecache.getline(node.origin.file, node.origin.line).strip()
         return f"{PurePath(node.origin.file).name}:{node.origin.line}  {shorten(text, 80)}".strip()
@@ -127,9 +152,13 @@ class Account:
         """That a node's value is known."""
         return Fact("value", id, self.shown_value(id), self.values[id])
 
-    def title(self, mode: Mode) -> str:
+    def say(self, key: str, **parts: object) -> str:
+        """A sentence in the story's language."""
+        return self.words.say(key, **parts)
+
+    def title(self, mode: str) -> str:
         """``Reverse mode: z = sin x₁ + x₁ x₂ at x₁ = 2, x₂ = 3``, as much of it as stays readable."""
-        heading = {"evaluate": "Evaluation", "forward": "Forward mode", "reverse": "Reverse mode"}[mode]
+        heading = self.say(mode)
         formula = self.whole_formula()
         outputs = ", ".join(self.output_symbol(id).plain() for id in dict.fromkeys(self.graph.outputs))
         what = f"{outputs} = {formula}" if formula else outputs
@@ -139,7 +168,7 @@ class Account:
             if id in self.names.inputs
         )
         title = f"{heading}: {what}"
-        return f"{title} at {given}" if given and len(given) <= LONGEST_TITLE else title
+        return f"{title} {self.say('at')} {given}" if given and len(given) <= LONGEST_TITLE else title
 
     def whole_formula(self) -> str:
         """The output in terms of the inputs, on one line; empty if that would be long."""
@@ -174,32 +203,48 @@ def chain(*sides: Mathematics) -> tuple[Mathematics, ...]:
     return tuple(kept)
 
 
-def listed(words: Sequence[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
-
-
-def count(quantity: int, noun: str) -> str:
-    """``Two nodes``."""
-    number_word = COUNTS[quantity] if quantity < len(COUNTS) else str(quantity)
-    return f"{number_word} {noun}{'' if quantity == 1 else 's'}"
-
-
-def finish(
-    account: Account,
-    mode: Mode,
-    frames: tuple[Frame, ...],
-    sweeps: tuple[Sweep, ...],
-    formulas: Mapping[Edge, Mathematics],
-    given: tuple[Fact, ...],
-) -> Story:
-    """Put a story together."""
+def finish(account: Account, parts: Sequence[Part], jacobian: Jacobian | None = None) -> Story:
+    """Put a story together from what its modes tell, one after the other."""
+    modes = tuple(part.mode for part in parts)
+    formulas = {edge: formula for part in parts for edge, formula in part.formulas.items()}
+    derivatives = modes != ("evaluate",)
     edges = tuple(
         StoryEdge(
             operand, *edge, account.derivative(account.symbol(edge[0]), account.symbol(operand)), formulas.get(edge)
         )
         for edge, operand in account.edges.items()
-        if mode == "evaluate" or (account.is_float(operand) and account.is_float(edge[0]))
+        if not derivatives or (account.is_float(operand) and account.is_float(edge[0]))
     )
-    title, nodes = account.title(mode), account.story_nodes()
-    return Story(title, mode, account.notation, nodes, edges, frames, sweeps, given, account.digits)
+    return Story(
+        account.title(modes[0] if len(modes) == 1 else "both"),
+        modes[-1],
+        account.notation,
+        account.story_nodes(),
+        edges,
+        renumbered(parts),
+        tuple(sweep for part in parts for sweep in part.sweeps),
+        parts[0].given,
+        account.digits,
+        jacobian=jacobian,
+        modes=modes,
+        language=account.telling.language,
+    )
+
+
+def renumbered(parts: Sequence[Part]) -> tuple[Frame, ...]:
+    """The frames of all parts, their sweeps counted through and their costs added up."""
+    frames: list[Frame] = []
+    before = 0
+    for part in parts:
+        spent = frames[-1].cost if frames else None
+        for frame in part.frames:
+            cost = replace(frame.cost, **added_cost(spent, frame.cost)) if spent and frame.cost else frame.cost
+            frames.append(replace(frame, sweep=frame.sweep + before, cost=cost))
+        before += len(part.sweeps)
+    return tuple(frames)
+
+
+def added_cost(spent: Cost, cost: Cost) -> dict[str, int]:
+    """The counters that add up from one part to the next; what is held does not."""
+    names = ("multiplications", "additions", "operations", "sweeps")
+    return {name: getattr(spent, name) + getattr(cost, name) for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,8 +30,8 @@ class Partials:
     values: dict[Edge, Any]
 
 
-def local_partials(account: Account, derived: Forward | Reverse, values: Mapping[int, Any]) -> Partials:
-    """The partials that a derived graph holds."""
+def local_partials(account: Account, derived: Forward | Reverse, run: Callable[[int], Any]) -> Partials:
+    """The partials that a derived graph holds; ``run`` gives the value of one of its nodes."""
     symbols = {id: sp.Symbol(f"w_{id}", real=True) for id in account.shown}
     names = {derived.primal[id]: symbol for id, symbol in symbols.items() if id in derived.primal}
     trees = {symbol: account.symbol(id) for id, symbol in symbols.items()}
@@ -40,7 +40,7 @@ def local_partials(account: Account, derived: Forward | Reverse, values: Mapping
     for edge in account.edges:
         if edge not in derived.partial:
             continue
-        known[edge] = values[derived.partial[edge]]
+        known[edge] = run(derived.partial[edge])
         try:
             formula = from_sympy(
                 sp.sympify(to_sympy(derived.graph, derived.partial[edge], names=names)), trees, account.digits
@@ -52,15 +52,6 @@ def local_partials(account: Account, derived: Forward | Reverse, values: Mapping
     return Partials(formulas, known)
 
 
-def derivatives(account: Account, ids: Mapping[int, int], values: Mapping[int, Any]) -> dict[int, Any]:
-    """Each shown node's tangent or adjoint: zero where the derived graph has none."""
-    return {
-        id: values[ids[id]] if id in ids else np.zeros_like(account.values[id])
-        for id in account.shown
-        if account.is_float(id)
-    }
-
-
 def partial_fact(account: Account, partials: Partials, edge: Edge) -> list[Fact]:
     """That an edge's partial is known, if the derived graph has one."""
     if edge not in partials.values:
@@ -70,13 +61,17 @@ def partial_fact(account: Account, partials: Partials, edge: Edge) -> list[Fact]
 
 @dataclass(frozen=True)
 class Part:
-    """What one edge adds to a sum: factor times partial, with symbols, filled in, and as numbers."""
+    """What one edge adds to a sum: factor times partial, with symbols, filled in, and as numbers.
+
+    ``form`` is the product as it is computed, for an edge between tensors that has no single partial.
+    """
 
     edge: Edge
     factor_symbol: Mathematics
     factor_value: Any
     partial_symbol: Mathematics
     product: Any
+    form: Mathematics | None = None
 
 
 def product_sign(value: Any) -> Operator:
@@ -96,13 +91,25 @@ def sums(account: Account, parts: Sequence[Part], partials: Partials, order: Lit
     sides = [few_added(tuple(pair(part.factor_symbol, part.partial_symbol, gap(account)) for part in parts))]
     small = all(is_spelled_out(part.factor_value) for part in parts)
     shown = [quantity(part.factor_value, account.digits) if small else part.factor_symbol for part in parts]
-    if all(part.edge in partials.formulas for part in parts):
-        formulas = [partials.formulas[part.edge] for part in parts]
-        sides.append(added_products(parts, shown, formulas, pair))
+    if all(part.edge in partials.formulas or part.form for part in parts):
+        pairs = zip(parts, shown, strict=True)
+        sides.append(few_added(tuple(filled(part, left, partials, pair) for part, left in pairs)))
     if small and all(is_spelled_out(partials.values.get(part.edge, SEVERAL)) for part in parts):
         numbers = [quantity(partials.values[part.edge], account.digits) for part in parts]
         sides.append(added_products(parts, shown, numbers, pair))
     return sides
+
+
+def filled(
+    part: Part,
+    left: Mathematics,
+    partials: Partials,
+    pair: Callable[[Mathematics, Mathematics, Mathematics], Mathematics],
+) -> Mathematics:
+    """One product with the partial's formula, or as it is computed."""
+    if part.edge not in partials.formulas:
+        return part.form or part.partial_symbol
+    return pair(factor(left), factor(partials.formulas[part.edge]), product_sign(part.factor_value))
 
 
 def added_products(
@@ -148,8 +155,3 @@ def terms_of(account: Account, parts: Sequence[Part], partials: Partials) -> tup
 def contributions(account: Account, parts: Sequence[Part]) -> list[Fact]:
     """That each part's product is known."""
     return [Fact("contribution", part.edge, quantity(part.product, account.digits), part.product) for part in parts]
-
-
-def everywhere(account: Account, id: int) -> str:
-    """What to add where a tensor is seeded."""
-    return " in every entry" if np.ndim(account.values[id]) else ""

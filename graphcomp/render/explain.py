@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import sympy as sp
@@ -13,50 +13,90 @@ from ..errors import InputError, RenderError
 from ..graph import Graph
 from ..trace import trace
 from ..trace.tree import flatten
-from .account import Account
-from .evaluation import value_account
-from .forward_mode import forward_account
+from .account import Account, Part, Telling, finish
+from .evaluation import evaluation
+from .forward_mode import forward_mode
 from .output import Story
-from .reverse_mode import reverse_account
-from .story import Mode, Notation
+from .reverse_mode import reverse_mode, saved_values
+from .seeds import ends
+from .sentences import language as language_table
+from .story import Granularity, Mode, Notation
 
-MODES = ("evaluate", "forward", "reverse")
-NOTATIONS = ("d", "∂", "bar")
+MODES: dict[str, tuple[Mode, ...]] = {
+    "evaluate": ("evaluate",),
+    "forward": ("forward",),
+    "reverse": ("reverse",),
+    "both": ("evaluate", "forward", "reverse"),
+}
+CHOICES = {
+    "mode": tuple(MODES),
+    "notation": ("d", "∂", "bar"),
+    "granularity": ("node", "contribution"),
+    "jacobian_rows": ("outputs", "inputs"),
+}
 MOST_NODES = 500  # the layout of one flat graph takes half a minute at this size, and minutes soon after
 
 
 def explain(
     source: Any,
     at: Mapping[str, Any] | Sequence[Any] | None = None,
-    mode: Mode = "reverse",
+    mode: Mode | Literal["both"] = "reverse",
     wrt: str | Sequence[str] | None = None,
     notation: Notation = "d",
     digits: int = 3,
+    *,
+    granularity: Granularity = "node",
+    jacobian_rows: Literal["outputs", "inputs"] = "outputs",
+    language: str = "en",
+    quiz: bool = False,
 ) -> Story:
     """Explain a computation step by step.
 
     ``source``: a formula, assignments ("w3 = x1*x2; z = sin(w3)"), a SymPy expression, a function or a Graph.
     ``at``: the inputs' values by name, or in order.  ``mode``: how the values come about ("evaluate"), how fast
     they change with an input ("forward", a sweep for each input in ``wrt``), or how the output depends on all of
-    them ("reverse", a sweep for each output; with ``wrt`` only the nodes on the way to those inputs).
+    them ("reverse", a sweep for each output; with ``wrt`` only the nodes on the way to those inputs); "both" tells
+    the three one after the other.
     ``notation``: derivatives as d z/d w, ∂ z/∂ w, or with bars and dots.  ``digits``: decimals shown.
+    ``granularity``: a frame for each node, or for each contribution to a sum.  ``jacobian_rows``: what the rows of
+    the table of derivatives stand for.  ``language``: of the sentences.  ``quiz``: whether each frame asks for its
+    derivative first.
     Raises InputError for missing or unknown inputs, RenderError for an unknown option or more than 500 nodes.
     """
-    if mode not in MODES:
-        raise RenderError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
-    if notation not in NOTATIONS:
-        raise RenderError(f"notation must be one of {', '.join(NOTATIONS)}, not {notation!r}")
-    if not isinstance(digits, int) or not 0 <= digits <= 15:
-        raise RenderError(f"digits must be a whole number from 0 to 15, not {digits!r}")
+    given = {"mode": mode, "notation": notation, "granularity": granularity, "jacobian_rows": jacobian_rows}
+    check_choices(given, digits)
+    language_table(language)
     graph, values = traced(source, at)
     if len(graph) > MOST_NODES:
         raise RenderError(f"the graph has {len(graph)} nodes, and at most {MOST_NODES} can be told one by one")
-    account = Account(graph, values, notation, digits, source_lines=not isinstance(source, (str, sp.Basic)))
-    chosen = chosen_inputs(graph, wrt)
-    check_tellable(account, mode)
-    if mode == "evaluate":
-        return value_account(account)
-    return forward_account(account, chosen) if mode == "forward" else reverse_account(account, chosen)
+    lines = not isinstance(source, (str, sp.Basic))
+    telling = Telling(notation, digits, granularity, jacobian_rows, language, quiz, lines)
+    return tell(Account(graph, values, telling), MODES[mode], wrt)
+
+
+def tell(account: Account, modes: Sequence[Mode], wrt: str | Sequence[str] | None = None) -> Story:
+    """The story of an account in one mode or several."""
+    chosen = chosen_inputs(account.graph, wrt)
+    check_tellable(account, modes[-1])
+    if modes == ("evaluate",):
+        return finish(account, [evaluation(account)])
+    between, parts = ends(account, chosen), list[Part]()
+    if "evaluate" in modes:
+        parts.append(evaluation(account, saved_values(account) if "reverse" in modes else ()))
+    if "forward" in modes:
+        parts.append(forward_mode(account, between, known=bool(parts)))
+    if "reverse" in modes:
+        parts.append(reverse_mode(account, between, known=bool(parts)))
+    return finish(account, parts, between.jacobian(account))
+
+
+def check_choices(given: Mapping[str, Any], digits: Any) -> None:
+    """Raise RenderError for an option that is none of its choices."""
+    for name, value in given.items():
+        if value not in CHOICES[name]:
+            raise RenderError(f"{name} must be one of {', '.join(CHOICES[name])}, not {value!r}")
+    if not isinstance(digits, int) or not 0 <= digits <= 15:
+        raise RenderError(f"digits must be a whole number from 0 to 15, not {digits!r}")
 
 
 def check_tellable(account: Account, mode: Mode) -> None:

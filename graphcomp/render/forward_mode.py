@@ -3,52 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..derive import forward
+from ..derive import Forward, forward
 from ..graph import Node
-from ..run import evaluate_all
-from .account import Account, chain, count, finish
-from .chain_rule import (
-    Part,
-    Partials,
-    contributions,
-    derivatives,
-    everywhere,
-    local_partials,
-    partial_fact,
-    sums,
-    terms_of,
-)
+from .account import Account, Part, chain
+from .chain_rule import Part as Term
+from .chain_rule import Partials, contributions, local_partials, partial_fact, sums, terms_of
+from .evaluation import with_held
+from .execution import Execution
+from .granularity import by_contribution
 from .mathematics import Identifier, Mathematics
 from .numerals import quantity
-from .output import Story
+from .product_form import product_form, slot_tangent, stops
+from .quiz import Piece, ask
+from .seeds import Ends, Seed
 from .story import Edge, Fact, Frame, Sweep
 
 
-def forward_account(account: Account, chosen: Sequence[int]) -> Story:
-    """A sweep for each chosen input: its tangent is 1, and each node's tangent follows from its operands'."""
+def forward_mode(account: Account, ends: Ends, known: bool = False) -> Part:
+    """A sweep for each input: its tangent is 1, and each node's tangent follows from its operands'.
+
+    ``known``: the values were told before, and are not computed again.
+    """
     derived = forward(account.graph)
+    moving = [id for id in account.graph.inputs if account.is_float(id)]
+    primal = derived.graph.inputs[: len(account.inputs)]
+    slots = derived.graph.inputs[len(account.inputs) :]
+    execution = Execution(as_primal(derived, len(primal)), account.inputs, slots)
+    if known:
+        execution.know({derived.primal[id]: account.values[id] for id in derived.primal})
     frames: list[Frame] = []
     sweeps: list[Sweep] = []
     formulas: dict[Edge, Mathematics] = {}
-    for sweep, seed in enumerate(chosen):
-        seeds = [np.ones_like(value) if id == seed else np.zeros_like(value) for id, value in floats(account)]
-        values = evaluate_all(derived.graph, [*account.inputs, *seeds])
-        partials = local_partials(account, derived, values)
-        formulas.update(partials.formulas)
-        tangents = derivatives(account, derived.tangent, values)
+    for number, seed in enumerate(ends.inputs):
+        execution.begin_sweep([input_seed(account, id, seed) for id in moving])
         symbols = {id: tangent_symbol(account, id, seed) for id in account.shown if account.is_float(id)}
-        label = f"{account.names.inputs[seed].plain()} changes, the other inputs do not"
-        sweeps.append(Sweep("tangent", seed, label, symbols))
-        frames.extend(
-            tangent_frame(account, node, sweep, seed, tangents, partials, symbols)
-            for node in account.order
-            if node.id in symbols
-        )
-    return finish(account, "forward", tuple(frames), tuple(sweeps), formulas, plain_values(account))
+        changing = seed.symbol(account.names.inputs[seed.id]).plain()
+        sweeps.append(Sweep("tangent", seed.id, account.say("sweep of", name=changing), symbols))
+        telling = ForwardTelling(account, number, seed, ends, derived, execution, formulas, symbols)
+        for node in account.order:
+            if node.id in symbols:
+                frames.extend(telling.frames(node))
+    return Part("forward", with_held(frames, execution), tuple(sweeps), formulas, plain_values(account))
+
+
+def input_seed(account: Account, id: int, seed: Seed) -> Any:
+    """The tangent given to an input: zeros unless it is the one that changes."""
+    value = account.values[id]
+    return seed.array(value) if id == seed.id else np.zeros_like(value)
+
+
+def as_primal(derived: Forward, inputs: int) -> Any:
+    """The derived graph seen as a function of the values alone; the tangents are seeds."""
+    return replace(derived.graph, inputs=derived.graph.inputs[:inputs])
 
 
 def plain_values(account: Account) -> tuple[Fact, ...]:
@@ -56,65 +67,132 @@ def plain_values(account: Account) -> tuple[Fact, ...]:
     return tuple(account.value_fact(id) for id in account.shown if not account.is_float(id))
 
 
-def floats(account: Account) -> list[tuple[int, Any]]:
-    """The floating-point inputs, which have tangents, and their values."""
-    pairs = zip(account.graph.inputs, account.inputs, strict=True)
-    return [(id, value) for id, value in pairs if account.is_float(id)]
-
-
-def tangent_symbol(account: Account, id: int, seed: int) -> Mathematics:
+def tangent_symbol(account: Account, id: int, seed: Seed) -> Mathematics:
     """dw3/dx2, or ẇ3."""
     symbol = account.symbol(id)
     dotted = Identifier(symbol.name, symbol.subscript, "dot")
-    return account.derivative(symbol, account.names.inputs[seed], dotted)
+    return account.derivative(symbol, seed.symbol(account.names.inputs[seed.id]), dotted)
 
 
-def tangent_frame(
-    account: Account,
-    node: Node,
-    sweep: int,
-    seed: int,
-    tangents: Mapping[int, Any],
-    partials: Partials,
-    symbols: Mapping[int, Mathematics],
-) -> Frame:
-    """One node's value and tangent."""
-    parts = [
-        Part(
-            edge,
-            symbols[operand],
-            tangents[operand],
-            account.derivative(account.symbol(node.id), account.symbol(operand)),
-            tangents[operand] * partials.values[edge] if edge in partials.values else tangents[node.id],
+@dataclass(frozen=True)
+class ForwardTelling:
+    """Tells the frames of one forward sweep."""
+
+    account: Account
+    sweep: int
+    seed: Seed
+    ends: Ends
+    derived: Forward
+    execution: Execution
+    formulas: dict[Edge, Mathematics]
+    symbols: Mapping[int, Mathematics]
+
+    def tangent(self, id: int) -> Any:
+        """A node's tangent: zero where the derived graph has none."""
+        if id in self.derived.tangent:
+            return self.execution.run(self.derived.tangent[id])
+        return np.zeros_like(self.account.values[id])
+
+    def frames(self, node: Node) -> list[Frame]:
+        """One node's value and tangent, in one frame or one for each argument."""
+        account = self.account
+        self.execution.run(self.derived.primal[node.id])
+        partials = self.partials(node)
+        self.formulas.update(partials.formulas)
+        tangent = self.tangent(node.id)
+        if node.id in account.graph.outputs:
+            self.execution.keep([self.derived.primal[node.id], self.derived.tangent.get(node.id, -1)])
+        parts = [self.part(node, edge, partials) for edge in account.edges if self.carries(node, edge)]
+        facts = [account.value_fact(node.id), Fact("tangent", node.id, quantity(tangent, account.digits), tangent)]
+        for part in parts:
+            facts.extend(partial_fact(account, partials, part.edge))
+        sides = self.sides(node, parts, partials)
+        frame = Frame(
+            "forward",
+            node.id,
+            tuple(part.edge for part in parts),
+            (*facts, *contributions(account, parts)),
+            terms_of(account, parts, partials),
+            chain(self.symbols[node.id], *sides, quantity(tangent, account.digits)),
+            self.sentence(node, parts, partials),
+            self.sweep,
+            account.source_line(node),
+            self.ends.cells(account, node.id, tangent, of=None, by=self.seed),
+            question=self.question(node, parts, partials, sides),
         )
-        for edge, operand in account.edges.items()
-        if edge[0] == node.id and operand in symbols
-    ]
-    tangent = quantity(tangents[node.id], account.digits)
-    sides = sums(account, parts, partials, -1) if parts else []
-    facts = [account.value_fact(node.id), Fact("tangent", node.id, tangent, tangents[node.id])]
-    for part in parts:
-        facts.extend(partial_fact(account, partials, part.edge))
-    return Frame(
-        "forward",
-        node.id,
-        tuple(part.edge for part in parts),
-        (*facts, *contributions(account, parts)),
-        terms_of(account, parts, partials),
-        chain(symbols[node.id], *sides, tangent),
-        tangent_sentence(account, node, seed, len(parts)),
-        sweep,
-        account.source_line(node),
-    )
+        told = by_contribution(account, frame, parts, "tangent", tangent)
+        return [replace(part, cost=self.execution.cost()) for part in told]
 
+    def carries(self, node: Node, edge: Edge) -> bool:
+        """Whether an edge brings a tangent to the node."""
+        return edge[0] == node.id and self.account.edges[edge] in self.symbols
 
-def tangent_sentence(account: Account, node: Node, seed: int, parts: int) -> str:
-    """What happens to one node in forward mode."""
-    symbol, moving = account.symbol(node.id).plain(), account.names.inputs[seed].plain()
-    if node.id == seed:
-        return f"{symbol} is {moving}, the input that changes: its tangent is 1{everywhere(account, seed)}."
-    if not parts:
-        return f"{symbol} does not change when {moving} does: its tangent is 0."
-    if parts == 1:
-        return f"{symbol} has one argument that can change: take its tangent times the local partial on the edge."
-    return f"{symbol} has {count(parts, 'argument').lower()}: take each one's tangent times the local partial, and add."
+    def partials(self, node: Node) -> Partials:
+        """The partials on the node's edges."""
+        edges = {edge: id for edge, id in self.derived.partial.items() if edge[0] == node.id}
+        return local_partials(self.account, replace(self.derived, partial=edges), self.execution.run)
+
+    def part(self, node: Node, edge: Edge, partials: Partials) -> Term:
+        """What one argument adds to the tangent."""
+        account, operand = self.account, self.account.edges[edge]
+        factor = self.tangent(operand)
+        partial = account.derivative(account.symbol(node.id), account.symbol(operand))
+        if edge in partials.values:
+            return Term(edge, self.symbols[operand], factor, partial, factor * partials.values[edge])
+        return Term(edge, self.symbols[operand], factor, partial, slot_tangent(account, *edge, factor))
+
+    def sides(self, node: Node, parts: Sequence[Term], partials: Partials) -> list[Mathematics]:
+        """The sum with symbols, filled in, and with numbers; of tensors, as it is computed."""
+        if not parts:
+            return []
+        sides = sums(self.account, parts, partials, -1)
+        if all(part.edge in partials.values for part in parts) or node.id not in self.derived.tangent:
+            return sides
+        ends = stops(self.account, self.derived, self.symbols)
+        id = self.derived.tangent[node.id]
+        ends.pop(id, None)
+        form = product_form(self.derived.graph, id, ends, self.account.digits)
+        return [*sides, form] if form else sides
+
+    def question(self, node: Node, parts: Sequence[Term], partials: Partials, sides: Sequence[Mathematics]) -> Any:
+        """What to predict, where all is scalar."""
+        account = self.account
+        if not account.telling.quiz or not parts or any(np.ndim(part.product) for part in parts):
+            return None
+        if not all(part.edge in partials.values for part in parts):
+            return None
+        pieces = [
+            Piece(
+                account.symbol(account.edges[part.edge]).plain(),
+                float(part.factor_value),
+                float(partials.values[part.edge]),
+                (float(account.values[node.id]), float(account.values[account.edges[part.edge]])),
+            )
+            for part in parts
+        ]
+        return ask(account, node.id, "tangent", self.symbols[node.id], sides[min(1, len(sides) - 1)], pieces)
+
+    def sentence(self, node: Node, parts: Sequence[Term], partials: Partials) -> str:
+        """What happens to one node in forward mode."""
+        account = self.account
+        symbol, name = account.symbol(node.id).plain(), account.names.inputs[self.seed.id]
+        entry = self.seed.symbol(name).plain()
+        operands = [account.symbol(account.edges[part.edge]).plain() for part in parts]
+        if node.id == self.seed.id and self.seed.entry is not None:
+            key = "seed tangent entry"
+        elif node.id == self.seed.id:
+            key = "seed tangent everywhere" if np.ndim(account.values[node.id]) else "seed tangent"
+        elif not parts:
+            key = "no tangent"
+        elif any(part.edge not in partials.values for part in parts):
+            key = "tensor argument"
+        else:
+            key = "one argument" if len(parts) == 1 else "arguments"
+        return account.say(
+            key,
+            node=symbol,
+            name=name.plain() if node.id == self.seed.id else entry,
+            entry=entry,
+            count=account.words.count(len(parts)),
+            operands=account.words.listed(list(dict.fromkeys(operands))) if operands else "",
+        )

@@ -307,6 +307,8 @@ class Power:
 
     def plain(self) -> str:
         exponent = self.exponent.plain()
+        if exponent == "T":
+            return group(self.base) + "ᵀ"
         if all(character in "0123456789-−" for character in exponent):
             return group(self.base) + exponent.translate(SUPERSCRIPTS)
         return f"{group(self.base)}^{group(self.exponent)}"

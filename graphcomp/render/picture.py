@@ -39,6 +39,7 @@ class Shown:
 
     formula: Mathematics
     frames: tuple[Span, ...]
+    tone: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def derivative_row(story: StoryContent, node: StoryNode) -> tuple[Shown, ...]:
                 (max(first, start), min(last, stop)) for first, last in shown.frames if first < stop and start < last
             )
             if inside:
-                rows.append(Shown(equals(slashed(symbol), shown.formula), inside))
+                rows.append(Shown(equals(slashed(symbol), shown.formula), inside, sweep.kind))
     return tuple(rows)
 
 
@@ -236,7 +237,7 @@ def draw_rows(
             baseline = row_baseline(shown.formula, size, top, height)
             items.append(
                 Formula(
-                    "content", box.centre[0], baseline, shown.formula, size, fill, "middle",
+                    "content", box.centre[0], baseline, shown.formula, size, shown.tone or fill, "middle",
                     owner=owner, frames=shown.frames,
                 )
             )  # fmt: skip

@@ -3,73 +3,80 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..derive import reverse
-from ..run import evaluate_all
-from .account import Account, chain, count, finish, listed
-from .chain_rule import (
-    Part,
-    Partials,
-    contributions,
-    derivatives,
-    everywhere,
-    local_partials,
-    partial_fact,
-    sums,
-    terms_of,
-)
+from ..derive import Reverse, reverse
+from .account import Account, chain
+from .account import Part as Told
+from .chain_rule import Part, Partials, contributions, local_partials, partial_fact, sums, terms_of
+from .evaluation import with_held
+from .execution import FREE, Execution
+from .granularity import by_contribution
 from .mathematics import Identifier, Mathematics, added
-from .numerals import number, quantity
-from .output import Story
-from .story import Edge, Fact, Frame, Sweep
+from .numerals import number, quantity, shape_text
+from .product_form import product_form, stops
+from .quiz import Piece, ask
+from .seeds import Ends, Seed
+from .story import Edge, Fact, Frame, Question, Sweep
 
 
-def reverse_account(account: Account, chosen: Sequence[int]) -> Story:
-    """A sweep for each output: its adjoint is 1, and each node's adjoint is the sum over its users."""
+def reverse_mode(account: Account, ends: Ends, known: bool = False) -> Told:
+    """A sweep for each output: its adjoint is 1, and each node's adjoint is the sum over its users.
+
+    ``known``: the values were told before, and are not computed again.
+    """
     derived = reverse(account.graph)
-    outputs = [
-        id for id in dict.fromkeys(account.graph.outputs) if id in account.names.symbols and account.is_float(id)
-    ]
+    outputs = [account.graph.outputs[position] for position in derived.of]
+    graph = replace(derived.graph, inputs=derived.graph.inputs[: len(account.inputs)])
+    execution = Execution(graph, account.inputs, derived.seeds)
+    if known:
+        execution.know({derived.primal[id]: account.values[id] for id in derived.primal})
+    for id in account.shown:
+        execution.run(derived.primal[id])
+    partials = local_partials(account, derived, execution.run)
+    given: list[Fact] = [account.value_fact(id) for id in account.shown]
+    given.extend(fact for edge in account.edges for fact in partial_fact(account, partials, edge))
     frames: list[Frame] = []
     sweeps: list[Sweep] = []
-    formulas: dict[Edge, Mathematics] = {}
-    given: list[Fact] = [account.value_fact(id) for id in account.shown]
-    for sweep, output in enumerate(outputs):
-        values = evaluate_all(derived.graph, [*account.inputs, *output_seeds(account, output)])
-        partials = local_partials(account, derived, values)
-        formulas.update(partials.formulas)
-        if not sweep:
-            given.extend(fact for edge in account.edges for fact in partial_fact(account, partials, edge))
-        adjoints = derivatives(account, derived.adjoint, values)
-        passed = {
-            edge: values[id] for edge, id in derived.contribution.items() if id is not None and edge in account.edges
-        }
-        symbols = {id: adjoint_symbol(account, id, output) for id in account.shown if account.is_float(id)}
-        sweeps.append(Sweep("adjoint", output, account.output_symbol(output).plain(), symbols))
-        telling = ReverseTelling(account, sweep, output, adjoints, passed, partials, symbols)
-        frames.extend(telling.frame(id) for id in reverse_order(account, output, chosen))
-    return finish(account, "reverse", tuple(frames), tuple(sweeps), formulas, tuple(given))
+    for sweep, seed in enumerate(ends.outputs):
+        execution.begin_sweep(output_seeds(account, outputs, seed))
+        symbols = {id: adjoint_symbol(account, id, seed) for id in account.shown if account.is_float(id)}
+        label = seed.symbol(account.output_symbol(seed.id)).plain()
+        sweeps.append(Sweep("adjoint", seed.id, label, symbols))
+        telling = ReverseTelling(account, sweep, seed, ends, derived, execution, partials, symbols)
+        for id in reverse_order(account, seed.id, [end.id for end in ends.inputs]):
+            frames.extend(telling.frames(id))
+    return Told("reverse", with_held(frames, execution), tuple(sweeps), partials.formulas, tuple(given))
 
 
-def output_seeds(account: Account, output: int) -> list[Any]:
-    """The outputs' cotangents: ones for the output explained, zeros for the others."""
-    places = [id for id in account.graph.outputs if account.is_float(id)]
+def output_seeds(account: Account, outputs: Sequence[int], seed: Seed) -> list[Any]:
+    """The outputs' cotangents: that of the output explained, and zeros for the others (and for its repetitions)."""
+    first = outputs.index(seed.id)
     return [
-        np.ones_like(account.values[id]) if place == places.index(output) else np.zeros_like(account.values[id])
-        for place, id in enumerate(places)
+        seed.array(account.values[id]) if position == first else np.zeros_like(account.values[id])
+        for position, id in enumerate(outputs)
     ]
 
 
-def adjoint_symbol(account: Account, id: int, output: int) -> Mathematics:
+def saved_values(account: Account) -> set[int]:
+    """The nodes whose values reverse mode reads again."""
+    derived = reverse(account.graph)
+    owners = {copy: id for id, copy in derived.primal.items()}
+    wanted = set(derived.graph.reachable()) - set(owners)
+    read = {source for id in wanted for source in derived.graph.node(id).inputs}
+    partials = {id for edge, id in derived.partial.items() if edge in account.edges}
+    return {owners[id] for id in (read | partials) & set(owners) if derived.graph.node(id).op not in FREE - {"input"}}
+
+
+def adjoint_symbol(account: Account, id: int, seed: Seed) -> Mathematics:
     """dz/dw3, or w̄3."""
     symbol = account.symbol(id)
     barred = Identifier(symbol.name, symbol.subscript, "bar")
-    return account.derivative(account.output_symbol(output), symbol, barred)
+    return account.derivative(seed.symbol(account.output_symbol(seed.id)), symbol, barred)
 
 
 def reverse_order(account: Account, output: int, chosen: Sequence[int]) -> list[int]:
@@ -114,58 +121,126 @@ class ReverseTelling:
 
     account: Account
     sweep: int
-    output: int
-    adjoints: Mapping[int, Any]
-    passed: Mapping[Edge, Any]
+    seed: Seed
+    ends: Ends
+    derived: Reverse
+    execution: Execution
     partials: Partials
     symbols: Mapping[int, Mathematics]
 
-    def frame(self, id: int) -> Frame:
-        """One node's adjoint: the sum of what its users hand back."""
+    @property
+    def output(self) -> int:
+        """The node whose derivatives the sweep finds."""
+        return self.seed.id
+
+    def adjoint(self, id: int) -> Any:
+        """A node's adjoint: zero where the derived graph has none."""
+        if id in self.derived.adjoint:
+            return self.execution.run(self.derived.adjoint[id])
+        return np.zeros_like(self.account.values[id])
+
+    def frames(self, id: int) -> list[Frame]:
+        """One node's adjoint: the sum of what its users hand back, in one frame or one for each contribution."""
         account = self.account
-        reached = ancestors(account, self.output)
-        parts = [
-            self.part(id, edge)
-            for edge in account.users(id)
-            if edge[0] in reached and edge in self.passed and edge[0] in self.symbols
-        ]
-        adjoint = quantity(self.adjoints[id], account.digits)
+        parts = self.parts(id, ancestors(account, self.output))
+        adjoint = self.adjoint(id)
+        if id in account.graph.inputs and id in self.derived.adjoint:
+            self.execution.keep([self.derived.adjoint[id]])
+        shown = quantity(adjoint, account.digits)
         sides = sums(account, parts, self.partials, 1) if parts else []
         if id == self.output and parts:
             sides = [added((number(1), side)) for side in sides]
-        facts = (*contributions(account, parts), Fact("adjoint", id, adjoint, self.adjoints[id]))
-        return Frame(
+        frame = Frame(
             "reverse",
             id,
             tuple(part.edge for part in parts),
-            facts,
+            (*contributions(account, parts), Fact("adjoint", id, shown, adjoint)),
             terms_of(account, parts, self.partials),
-            chain(self.symbols[id], *sides, adjoint),
-            self.sentence(id, parts),
+            chain(self.symbols[id], *sides, shown),
+            self.sentence(id, parts, adjoint),
             self.sweep,
             account.source_line(account.graph.node(id)),
+            self.ends.cells(account, id, adjoint, of=self.seed, by=None),
+            question=self.question(id, parts, sides),
         )
+        told = by_contribution(account, frame, parts, "adjoint", adjoint)
+        return [replace(part, cost=self.execution.cost()) for part in told]
+
+    def parts(self, id: int, reached: Collection[int]) -> list[Part]:
+        """What the node's users hand back, the user computed last first."""
+        return [
+            self.part(id, edge)
+            for edge in self.account.users(id)
+            if edge[0] in reached and edge in self.derived.contribution and edge[0] in self.symbols
+        ]
 
     def part(self, id: int, edge: Edge) -> Part:
         """What one use of a node hands back to it."""
-        partial = self.account.derivative(self.account.symbol(edge[0]), self.account.symbol(id))
-        return Part(edge, self.symbols[edge[0]], self.adjoints[edge[0]], partial, self.passed[edge])
+        account = self.account
+        partial = account.derivative(account.symbol(edge[0]), account.symbol(id))
+        contribution = self.derived.contribution[edge]
+        form = None
+        if edge not in self.partials.values:
+            ends = stops(account, self.derived, {edge[0]: self.symbols[edge[0]]})
+            form = product_form(self.derived.graph, contribution, ends, account.digits)
+        factor, product = self.adjoint(edge[0]), self.execution.run(contribution)
+        return Part(edge, self.symbols[edge[0]], factor, partial, product, form)
 
-    def sentence(self, id: int, parts: Sequence[Part]) -> str:
+    def question(self, id: int, parts: Sequence[Part], sides: Sequence[Mathematics]) -> Question | None:
+        """What to predict, where all is scalar."""
+        account = self.account
+        if not account.telling.quiz or not parts or any(np.ndim(part.product) for part in parts):
+            return None
+        if id == self.output or not all(part.edge in self.partials.values for part in parts):
+            return None
+        pieces = [
+            Piece(
+                account.symbol(part.edge[0]).plain(),
+                float(part.factor_value),
+                float(self.partials.values[part.edge]),
+                (float(account.values[part.edge[0]]), float(account.values[id])),
+            )
+            for part in parts
+        ]
+        return ask(account, id, "adjoint", self.symbols[id], sides[min(1, len(sides) - 1)], pieces)
+
+    def sentence(self, id: int, parts: Sequence[Part], adjoint: Any) -> str:
         """What happens to one node in reverse mode."""
-        symbol, result = self.account.symbol(id).plain(), self.account.output_symbol(self.output).plain()
-        if id == self.output:
-            named = f"{symbol} is the result {result}" if symbol != result else f"{symbol} is the result"
-            return f"Start at the end: {named}, so its adjoint is 1{everywhere(self.account, id)}."
-        if not parts and np.any(self.adjoints[id]):
-            return f"The adjoint of {symbol} comes through an operation with several results."
-        if not parts:
-            return f"{result} does not depend on {symbol}: its adjoint is 0."
+        account = self.account
+        result = self.seed.symbol(account.output_symbol(self.output)).plain()
         users = list(dict.fromkeys(part.edge[0] for part in parts))
-        names = listed([self.account.symbol(user).plain() for user in users[:4]])
+        contributions = account.words.count(len(parts))
+        return account.say(
+            self.sentence_key(id, parts, users, adjoint),
+            node=account.symbol(id).plain(),
+            result=result,
+            entry=result,
+            users=account.words.listed([account.symbol(user).plain() for user in users[:4]]) if users else "",
+            shape=shape_text(np.shape(account.values[id])),
+            times=len(parts),
+            count=contributions,
+            contributions=contributions,
+            Count=account.words.count(len(users)).capitalize(),
+        )
+
+    def sentence_key(self, id: int, parts: Sequence[Part], users: Sequence[int], adjoint: Any) -> str:
+        """Which sentence fits."""
+        if id == self.output:
+            return self.start_key()
+        if not parts:
+            return "several results" if np.any(adjoint) else "independent"
         if len(parts) == 1:
-            return f"Only {names} uses {symbol}: take its adjoint times the local partial on the edge."
-        arriving = f"{count(len(parts), 'contribution').lower()} arrive. Add them."
+            return "one user" if parts[0].edge in self.partials.values else "one tensor user"
         if len(users) == 1:
-            return f"{names} uses {symbol} {'twice' if len(parts) == 2 else f'{len(parts)} times'}, so {arriving}"
-        return f"{count(len(users), 'node')} use {symbol}, so {arriving}"
+            return "same user twice" if len(parts) == 2 else "same user"
+        return "users"
+
+    def start_key(self) -> str:
+        """How a sweep begins."""
+        account = self.account
+        if self.seed.entry is not None:
+            return "start entry"
+        if np.ndim(account.values[self.output]):
+            return "start everywhere"
+        same = account.symbol(self.output).plain() == account.output_symbol(self.output).plain()
+        return "start" if same else "start named"

@@ -14,8 +14,10 @@ from typing import Any, Literal
 from .mathematics import Mathematics
 
 Mode = Literal["evaluate", "forward", "reverse"]
+Phase = Literal["evaluate", "forward", "reverse", "sweep", "rewrite"]
 Notation = Literal["d", "∂", "bar"]
-FactKind = Literal["value", "tangent", "adjoint", "partial", "contribution"]
+Granularity = Literal["node", "contribution"]
+FactKind = Literal["value", "tangent", "adjoint", "partial", "contribution", "saved"]
 Edge = tuple[int, int]
 Target = int | Edge
 
@@ -82,14 +84,95 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """An entry of the Jacobian that becomes known: which output, by which input, as positions from 0."""
+
+    output: int
+    input: int
+    shown: Mathematics
+    data: Any = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Jacobian:
+    """The derivatives of all outputs by all inputs; ``rows`` says which of the two its rows stand for."""
+
+    outputs: tuple[Mathematics, ...]
+    inputs: tuple[Mathematics, ...]
+    rows: Literal["outputs", "inputs"] = "outputs"
+
+    def place(self, cell: Cell) -> tuple[int, int]:
+        """A cell's row and column."""
+        return (cell.output, cell.input) if self.rows == "outputs" else (cell.input, cell.output)
+
+    @property
+    def row_labels(self) -> tuple[Mathematics, ...]:
+        return self.outputs if self.rows == "outputs" else self.inputs
+
+    @property
+    def column_labels(self) -> tuple[Mathematics, ...]:
+        return self.inputs if self.rows == "outputs" else self.outputs
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What has been spent so far, in entries of arrays: as executed, not as estimated.
+
+    ``values_held`` are the entries that a later step still reads, or that belong to the result.
+    """
+
+    multiplications: int = 0
+    additions: int = 0
+    operations: int = 0
+    sweeps: int = 0
+    values_held: int = 0
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer one can expect, and what it betrays."""
+
+    kind: Literal["missing term", "sign", "value for partial", "missing factor", "product for sum"]
+    value: float
+    feedback: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to predict before a frame is shown: the answer as a number and as a formula, and wrong answers.
+
+    ``variables`` are the values of the names that a formula typed as the answer may use.
+    """
+
+    prompt: str
+    unknown: Mathematics
+    answer: float
+    formula: Mathematics
+    mistakes: tuple[Mistake, ...] = ()
+    variables: Mapping[str, float] = field(default_factory=dict)
+
+    def judge(self, value: float, tolerance: float = 5e-3) -> Mistake | bool:
+        """True for the right answer, the mistake that a wrong one betrays, or False."""
+        if close(value, self.answer, tolerance):
+            return True
+        return next((mistake for mistake in self.mistakes if close(value, mistake.value, tolerance)), False)
+
+
+def close(one: float, other: float, tolerance: float = 5e-3) -> bool:
+    """Whether two numbers agree to about the digits that a story shows."""
+    return abs(one - other) <= tolerance * max(1.0, abs(other))
+
+
+@dataclass(frozen=True)
 class Frame:
     """One change: the node in focus, the edges read, the facts that become known, and how to say it.
 
     ``equation`` holds the sides of one chain of equalities: the unknown, symbols, filled in, numbers.
     ``sweep`` counts from 0; a frame that begins a new sweep makes the facts of the last one unknown again.
+    ``cells`` are the Jacobian's entries that become known, ``cost`` what has been spent once the frame is done.
     """
 
-    phase: Literal["evaluate", "forward", "reverse"]
+    phase: Phase
     focus: int
     reads: tuple[Edge, ...]
     facts: tuple[Fact, ...]
@@ -98,6 +181,9 @@ class Frame:
     sentence: str
     sweep: int = 0
     source_line: str = ""
+    cells: tuple[Cell, ...] = ()
+    cost: Cost | None = None
+    question: Question | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +197,10 @@ class Known:
 
 @dataclass(frozen=True)
 class StoryContent:
-    """An explanation of one computation, step by step, as plain data."""
+    """An explanation of one computation, step by step, as plain data.
+
+    ``mode`` is the last of ``modes``, the phases told one after the other.
+    """
 
     title: str
     mode: Mode
@@ -122,6 +211,9 @@ class StoryContent:
     sweeps: tuple[Sweep, ...]
     given: tuple[Fact, ...] = ()
     digits: int = 3
+    jacobian: Jacobian | None = None
+    modes: tuple[Mode, ...] = ()
+    language: str = "en"
 
     def node(self, id: int) -> StoryNode:
         """The card with that id."""
