@@ -7,7 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import graphcomp as gx
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = """
@@ -80,6 +83,29 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.tmp"))
 
 
+# damage, in this process: a program is loaded anew for each test -----------------------------------------------------
+
+
+def load(cache: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether a function that computes the right value found its machine code in the cache."""
+    monkeypatch.setenv("GRAPHCOMP_CACHE", str(cache))
+    for name in [name for name in sys.modules if name.startswith("graphcomp_")]:
+        del sys.modules[name]
+    step = gx.jit(lambda x: 3 * gx.numpy.sin(x))
+    np.testing.assert_allclose(step(np.arange(4.0)), 3 * np.sin(np.arange(4.0)))
+    (version,) = step._versions.values()
+    assert version.executor is not None
+    return version.executor.from_cache
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache with one program in it."""
+    assert not load(tmp_path, monkeypatch)
+    assert load(tmp_path, monkeypatch)
+    return tmp_path
+
+
 def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -99,34 +125,42 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize(
-    "suffix, damage",
-    [(".nbc", truncate), (".nbc", flip), (".nbi", garble), (".nbi", empty), ("checksums.json", garble)],
-    ids=lambda value: getattr(value, "__name__", value),
-)
-def test_damaged_files_lose_nothing(filled: Path, suffix: str, damage: Callable[[Path], None]) -> None:
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("damage", [truncate, garble, flip, empty, remove])
+@pytest.mark.parametrize("suffix", [".nbc", ".nbi", "checksums.json"])
+def test_damaged_files_lose_nothing(
+    small: Path, suffix: str, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The result is right all the same, and after one more compilation the cache serves again."""
-    for path in files(filled, suffix):
+    for path in files(small, suffix):
         damage(path)
-    assert not from_cache(filled)
-    assert from_cache(filled)
+    assert not load(small, monkeypatch)
+    assert load(small, monkeypatch)
 
 
-@pytest.mark.parametrize("damage", [truncate, garble, empty])
-def test_a_damaged_source_is_written_again(filled: Path, damage: Callable[[Path], None]) -> None:
-    whole = {path: path.read_text() for path in files(filled, ".py")}
+@pytest.mark.parametrize("damage", [truncate, garble, flip, empty, remove])
+def test_a_damaged_source_is_written_again(
+    small: Path, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = {path: path.read_text() for path in files(small, ".py")}
     for path in whole:
         damage(path)
-    from_cache(filled)
+    load(small, monkeypatch)
     assert {path: path.read_text() for path in whole} == whole
-    assert from_cache(filled)
+    assert load(small, monkeypatch)
 
 
-def test_missing_files_lose_nothing(filled: Path) -> None:
-    for path in files(filled, ".nbc"):
-        path.unlink()
-    assert not from_cache(filled)
-    assert from_cache(filled)
+def test_a_folder_full_of_rubbish_is_replaced(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in files(small, ""):
+        garble(path)
+    load(small, monkeypatch)
+    assert load(small, monkeypatch)
+
+
+# places that cannot be used ------------------------------------------------------------------------------------------
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
