@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import sympy as sp
 
 from .. import ops
 from ..errors import TraceError
-from ..graph import Graph, Node
+from ..graph import Graph, Node, TensorType
+from .indexed import indexed
+from .matrices import matrices
+from .numbers import number_of, symbol_name
 
+Form = Literal["indices", "matrices"]
 _TRANSPARENT = ("convert", "identity", "stop_gradient", "broadcast", "reshape")
 
 
-def to_sympy(graph: Graph, id: int | None = None, names: Mapping[int, Any] | None = None) -> Any:
+def to_sympy(
+    graph: Graph, id: int | None = None, names: Mapping[int, Any] | None = None, tensors: Form | None = None
+) -> Any:
     """The value of node `id` (the first output by default) as a SymPy expression.
 
-    Inputs become real symbols by their names. The walk stops at ids in `names` and puts those symbols there. Array ops
-    without a scalar definition appear as functions of their name; broadcasts and reshapes of a value as the value.
+    Inputs become real symbols by their names. Where tensors are involved, `tensors` chooses the form: "indices" gives
+    an entry with free indices i, j, … as sums over indexed symbols, "matrices" matrix expressions in two dimensions
+    (vectors are columns). Without it, entries are written as if all were scalars: the walk stops at ids in `names` and
+    puts those symbols there, array ops without a scalar definition appear as functions of their name, and broadcasts
+    and reshapes of a value as the value.
     """
     try:
+        if tensors is not None:
+            target = graph.outputs[0] if id is None else id
+            return indexed(graph, target) if tensors == "indices" else matrices(graph, target)
         return _build(graph, graph.outputs[0] if id is None else id, names or {})
     except RecursionError:
         raise TraceError(
@@ -46,10 +58,9 @@ def _build(graph: Graph, target: int, names: Mapping[int, Any]) -> Any:
 
 def _expression(graph: Graph, node: Node, arguments: list[Any]) -> Any:
     if node.op == "input":
-        labels = graph.labels(node.id)
-        return sp.Symbol(labels[0] if labels else node.attributes["name"] or f"w{node.id}", real=True)
+        return sp.Symbol(symbol_name(graph, node), real=True)
     if node.op == "constant":
-        return _number(node.attributes["value"])
+        return number_of(node.attributes["value"])
     if node.op == "dimension":
         return sp.sympify(node.attributes["size"])
     if node.op == "where":
@@ -63,7 +74,7 @@ def _expression(graph: Graph, node: Node, arguments: list[Any]) -> Any:
     return sp.Function(node.op)(*arguments)
 
 
-def _number(value: Any) -> Any:
-    if isinstance(value, bool):
-        return sp.sympify(value)
-    return sp.Integer(int(value)) if float(value).is_integer() else sp.Float(value)
+def has_tensors(graph: Graph) -> bool:
+    """Whether a node that the outputs need has more than one entry."""
+    types = (graph.node(id).type for id in graph.reachable())
+    return any(not isinstance(type, TensorType) or bool(type.shape) for type in types)

@@ -15,7 +15,7 @@ from ..graph import Graph, TensorType, check_graph
 from ..ops import symbolic
 from .parser import evaluate as evaluate_formula
 from .parser import parse, variables
-from .symbolic import to_sympy
+from .symbolic import Form, has_tensors, to_sympy
 from .tracer import Trace, Tracer, type_of
 from .tree import LEAF, Structure, flatten
 
@@ -35,9 +35,13 @@ class TracedGraph(Graph):
     captured: list[Tracer] = field(default_factory=list)
     derivations: list[Graph] = field(default_factory=list)
 
-    def to_sympy(self) -> Any:
-        """The outputs as SymPy expressions: one, or a tuple where there are several."""
-        expressions = tuple(to_sympy(self, id) for id in self.outputs)
+    def to_sympy(self, tensors: Form = "indices") -> Any:
+        """The outputs as SymPy expressions: one, or a tuple where there are several.
+
+        Tensors are written entry by entry, with sums over indices, or as "matrices" where they have two dimensions.
+        """
+        form = tensors if has_tensors(self) else None
+        expressions = tuple(to_sympy(self, id, tensors=form) for id in self.outputs)
         return expressions[0] if len(expressions) == 1 else expressions
 
     def latex(self) -> str:
@@ -46,7 +50,7 @@ class TracedGraph(Graph):
         for id in self.outputs:
             names = [name for name in self.labels(id) if id not in self.inputs]
             left = f"{sp.latex(sp.Symbol(names[0]))} = " if names else ""
-            lines.append(left + sp.latex(to_sympy(self, id)))
+            lines.append(left + sp.latex(to_sympy(self, id, tensors="indices" if has_tensors(self) else None)))
         return r" \\ ".join(lines)
 
 
