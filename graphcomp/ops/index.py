@@ -8,7 +8,7 @@ what makes a reshape of a contiguous array free. Records write their index maps 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,11 +19,11 @@ from ..graph.types import Dimension, dimension, equal, exact_divide, symbols_of
 
 @dataclass(frozen=True)
 class Atom:
-    """An indivisible index in `range(extent)`: `kind` is loop, value, quotient or remainder."""
+    """An indivisible index in `range(extent)` (None: of unknown range); `kind` is loop, value, quotient or remainder."""
 
     kind: str
     name: str
-    extent: Dimension
+    extent: Dimension | None = field(compare=False)
     of: Index | None = None
     by: Dimension = 1
 
@@ -75,7 +75,9 @@ class Index:
         if within(rest, divisor):
             return quotient
         low, high = bounds(rest)
-        extent = dimension(sp.floor(high / sp.sympify(divisor)) + 1) if high is not None else divisor
+        extent = None
+        if low is not None and high is not None and at_least(low, 0):
+            extent = dimension(sp.floor(high / sp.sympify(divisor)) + 1)
         return quotient + single(Atom("quotient", "", extent, rest, divisor))
 
     def __mod__(self, divisor: Dimension) -> Index:
@@ -97,8 +99,11 @@ class Index:
             else:
                 whole.append((atom, quotient))
         constant, left = self.constant, self.constant
-        if isinstance(constant, int) and isinstance(divisor, int):
-            constant, left = divmod(constant, divisor)
+        lowest = bounds(Index(tuple(rest), constant))[0]
+        if isinstance(lowest, int) and isinstance(constant, int) and isinstance(divisor, int):
+            # The rest shall not be negative, so that its quotient is a plain count.
+            constant = lowest // divisor
+            left = left - constant * divisor
         else:
             even = exact_divide(constant, divisor) if constant != 0 else 0
             constant, left = (even, 0) if even is not None else (0, constant)
@@ -142,6 +147,8 @@ def bounds(index: Index) -> tuple[Dimension | None, Dimension | None]:
     low: Dimension = index.constant
     high: Dimension = index.constant
     for atom, coefficient in index.terms:
+        if atom.extent is None:
+            return None, None
         reach = coefficient * (atom.extent - 1)
         positive = coefficient > 0 if isinstance(coefficient, int) else coefficient.is_positive
         if positive:

@@ -23,6 +23,12 @@ def _reduced_shape(graph: Graph, x: TensorType, *, axes: Axes) -> TensorType:
     return x.with_shape(size for axis, size in enumerate(x.shape) if axis not in axes)
 
 
+def _extremum_shape(graph: Graph, x: TensorType, *, axes: Axes) -> TensorType:
+    if any(0 <= axis < x.rank and x.shape[axis] == 0 for axis in axes):
+        raise ShapeError(f"the largest or smallest of no entries does not exist: {x} is empty along the axes {axes}.")
+    return _reduced_shape(graph, x, axes=axes)
+
+
 def _reduced_contraction(combine: str) -> Callable[..., Contraction]:
     def contraction(context: Any, index: tuple[Index, ...], types: Any, *, axes: Axes) -> Contraction:
         (x,) = types
@@ -120,7 +126,7 @@ for _name, _summary, _combine, _position in (
             name=_name,
             summary=_summary,
             accepts="number",
-            shape=_reduced_shape,
+            shape=_extremum_shape,
             reference=lambda x, *, axes, f=getattr(np, _name): f(x, axis=axes),
             tangent_rule=_extremum_tangent(_position),
             contraction=_reduced_contraction(_combine),
@@ -130,7 +136,7 @@ for _name, _summary, _combine, _position in (
 
 
 def _position_shape(graph: Graph, x: TensorType, *, axis: int) -> TensorType:
-    return _reduced_shape(graph, x, axes=(axis,)).with_dtype("int64")
+    return _extremum_shape(graph, x, axes=(axis,)).with_dtype("int64")
 
 
 def _position_contraction(combine: str) -> Callable[..., Contraction]:

@@ -89,6 +89,8 @@ def bind_sizes(graph: Graph, arrays: Sequence[np.ndarray]) -> dict[sp.Symbol, in
     for id, array in zip(graph.inputs, arrays):
         for wanted, found in zip(graph.type(id).shape, array.shape):
             if isinstance(wanted, sp.Symbol):
+                if found < 1:
+                    raise InputError(f"the named size {wanted} is at least 1, but `{input_name(graph, id)}` is empty.")
                 known = sizes.setdefault(wanted, found)
                 if known != found:
                     raise InputError(f"the size {wanted} is {known} elsewhere but {found} in `{input_name(graph, id)}`.")
