@@ -30,6 +30,8 @@ from .gradcheck import check_grads
 from .jit import TARGETS, jit
 from .ops.record import ACCEPTS, Elementwise, Op
 from .render import explain
+from .render.explain import CHOICES
+from .render.output import SUFFIXES
 from .run.cache import cache_folder, cache_size
 from .trace import TracedGraph, trace
 from .trace.parser import parse, variables
@@ -96,12 +98,20 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("explain", help="values or derivatives of a formula, step by step")
     _formula_options(command)
-    command.add_argument("--mode", choices=("evaluate", "forward", "reverse"), default="reverse")
+    command.add_argument("--mode", choices=CHOICES["mode"], default="reverse")
     command.add_argument("--wrt", nargs="+", metavar="NAME", help="only derivatives by these variables")
-    command.add_argument("--notation", choices=("d", "∂", "bar"), default="d", help="how derivatives are written")
+    command.add_argument("--notation", choices=CHOICES["notation"], default="d", help="how derivatives are written")
+    command.add_argument(
+        "--granularity",
+        choices=CHOICES["granularity"],
+        default="node",
+        help="a step per node or contribution",
+    )
     command.add_argument("--digits", type=int, default=3, help="decimals shown (default %(default)s)")
-    command.add_argument("--output", "-o", type=Path, help="a file to write: .html .svg .png .pdf .md or .dot")
+    command.add_argument("--output", "-o", type=Path, help=f"a file to write: {' '.join(SUFFIXES)}")
     command.add_argument("--frames", action="store_true", help="with .svg or .png: a folder of steps")
+    command.add_argument("--animate", action="store_true", help="with .svg: one file that plays all steps")
+    command.add_argument("--quiz", action="store_true", help="with .html: ask for each derivative before it is shown")
     command.set_defaults(command=_explain)
 
     command = commands.add_parser("check", help="compare a formula's derivatives with numerical ones")
@@ -176,11 +186,14 @@ def _traced(formula: str, values: dict[str, np.ndarray]) -> TracedGraph:
 
 def _explain(options: argparse.Namespace) -> int:
     at = {name: value if value.ndim else float(value) for name, value in point(options.formula, options.at).items()}
-    if options.frames and options.output is None:
-        raise InputError("--frames needs a file to write: add -o out.svg or -o out.png.")
-    story = explain(options.formula, at, options.mode, options.wrt, options.notation, options.digits)
+    if (options.frames or options.animate) and options.output is None:
+        raise InputError("--frames and --animate need a file to write: add -o out.svg.")
+    story = explain(
+        options.formula, at, options.mode, options.wrt, options.notation, options.digits,
+        granularity=options.granularity, quiz=options.quiz,
+    )  # fmt: skip
     if options.output is not None:
-        print(f"written to {story.save(options.output, frames=options.frames)}")
+        print(f"written to {story.save(options.output, frames=options.frames, animate=options.animate)}")
         return 0
     print(story.terminal(colours=colours(), width=terminal_width()))
     return 0

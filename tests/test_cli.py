@@ -10,6 +10,7 @@ import pytest
 
 import graphcomp as gx
 from graphcomp import cli
+from graphcomp.render.output import SUFFIXES
 
 ROOT = Path(__file__).parent.parent
 LECTURE = "w3 = x1*x2; w4 = sin(x1); z = w3 + w4"
@@ -49,9 +50,9 @@ def test_explain_prints_the_trace_tables(capsys: pytest.CaptureFixture[str], mod
     assert "\x1b" not in output
 
 
-@pytest.mark.parametrize("suffix", ["html", "svg", "png", "pdf", "md", "dot"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_explain_writes_by_suffix(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"out.{suffix}"
+    path = tmp_path / f"out{suffix}"
     assert run("explain", LECTURE, *AT, "-o", str(path)) == 0
     assert path.stat().st_size > 300
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
@@ -60,6 +61,18 @@ def test_explain_writes_by_suffix(tmp_path: Path, suffix: str) -> None:
 def test_explain_writes_a_folder_of_steps(tmp_path: Path) -> None:
     assert run("explain", LECTURE, *AT, "-o", str(tmp_path / "steps.svg"), "--frames") == 0
     assert len(list((tmp_path / "steps").glob("*.svg"))) == 5
+
+
+def test_explain_writes_a_picture_that_moves(tmp_path: Path) -> None:
+    assert run("explain", LECTURE, *AT, "-o", str(tmp_path / "out.svg"), "--animate") == 0
+    assert "animat" in (tmp_path / "out.svg").read_text(encoding="utf-8")
+
+
+def test_explain_asks_before_it_tells(tmp_path: Path) -> None:
+    for options in [], ["--quiz", "--granularity", "contribution", "--mode", "both"]:
+        assert run("explain", LECTURE, *AT, *options, "-o", str(tmp_path / f"{len(options)}.html")) == 0
+    plain, quiz = ((tmp_path / f"{count}.html").read_text(encoding="utf-8") for count in (0, 5))
+    assert plain != quiz
 
 
 def test_explain_takes_arrays_and_signs(capsys: pytest.CaptureFixture[str]) -> None:
