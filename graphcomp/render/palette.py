@@ -6,6 +6,22 @@ Blue is for values, orange for adjoints, green for tangents; each also differs b
 
 from __future__ import annotations
 
+# A heat map's steps from large negative (purple) through zero to large positive (dark green).
+HEAT_LIGHT = dict(
+    zip(
+        (f"heat_{step}" for step in range(9)),
+        ("#5b2a86", "#8c63b0", "#b99bd2", "#dfd1ec", "#f2f2f2", "#cde7d0", "#8fc99a", "#4a9c60", "#17663a"),
+        strict=True,
+    )
+)
+HEAT_DARK = dict(
+    zip(
+        (f"heat_{step}" for step in range(9)),
+        ("#d9b8ff", "#a883d6", "#7a58a6", "#4d3a69", "#2b3038", "#2f5a3d", "#3f8a58", "#62b97e", "#a5ecb9"),
+        strict=True,
+    )
+)
+
 LIGHT = {
     "page": "#ffffff",
     "panel": "#f5f7f9",
@@ -19,6 +35,7 @@ LIGHT = {
     "adjoint_fill": "#fff1de",
     "tangent": "#00665c",
     "tangent_fill": "#e0f4f0",
+    **HEAT_LIGHT,
 }
 DARK = {
     "page": "#12151a",
@@ -33,6 +50,7 @@ DARK = {
     "adjoint_fill": "#3b2916",
     "tangent": "#72d8c8",
     "tangent_fill": "#12342f",
+    **HEAT_DARK,
 }
 THEMES = {"light": LIGHT, "dark": DARK}
 TEXT_ON = {

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from .heat import HEAT_GAP, HeatMap, heat_map, heat_width
 from .layout import Direction, Layout, lay_out
 from .mathematics import Fraction, Mathematics, Number, equals
 from .numerals import UNKNOWN
@@ -40,6 +41,7 @@ class Shown:
     formula: Mathematics
     frames: tuple[Span, ...]
     tone: str = ""
+    heat: HeatMap | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ def quantity_row(
 ) -> tuple[Shown, ...]:
     """What a quantity's place shows over time: ``?`` until a fact about it is known."""
     facts = story.known.get((kind, target), [])
-    shown = [Shown(label(known.fact.shown), ((known.start, known.stop),)) for known in facts]
+    shown = [
+        Shown(label(known.fact.shown), ((known.start, known.stop),), heat=heat_map(known.fact.data)) for known in facts
+    ]
     gaps = complement([(known.start, known.stop) for known in facts], len(story.frames))
     return (*shown, *((Shown(label(UNKNOWN), gaps),) if gaps else ()))
 
@@ -97,7 +101,7 @@ def derivative_row(story: StoryContent, node: StoryNode) -> tuple[Shown, ...]:
                 (max(first, start), min(last, stop)) for first, last in shown.frames if first < stop and start < last
             )
             if inside:
-                rows.append(Shown(equals(slashed(symbol), shown.formula), inside, sweep.kind))
+                rows.append(Shown(equals(slashed(symbol), shown.formula), inside, sweep.kind, shown.heat))
     return tuple(rows)
 
 
@@ -132,7 +136,11 @@ def contribution_row(story: StoryContent, edge: StoryEdge) -> tuple[Shown, ...]:
 
 def widest(rows: Iterable[tuple[Shown, ...]], sizes: tuple[float, ...]) -> float:
     """The width of the widest formula, each row at its size."""
-    widths = [measure(shown.formula, size)[0] for row, size in zip(rows, sizes, strict=False) for shown in row]
+    widths = [
+        measure(shown.formula, size)[0] + heat_width(shown.heat)
+        for row, size in zip(rows, sizes, strict=False)
+        for shown in row
+    ]
     return max(widths, default=0.0)
 
 
@@ -143,7 +151,8 @@ def row_heights(plans: Iterable[Plan], sizes: tuple[float, ...], least: tuple[fl
         for index, row in enumerate(plan.rows):
             for shown in row:
                 _, ascent, descent = measure(shown.formula, sizes[index])
-                heights[index] = max(heights[index], ascent + descent + 0.7 * sizes[index])
+                needed = ascent + descent + 0.7 * sizes[index]
+                heights[index] = max(heights[index], needed, shown.heat.height + HEAT_GAP if shown.heat else 0)
     return tuple(heights)
 
 
@@ -235,9 +244,13 @@ def draw_rows(
     for row, height, size, fill in zip(plan.rows, heights, sizes, fills, strict=False):
         for shown in row:
             baseline = row_baseline(shown.formula, size, top, height)
+            middle = box.centre[0] + heat_width(shown.heat) / 2
+            if shown.heat:
+                left = middle - measure(shown.formula, size)[0] / 2 - heat_width(shown.heat)
+                items.extend(shown.heat.drawn(left, top + height / 2, owner, shown.frames))
             items.append(
                 Formula(
-                    "content", box.centre[0], baseline, shown.formula, size, shown.tone or fill, "middle",
+                    "content", middle, baseline, shown.formula, size, shown.tone or fill, "middle",
                     owner=owner, frames=shown.frames,
                 )
             )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .glyphs import text_width
+from .jacobian import Table, shows_table
 from .mathematics import Mathematics, Operator, Row
 from .scene import Box, Formula, Primitive, Rectangle, Scene, Words, measure
 from .story import Frame, StoryContent
@@ -22,8 +23,9 @@ SMALLEST_SCALE, LARGEST_SCALE = 0.9, 1.3
 
 def slide(story: StoryContent, graph: Scene) -> Scene:
     """Every frame's slide in one scene; ``graph`` is the story's drawing."""
-    panels = [panel(frame) for frame in story.frames]
-    panel_height = max([height for _, height in panels], default=0.0)
+    table = Table(story) if shows_table(story) else None
+    panels = [panel(frame, WIDTH - 2 * MARGIN - (table.width + 30 if table else 0)) for frame in story.frames]
+    panel_height = max([height for _, height in panels] + ([table.height] if table else []), default=0.0)
     page = page_scale(graph, panel_height)
     width, height = WIDTH * page, HEIGHT * page
     panel_height, graph_top, margin = panel_height * page, GRAPH_TOP * page, MARGIN * page
@@ -43,6 +45,8 @@ def slide(story: StoryContent, graph: Scene) -> Scene:
     for index, (content, _) in enumerate(panels):
         items.extend(on_frame(item, index, lower.top, page) for item in content)
         items.append(page_number(index, len(panels)).moved(0, 0, page))
+    if table:
+        items.extend(item.moved(0, lower.top, page) for item in table.drawn(WIDTH - MARGIN - table.width))
     return Scene(width, height, story.title, tuple(items), graph.descriptions)
 
 
@@ -65,16 +69,16 @@ def page_number(frame: int, frames: int) -> Primitive:
     return Words("caption", *place, text, NUMBER_SIZE, "muted", "end", frames=((frame, frame + 1),))
 
 
-def panel(frame: Frame) -> tuple[list[Primitive], float]:
+def panel(frame: Frame, width: float = WIDTH - 2 * MARGIN) -> tuple[list[Primitive], float]:
     """A frame's sentence and equation, and the height they need."""
     items: list[Primitive] = []
     baseline = 16.0
-    for line in wrapped(frame.sentence, WIDTH - 2 * MARGIN):
+    for line in wrapped(frame.sentence, width):
         baseline += 22
         items.append(Words("caption", MARGIN, baseline, line, SENTENCE_SIZE, "ink"))
         baseline += 7
     top = baseline + 9
-    for indent, formula, size in equation_lines(frame.equation, WIDTH - 2 * MARGIN):
+    for indent, formula, size in equation_lines(frame.equation, width):
         _, ascent, descent = measure(formula, size)
         items.append(Formula("caption", MARGIN + indent, top + ascent, formula, size, "ink"))
         top += ascent + descent + LINE_GAP
