@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from html import escape
 from importlib import resources
+from itertools import groupby
+from typing import Any
+from xml.sax.saxutils import quoteattr
 
 from .glyphs import REFERENCE_SIZE, typeset
 from .mathematics import Mathematics, Operator, Row, clean, equals, to_string
 from .palette import THEMES
 from .picture import Shown, derivative_row, element_name, quantity_row
 from .scene import Formula, Primitive, Scene
-from .story import Frame, StoryContent, StoryNode
+from .story import FactKind, Frame, StoryContent, StoryNode
 from .svg import definitions, drawn, outlines, short
 
 SMALLEST_SCALE = 0.5
+GRAPH_LABEL = "The graph. Arrow keys follow its edges, Enter shows a node's history. The table holds the same facts."
 VARIABLES = {name: f"var(--{name.replace('_', '-')})" for name in THEMES["light"]}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
@@ -55,15 +60,21 @@ def write_html(story: StoryContent, wide: Scene, tall: Scene) -> str:
 {formula_store(shared)}
 <header><h1>{title}</h1>{button("theme", "Switch between light and dark")}</header>
 <main>
-<figure id="graph" tabindex="0" aria-label="The graph, step by step. The table holds the same facts.">
-{drawing(wide, "wide", shared)}
-{drawing(tall, "tall", shared)}
-</figure>
+<div id="stage">
+<div id="graph" tabindex="0" role="application" aria-label="{GRAPH_LABEL}" aria-describedby="selected">
+{drawings(wide, tall, shared)}
+</div>
+<div id="zoom" role="group" aria-label="Size of the graph">{zoom_buttons()}</div>
+</div>
 {trace_table(story, shared)}
-<section id="panel" aria-live="polite" aria-label="This step">
+<section id="panel" aria-label="This step">
+<div id="told" aria-live="polite">
 {frames}
+</div>
+{details()}
 </section>
 </main>
+<p id="selected" class="unseen" aria-live="polite"></p>
 {controls(len(story.frames))}
 <div id="pages" aria-hidden="true"></div>
 <script type="application/json" id="story">{story_data(story)}</script>
@@ -113,14 +124,64 @@ def formula_store(shared: Mapping[Mathematics, str]) -> str:
     )
 
 
-def drawing(scene: Scene, name: str, shared: Mapping[Mathematics, str]) -> str:
-    """The graph, coloured by the theme."""
-    descriptions = dict.fromkeys(scene.descriptions, "")
-    body = drawn(scene.primitives, VARIABLES, descriptions, shared)
+def drawings(wide: Scene, tall: Scene, shared: Mapping[Mathematics, str]) -> str:
+    """The graph left to right and bottom up.  What looks the same in both is drawn once, and placed again."""
+    first, second = runs(wide), runs(tall)
+    bodies: tuple[list[str], list[str]] = ([], [])
+    for index, ((owner, items), (_, others)) in enumerate(zip(first, second, strict=True)):
+        again = placed_again(f"c-{index}", items, others, shared)
+        bodies[0].append(element_group(owner, drawn(items, VARIABLES, {}, shared), f"c-{index}" if again else ""))
+        bodies[1].append(element_group(owner, again or drawn(others, VARIABLES, {}, shared)))
+    return f"{drawing(wide, 'wide', bodies[0])}\n{drawing(tall, 'tall', bodies[1])}"
+
+
+def runs(scene: Scene) -> list[tuple[str, list[Primitive]]]:
+    """What belongs together, from back to front; the owner is taken off, because the group carries it."""
+    return [
+        (owner, [replace(item, owner="") for item in items])
+        for owner, items in groupby(scene.primitives, key=lambda item: item.owner)
+    ]
+
+
+def placed_again(name: str, items: list[Primitive], others: list[Primitive], shared: Mapping[Mathematics, str]) -> str:
+    """A reference that draws the second run as the first one moved; empty where they differ in more than place."""
+    start, end = items[0].box, others[0].box
+    local = drawn([item.moved(-start.left, -start.top, 1) for item in items], VARIABLES, {}, shared)
+    if local != drawn([item.moved(-end.left, -end.top, 1) for item in others], VARIABLES, {}, shared):
+        return ""
+    return f'<use href="#{name}" transform="translate({short(end.left - start.left)} {short(end.top - start.top)})"/>'
+
+
+def element_group(owner: str, content: str, name: str = "") -> str:
+    """A group that carries its element's name."""
+    inner = f'<g id="{name}">{content}</g>' if name else content
+    return f"<g data-owner={quoteattr(owner)}>{inner}</g>" if owner else content
+
+
+def drawing(scene: Scene, name: str, body: Iterable[str]) -> str:
+    """One drawing, coloured by the theme."""
     size = f'width="{short(scene.width)}" height="{short(scene.height)}"'
     least = f"--least:{short(scene.width * SMALLEST_SCALE)}px;--low:{short(scene.height * SMALLEST_SCALE)}px"
     view = f"0 0 {short(scene.width)} {short(scene.height)}"
-    return f'<svg class="{name}" {size} style="{least}" viewBox="{view}">\n{body}\n</svg>'
+    content = "\n".join(body)
+    return f'<svg class="{name}" {size} style="{least}" viewBox="{view}">\n{content}\n</svg>'
+
+
+def details() -> str:
+    """The place for a node's history and source line."""
+    close = '<button type="button" id="close" aria-label="Close">×</button>'
+    return (
+        f'<aside id="details" aria-label="The node you chose" hidden>{close}<h2></h2><p class="source"></p>'
+        '<ol class="history"></ol></aside>'
+    )
+
+
+def zoom_buttons() -> str:
+    """Smaller, fitting, larger."""
+    labels = (("smaller", "Smaller", "−"), ("fit", "Fit the graph to its place", "fit"), ("larger", "Larger", "+"))
+    return "".join(
+        f'<button type="button" id="{name}" aria-label="{label}">{sign}</button>' for name, label, sign in labels
+    )
 
 
 def mathematics(formula: Mathematics, shared: Mapping[Mathematics, str]) -> str:
@@ -133,8 +194,13 @@ def mathematics(formula: Mathematics, shared: Mapping[Mathematics, str]) -> str:
     plain = formula.plain()
     return (
         f'<span class="math" data-plain="{escape(plain)}"><svg aria-hidden="true" viewBox="{view}" style="{style}">'
-        f'<use href="#{shared[formula]}"/></svg>{to_string(formula)}</span>'
+        f'<use href="#{shared[formula]}"/></svg>{spoken(formula)}</span>'
     )
+
+
+def spoken(formula: Mathematics) -> str:
+    """A formula's MathML; in HTML the name of its language goes without saying."""
+    return to_string(formula).replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "", 1)
 
 
 def over_time(row: Iterable[Shown], shared: Mapping[Mathematics, str]) -> str:
@@ -149,28 +215,34 @@ def over_time(row: Iterable[Shown], shared: Mapping[Mathematics, str]) -> str:
 def table_cells(story: StoryContent, node: StoryNode) -> list[tuple[str, tuple[Shown, ...]]]:
     """A node's cells after its definition: the column's class, and what it shows over time."""
     cells = [("value", quantity_row(story, "value", node.id, lambda value: value))]
-    if story.mode != "evaluate":
-        kind = "tangent" if story.mode == "forward" else "adjoint"
-        cells.append((kind, derivative_row(story, node)))
+    row = derivative_row(story, node)
+    for kind in derivative_kinds(story):
+        cells.append((kind, tuple(shown for shown in row if shown.tone == kind)))
     return cells
+
+
+def derivative_kinds(story: StoryContent) -> list[str]:
+    """The derivatives that the sweeps of a story tell, in order."""
+    return [kind for kind in dict.fromkeys(sweep.kind for sweep in story.sweeps) if kind != "value"]
 
 
 def trace_table(story: StoryContent, shared: Mapping[Mathematics, str]) -> str:
     """The trace table: a row per node, linked with the graph."""
-    headings = {"evaluate": "", "forward": '<th scope="col" class="tangent">tangent ↓</th>'}
-    headings["reverse"] = '<th scope="col" class="adjoint">adjoint ↑</th>'
+    arrows = {"tangent": "↓", "adjoint": "↑"}
+    headings = "".join(f'<th scope="col" class="{kind}">{kind} {arrows[kind]}</th>' for kind in derivative_kinds(story))
     rows = []
     for node in story.nodes:
         label = mathematics(equals(node.symbol, node.definition), shared)
+        words = escape(clean(equals(node.symbol, node.definition).plain()))
         names = escape(clean(", ".join(node.names)))
         cells = "".join(f'<td class="{kind}">{over_time(row, shared)}</td>' for kind, row in table_cells(story, node))
         rows.append(
-            f'<tr data-owner="{element_name(node.id)}"><th scope="row"><button type="button" title="{names}">{label}'
-            f"</button></th>{cells}</tr>"
+            f'<tr data-owner="{element_name(node.id)}"><th scope="row"><button type="button" aria-label="{words}" '
+            f'title="{names}">{label}</button></th>{cells}</tr>'
         )
     return (
         '<div id="table"><table><thead><tr><th scope="col">step</th><th scope="col" class="value">value ↓</th>'
-        f"{headings[story.mode]}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"{headings}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
@@ -231,15 +303,49 @@ def controls(frames: int) -> str:
 
 
 def story_data(story: StoryContent) -> str:
-    """What the script needs beyond the page: each frame's focus and the edges it reads."""
-    frames = [
-        {
-            "phase": frame.phase,
-            "focus": element_name(frame.focus),
-            "reads": [element_name(edge) for edge in frame.reads],
-            "sentence": clean(frame.sentence),
-        }
-        for frame in story.frames
-    ]
+    """What the script needs beyond the page: each frame's focus and reads, each node's words, history and edges."""
+    data = {
+        "mode": story.mode,
+        "frames": [frame_data(frame) for frame in story.frames],
+        "nodes": {element_name(node.id): node_data(story, node) for node in story.nodes},
+        "edges": [[element_name(edge.operand), element_name(edge.user), edge.slot] for edge in story.edges],
+    }
     # A closing tag inside a script would end it.
-    return json.dumps({"mode": story.mode, "frames": frames}, ensure_ascii=False).replace("<", "\\u003c")
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def frame_data(frame: Frame) -> dict[str, Any]:
+    """One frame's focus and the edges it reads."""
+    return {
+        "phase": frame.phase,
+        "focus": element_name(frame.focus),
+        "reads": [element_name(edge) for edge in frame.reads],
+    }
+
+
+def node_data(story: StoryContent, node: StoryNode) -> dict[str, Any]:
+    """A node in words, where it was written, and which facts about it became known in which frame."""
+    given: list[list[str]] = []
+    history: list[list[str | int]] = []
+    kinds: tuple[FactKind, ...] = ("value", "tangent", "adjoint")
+    for kind in kinds:
+        for known in story.known.get((kind, node.id), ()):
+            text = clean(known.fact.shown.plain())
+            if not known.start and is_given(story, kind, node.id):
+                given.append([kind, text])
+            else:
+                history.append([kind, text, known.start])
+    names = [clean(name) for name in node.names]
+    return {
+        "title": clean(equals(node.symbol, node.definition).plain()),
+        "names": [name for name in names if name != node.symbol.plain()],
+        "shape": list(node.shape),
+        "source": clean(node.source_line),
+        "given": given,
+        "history": history,
+    }
+
+
+def is_given(story: StoryContent, kind: FactKind, id: int) -> bool:
+    """Whether a fact is known before the first frame."""
+    return any(fact.kind == kind and fact.target == id for fact in story.given)

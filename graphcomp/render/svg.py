@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from xml.sax.saxutils import escape, quoteattr
 
-from .glyphs import typeset
+from .glyphs import Glyph, typeset
 from .mathematics import Mathematics, clean
 from .palette import LIGHT
 from .scene import Arrowhead, Box, Curve, Formula, Primitive, Rectangle, Scene, Spans, Words
@@ -82,7 +83,8 @@ def document(scene: Scene, parts: Iterable[str]) -> str:
 
 def short(value: float) -> str:
     """A coordinate with two decimals at most."""
-    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 0.005 else "0"
+    text = f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 0.005 else "0"
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
 def definitions(primitives: Iterable[Primitive]) -> str:
@@ -93,8 +95,17 @@ def definitions(primitives: Iterable[Primitive]) -> str:
         if isinstance(item, Formula)
         for glyph in typeset(item.formula).glyphs
     }
-    paths = "".join(f'<path id="{GLYPH}{glyph_name(name)}" d="{path}"/>' for name, path in sorted(outlines.items()))
+    paths = "".join(
+        f'<path id="{GLYPH}{glyph_name(name)}" d="{compact(path)}"/>' for name, path in sorted(outlines.items())
+    )
     return f"<defs>{paths}</defs>"
+
+
+def compact(path: str) -> str:
+    """Path data without the spaces, zeros and empty lines that it can do without."""
+    path = re.sub(r"^M (\S+ \S+) L \1 ", r"M \1 ", path)
+    path = re.sub(r" ?([A-Z]) ?", r"\1", path).replace(" -", "-")
+    return re.sub(r"(?<![\d.])0\.", ".", path)
 
 
 def glyph_name(name: str) -> str:
@@ -218,13 +229,19 @@ def draw_formula(item: Formula, colours: Paint, frames: str, shared: Shared) -> 
 def outlines(formula: Mathematics) -> str:
     """A formula at typeset size, its baseline at y = 0."""
     form = typeset(formula)
-    glyphs = (
-        f'<use href="#{GLYPH}{glyph_name(glyph.name)}" '
-        f'transform="translate({short(glyph.x)} {short(glyph.y)}) scale({short(glyph.scale)})"/>'
-        for glyph in form.glyphs
+    # Glyphs of one size share one transformation: that is half of what each would need alone.
+    runs = (
+        f'<g transform="scale({scale:.4f})">{"".join(placed(glyph) for glyph in glyphs)}</g>'
+        for scale, glyphs in groupby(form.glyphs, key=lambda glyph: glyph.scale)
     )
     rules = (
         f'<rect x="{short(rule.x)}" y="{short(rule.y)}" width="{short(rule.width)}" height="{short(rule.height)}"/>'
         for rule in form.rules
     )
-    return "".join((*glyphs, *rules))
+    return "".join((*runs, *rules))
+
+
+def placed(glyph: Glyph) -> str:
+    """A glyph at its place, in units of its own size."""
+    up = f' y="{short(glyph.y / glyph.scale)}"' if abs(glyph.y) >= 0.005 else ""
+    return f'<use href="#{GLYPH}{glyph_name(glyph.name)}" x="{short(glyph.x / glyph.scale)}"{up}/>'

@@ -3,7 +3,6 @@
   const story = JSON.parse(document.getElementById("story").textContent);
   const find = (id) => document.getElementById(id);
   const total = story.frames.length;
-  document.body.dataset.mode = story.mode;
 
   // Everything that is limited to some frames, with those frames as pairs [start, stop).
   const limited = (root) => [...root.querySelectorAll("[data-frames]")].map((element) => ({
@@ -41,6 +40,7 @@
   };
   const mark = () => {
     const frame = story.frames[step];
+    document.body.dataset.mode = frame.phase;
     for (const row of rows) {
       const on = row.dataset.owner === frame.focus;
       row.classList.toggle("focus", on);
@@ -101,6 +101,132 @@
     return found >= 0 ? found : story.frames.findIndex((frame) => frame.focus === owner);
   };
 
+  // A chosen node: its words are read out, its row and card are marked, and its history can be opened.
+  let chosen = "";
+  const choose = (owner, open) => {
+    for (const element of owned.get(chosen) || []) element.classList.remove("chosen");
+    chosen = owner;
+    for (const element of owned.get(chosen) || []) element.classList.add("chosen");
+    find("selected").textContent = owner ? announcement(owner) : "";
+    if (!owner || open || !find("details").hidden) details(owner);
+    if (owner) centre(find("graph"), cards.find((one) => one.dataset.owner === owner && one.getClientRects().length));
+  };
+  const announcement = (owner) => {
+    const row = rows.find((one) => one.dataset.owner === owner);
+    return [spoken(row), ...story.nodes[owner].names].join(", ");
+  };
+  const details = (owner) => {
+    const place = find("details");
+    place.hidden = !owner;
+    if (!owner) return;
+    const node = story.nodes[owner];
+    const names = node.names.length ? ` (${node.names.join(", ")})` : "";
+    place.querySelector("h2").textContent = node.title + names;
+    const shape = node.shape.length ? `shape ${node.shape.join(" × ")}` : "";
+    place.querySelector(".source").textContent = [shape, node.source].filter(Boolean).join(" · ");
+    place.querySelector("ol").replaceChildren(
+      ...node.given.map(([kind, text]) => fact(`from the start: ${kind} ${text}`)),
+      ...node.history.map(([kind, text, at]) => fact(`step ${at + 1}: ${kind} ${text}`, at)),
+    );
+  };
+  const fact = (text, at) => {
+    const line = document.createElement("li");
+    if (at === undefined) line.textContent = text;
+    else {
+      const link = Object.assign(document.createElement("button"), { type: "button", textContent: text });
+      link.onclick = () => jump(at);
+      line.append(link);
+    }
+    return line;
+  };
+  find("close").onclick = () => { choose("", false); find("graph").focus(); };
+
+  // Arrow keys in the graph follow its edges: to a user, to an operand, or to another end of the same fork.
+  const ends = (owner, from, to) => [...new Set(story.edges.filter((edge) => edge[from] === owner).map((edge) => edge[to]))];
+  const beside = (owner, by) => {
+    const forks = [...ends(owner, 1, 0).flatMap((one) => ends(one, 0, 1)), ...ends(owner, 0, 1).flatMap((one) => ends(one, 1, 0))];
+    const all = Object.keys(story.nodes).filter((one) => one === owner || forks.includes(one));
+    return all[(all.indexOf(owner) + by + all.length) % all.length];
+  };
+  const upright = () => !document.querySelector("#graph svg.wide").getClientRects().length;
+  const follows = (key) => {
+    if (!chosen) return story.frames[step].focus;
+    const along = upright() ? { ArrowUp: 1, ArrowDown: -1, ArrowLeft: 2, ArrowRight: 3 } : { ArrowRight: 1, ArrowLeft: -1, ArrowUp: 2, ArrowDown: 3 };
+    if (along[key] === 1) return ends(chosen, 0, 1)[0] || chosen;
+    if (along[key] === -1) return ends(chosen, 1, 0)[0] || chosen;
+    return beside(chosen, along[key] === 2 ? -1 : 1);
+  };
+  find("graph").addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const arrows = /^Arrow/.test(event.key);
+    if (arrows) choose(follows(event.key), false);
+    else if (event.key === "Enter") choose(chosen || story.frames[step].focus, true);
+    else if (event.key === "Escape") choose("", false);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+
+  // Pan and zoom: the drawing grows inside its place, which scrolls; dragging scrolls it too.
+  let zoom = 0;
+  const graph = find("graph");
+  const drawingShown = () => [...graph.children].find((one) => one.getClientRects().length);
+  const resize = (wanted, about) => {
+    const one = drawingShown();
+    if (!one) return;
+    const box = one.getBoundingClientRect();
+    const place = graph.getBoundingClientRect();
+    const [x, y] = about || [place.left + place.width / 2, place.top + place.height / 2];
+    const [across, down] = [(x - box.left) / box.width, (y - box.top) / box.height];
+    zoom = wanted && Math.max(.2, Math.min(4, wanted));
+    for (const drawn of graph.children) {
+      drawn.style.width = zoom ? `${drawn.viewBox.baseVal.width * zoom}px` : "";
+      drawn.style.maxWidth = drawn.style.maxHeight = zoom ? "none" : "";
+    }
+    const grown = one.getBoundingClientRect();
+    graph.scrollLeft += grown.left + across * grown.width - x;
+    graph.scrollTop += grown.top + down * grown.height - y;
+  };
+  const scaleNow = () => {
+    const one = drawingShown();
+    return one ? one.getBoundingClientRect().width / one.viewBox.baseVal.width : 1;
+  };
+  const magnify = (factor, about) => resize(scaleNow() * factor, about);
+  find("larger").onclick = () => magnify(1.25);
+  find("smaller").onclick = () => magnify(.8);
+  find("fit").onclick = () => resize(0);
+  graph.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    magnify(Math.exp(-event.deltaY / 300), [event.clientX, event.clientY]);
+  }, { passive: false });
+  let drag = null;
+  let dragged = false;
+  graph.addEventListener("pointerdown", (event) => {
+    dragged = false;
+    if (event.pointerType === "mouse" && event.button === 0) drag = [event.clientX, event.clientY, graph.scrollLeft, graph.scrollTop];
+  });
+  addEventListener("pointermove", (event) => {
+    if (!drag) return;
+    const [dx, dy] = [event.clientX - drag[0], event.clientY - drag[1]];
+    dragged = dragged || Math.hypot(dx, dy) > 5;
+    if (!dragged) return;
+    graph.classList.add("dragging");
+    graph.scrollLeft = drag[2] - dx;
+    graph.scrollTop = drag[3] - dy;
+  });
+  addEventListener("pointerup", () => { drag = null; graph.classList.remove("dragging"); });
+
+  // A click on a row goes to its next frame; a click on a card opens its history; on an edge, to where it is read.
+  const clicked = (owner, inGraph) => {
+    if (inGraph && dragged) return;
+    const isNode = owner in story.nodes;
+    if (isNode) choose(owner, inGraph);
+    if (isNode && inGraph) return;
+    const found = isNode ? frameOf(owner) : story.frames.findIndex((frame) => frame.reads.includes(owner));
+    if (found >= 0) jump(found);
+  };
+
   find("first").onclick = () => jump(0);
   find("back").onclick = () => jump(step - 1);
   find("forward").onclick = () => jump(step + 1);
@@ -110,7 +236,7 @@
   find("speed").onchange = () => { if (timer) { stop(); play(); } };
   for (const [owner, elements] of owned) {
     for (const element of elements) {
-      element.addEventListener("click", () => { const found = frameOf(owner); if (found >= 0) jump(found); });
+      element.addEventListener("click", () => clicked(owner, graph.contains(element)));
       for (const [event, on] of [["mouseenter", true], ["mouseleave", false]]) {
         element.addEventListener(event, () => elements.forEach((other) => other.classList.toggle("hovered", on)));
       }
@@ -121,6 +247,7 @@
     const actions = {
       ArrowRight: () => jump(step + 1), ArrowLeft: () => jump(step - 1), ArrowDown: () => jump(step + 1),
       ArrowUp: () => jump(step - 1), Home: () => jump(0), End: () => jump(total - 1), " ": play,
+      "+": () => magnify(1.25), "-": () => magnify(.8), "0": () => resize(0), Escape: () => choose("", false),
     };
     if (event.key === " " && event.target.tagName === "BUTTON") return;
     if (!(event.key in actions)) return;
@@ -142,8 +269,8 @@
       page.className = "page";
       const heading = document.createElement("h2");
       heading.textContent = `${document.title} (${index + 1} / ${total})`;
-      page.append(heading, document.querySelector("#graph svg.wide").cloneNode(true), find("panel").cloneNode(true));
-      page.lastChild.removeAttribute("id");
+      page.append(heading, document.querySelector("#graph svg.wide").cloneNode(true), find("told").cloneNode(true));
+      for (const named of [page.lastChild, ...page.querySelectorAll("[id]")]) named.removeAttribute("id");
       show(limited(page), index, false);
       find("pages").append(page);
     }

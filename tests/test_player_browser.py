@@ -1,0 +1,297 @@
+"""The page in a real browser: every control, by mouse and by keyboard, in both themes, and on a phone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphcomp.render import Story, explain
+
+LECTURE = "w3 = x1*x2; w4 = sin(x1); z = w3 + w4"
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+if BROWSER is None:
+    pytest.skip("no Chromium on this machine", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is missing: pip install graphcomp[browser]")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    chain = "; ".join(["a1 = sin(x)", *(f"a{n} = sin(a{n - 1})" for n in range(2, 25))])
+    stories: dict[str, Story] = {
+        "lecture": explain(LECTURE, at={"x1": 2, "x2": 3}),
+        "forward": explain(LECTURE, at={"x1": 2, "x2": 3}, mode="forward"),
+        "evaluate": explain(LECTURE, at={"x1": 2, "x2": 3}, mode="evaluate"),
+        "all": explain("z1 = a*b*c; z2 = sin(a) + c", at={"a": 1, "b": 2, "c": 3}, mode="both"),
+        "chain": explain(chain, at={"x": 1}),
+    }
+    return {name: story.save(folder / f"{name}.html") for name, story in stories.items()}
+
+
+@contextmanager
+def opened(browser: Any, path: Path, address: str = "", **options: Any) -> Iterator[Any]:
+    """A page that must neither complain nor ask for anything but itself."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 720}, **options})
+    context.set_default_timeout(8000)
+    page = context.new_page()
+    complaints: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(path.as_uri() + address)
+    yield page
+    context.close()
+    assert complaints == []
+    assert [url.split("#")[0] for url in requests] == [path.as_uri()]
+
+
+def step(page: Any) -> str:
+    return str(page.inner_text("#step"))
+
+
+def shown(page: Any, selector: str) -> list[str]:
+    """The formulas that are shown at a place, as plain text."""
+    found = page.eval_on_selector_all(
+        f"{selector} .math", "all => all.filter(one => !one.closest('.off')).map(one => one.dataset.plain)"
+    )
+    return [str(text) for text in found]
+
+
+def until(holds: Callable[[], bool], seconds: float = 5) -> bool:
+    """Whether something comes to hold in time."""
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.03)
+    return holds()
+
+
+def card(page: Any, node: int) -> Any:
+    return page.locator(f'#graph svg:visible [data-owner="node:{node}"]').last
+
+
+def test_buttons_scrubber_and_speed(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["lecture"]) as page:
+        assert step(page) == "1 / 5" and page.is_disabled("#back") and "Start at the end" in page.inner_text("#told")
+        assert "dz/dw₁ = ?" in shown(page, "#table")
+        page.click("#forward")
+        assert step(page) == "2 / 5" and page.url.endswith("#step=2")
+        page.click("#last")
+        assert step(page) == "5 / 5" and page.is_disabled("#forward") and "dz/dw₁ = 2.584" in shown(page, "#table")
+        page.click("#back")
+        page.click("#first")
+        assert step(page) == "1 / 5"
+        page.fill("#scrub", "3")
+        assert step(page) == "3 / 5" and page.get_attribute("#scrub", "aria-valuetext") == "step 3 of 5"
+        page.select_option("#speed", "4")
+        page.click("#play")
+        assert page.get_attribute("#play", "aria-label") == "Pause"
+        playwright.expect(page.locator("#step")).to_have_text("5 / 5")
+        assert page.get_attribute("#play", "aria-label") == "Play"
+
+
+def test_play_starts_again_at_the_end_and_pauses(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["lecture"], "#step=5") as page:
+        page.click("#play")
+        assert step(page) == "1 / 5"
+        page.click("#play")
+        assert page.get_attribute("#play", "aria-label") == "Play"
+
+
+def test_the_keyboard_alone(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["lecture"]) as page:
+        keys = {"ArrowRight": "2 / 5", "End": "5 / 5", "ArrowLeft": "4 / 5", "Home": "1 / 5"}
+        for key, wanted in keys.items():
+            page.keyboard.press(key)
+            assert step(page) == wanted
+        page.keyboard.press(" ")
+        assert page.get_attribute("#play", "aria-pressed") == "true"
+        page.keyboard.press(" ")
+        assert page.get_attribute("#play", "aria-pressed") == "false"
+        reached = []
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+        controls = {"theme", "graph", "smaller", "fit", "larger", "play", "forward", "last", "scrub", "speed"}
+        assert controls <= set(reached)
+        assert reached[: reached.index("speed")].count("graph") == 1
+        assert page.evaluate("document.querySelectorAll('#graph [tabindex]').length") == 0
+
+
+def test_arrows_follow_the_edges_in_the_graph(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["lecture"], "#step=5") as page:
+        page.focus("#graph")
+        heard = []
+        for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft", "ArrowDown"):
+            page.keyboard.press(key)
+            heard.append(page.inner_text("#selected").split(",")[0])
+        assert heard[0] == "w₁ = x₁" and heard[2] == "w₅ = w₃ + w₄"
+        assert {heard[3], heard[4]} == {"w₃ = w₁·w₂", "w₄ = sin w₁"}
+        assert step(page) == "5 / 5"
+        page.keyboard.press("Enter")
+        assert page.is_visible("#details")
+        page.keyboard.press("Escape")
+        assert not page.is_visible("#details") and page.inner_text("#selected") == ""
+
+
+def test_a_card_opens_its_history_and_a_row_goes_to_its_step(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["lecture"]) as page:
+        card(page, 2).click()
+        text = page.inner_text("#details")
+        assert "w₃ = w₁·w₂" in text and "from the start: value 6" in text and "step 2: adjoint 1" in text
+        assert "chosen" in page.get_attribute('tr[data-owner="node:2"]', "class")
+        page.click("#details .history button")
+        assert step(page) == "2 / 5"
+        page.click("#close")
+        assert page.is_hidden("#details")
+        page.click('tr[data-owner="node:0"] button')
+        assert step(page) == "5 / 5"
+        assert page.get_attribute('tr[data-owner="node:0"]', "aria-current") == "step"
+        card(page, 1).hover()
+        assert "hovered" in page.get_attribute('tr[data-owner="node:1"]', "class")
+
+
+def test_source_lines_of_a_function(browser: Any, tmp_path: Path) -> None:
+    def area(width: Any, height: Any) -> Any:
+        return width * height
+
+    path = explain(area, at=(2.0, 3.0)).save(tmp_path / "area.html")
+    with opened(browser, path) as page:
+        card(page, 2).click()
+        assert "return width * height" in page.inner_text("#details")
+
+
+def test_zoom_and_pan(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["lecture"]) as page:
+
+        def width() -> float:
+            return float(page.locator("#graph svg:visible").bounding_box()["width"])
+
+        fitted = width()
+        page.click("#larger")
+        page.click("#larger")
+        assert width() > 1.5 * fitted
+        assert page.evaluate("graph.scrollWidth > graph.clientWidth")
+        before = page.evaluate("graph.scrollLeft")
+        page.mouse.move(400, 250)
+        page.mouse.down()
+        page.mouse.move(300, 250, steps=4)
+        page.mouse.up()
+        assert page.evaluate("graph.scrollLeft") == pytest.approx(before + 100, abs=2)
+        assert page.is_hidden("#details")
+        grown = width()
+        page.keyboard.down("Control")
+        page.mouse.wheel(0, 200)
+        page.keyboard.up("Control")
+        assert until(lambda: width() < grown)
+        page.keyboard.press("0")
+        assert width() == pytest.approx(fitted, abs=1)
+        page.click("#smaller")
+        assert width() < fitted
+
+
+def test_a_step_can_be_linked_to(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["lecture"], "#step=3") as page:
+        assert step(page) == "3 / 5"
+        page.evaluate("location.hash = '#step=99'")
+        playwright.expect(page.locator("#step")).to_have_text("5 / 5")
+
+
+@pytest.mark.parametrize("name", ["lecture", "forward", "evaluate", "all", "chain"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+def test_no_accessibility_rule_is_broken(
+    browser: Any, pages: dict[str, Path], name: str, width: int, scheme: str
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install graphcomp[browser]")
+    options = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme, "reduced_motion": "reduce"}
+    with opened(browser, pages[name], "#step=2", **options) as page:
+        card(page, 0).click()
+        found = axe.Axe().run(page).response["violations"]
+        assert [(one["id"], [node["html"][:120] for node in one["nodes"]][:3]) for one in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_phone_gets_the_graph_bottom_up(browser: Any, pages: dict[str, Path]) -> None:
+    options = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    with opened(browser, pages["lecture"], **options) as page:
+        assert page.locator("#graph svg:visible").get_attribute("class") == "tall"
+        first, last = card(page, 0).bounding_box(), card(page, 4).bounding_box()
+        assert first["y"] > last["y"] + last["height"]
+        page.tap("#forward")
+        assert step(page) == "2 / 5"
+        card(page, 0).tap()
+        assert page.is_visible("#details")
+        small = page.eval_on_selector_all(
+            "button", "all => all.filter(one => one.offsetParent && one.offsetHeight < 24).map(one => one.id)"
+        )
+        assert small == []
+
+
+def test_both_drawings_show_the_same_facts(browser: Any, pages: dict[str, Path]) -> None:
+    """On a phone the cards are references into the wide drawing, which is not shown there."""
+    pictures = []
+    for address in ("#step=1", "#step=5"):
+        with opened(browser, pages["lecture"], address, viewport={"width": 390, "height": 844}) as page:
+            page.wait_for_timeout(400)
+            pictures.append(card(page, 0).screenshot())
+    assert pictures[0] != pictures[1]
+
+
+def test_themes(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["lecture"], color_scheme="dark") as page:
+        background = "getComputedStyle(document.body).backgroundColor"
+        assert page.evaluate(background) == "rgb(18, 21, 26)"
+        page.click("#theme")
+        assert page.evaluate(background) == "rgb(255, 255, 255)"
+        page.click("#theme")
+        assert page.evaluate(background) == "rgb(18, 21, 26)"
+
+
+def test_reduced_motion_and_no_script(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["lecture"], reduced_motion="reduce") as page:
+        page.click("#forward")
+        assert page.evaluate("document.getAnimations().length") == 0
+    with opened(browser, pages["lecture"], java_script_enabled=False) as page:
+        assert "Two nodes use w₁" in page.inner_text("#told")
+
+
+def test_print_has_a_page_for_each_frame(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["lecture"]) as page:
+        data = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", data)) == 5
+
+
+def test_two_players_in_one_notebook_page(browser: Any, tmp_path: Path) -> None:
+    cells = [explain(LECTURE, at={"x1": 2, "x2": 3}, mode=mode)._repr_html_() for mode in ("reverse", "forward")]  # type: ignore[arg-type]
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8><body>{''.join(cells)}</body>", encoding="utf-8")
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(path.as_uri())
+        first, second = page.frames[1], page.frames[2]
+        first.click("#forward")
+        assert (first.inner_text("#step"), second.inner_text("#step")) == ("2 / 5", "1 / 10")
