@@ -1,0 +1,94 @@
+"""Stories about networks: back-propagation through time, vanishing gradients, a training step for exclusive or."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...numpy import sigmoid
+from ..explain import explain
+from ..mathematics import Identifier, Mathematics, Operator, Row, Text, multiplied
+from ..numerals import number, quantity
+from ..output import Story
+from ..story import Fact
+from .remarks import remark, retitled
+
+LAYERS, RATE = 6, 0.5
+
+
+def through_time() -> Story:
+    """A recurrent cell unrolled over three steps: its weight is used three times."""
+    steps = ("h1 = tanh(w*h0 + x1)", "h2 = tanh(w*h1 + x2)", "h3 = tanh(w*h2 + x3)")
+    at = {"w": 0.8, "h0": 0.5, "x1": 1, "x2": -0.5, "x3": 0.2}
+    story = explain("; ".join(steps), at, wrt="w", granularity="contribution")
+    end = remark(
+        story.frames[-1],
+        "The weight is one node used at every step, so it gets one contribution for each step. "
+        "The earlier the step, the more partials its contribution has passed through.",
+        *story.frames[-1].equation,
+    )
+    return retitled(story, "Back-propagation through time: one weight, three uses", [*story.frames, end])
+
+
+def vanishing() -> Story:
+    """A deep chain of sigmoids: each hands back at most a quarter."""
+    lines = [f"a{n} = sigmoid({'x' if n == 1 else f'a{n - 1}'})" for n in range(1, LAYERS + 1)]
+    story = explain("; ".join(lines), {"x": 0.5})
+    adjoints = [float(fact.data) for frame in story.frames for fact in frame.facts if fact.kind == "adjoint"]
+    shrinking = ", ".join(number(value, 5).plain() for value in adjoints)
+    end = remark(
+        story.frames[-1],
+        f"The adjoints on the way back: {shrinking}. A sigmoid's partial a(1 − a) is never more than ¼, "
+        f"so after {LAYERS} layers at most 4⁻{LAYERS} of the signal is left: {number(0.25**LAYERS, 5).plain()}.",
+        *story.frames[-1].equation,
+    )
+    return retitled(story, f"Vanishing gradients: {LAYERS} sigmoids in a row", [*story.frames, end])
+
+
+def xor_loss(W: Any, b: Any, v: Any, c: Any) -> Any:
+    """Mean squared error of two hidden units on the four cases of exclusive or."""
+    hidden = np.tanh(np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]) @ W + b)
+    error = sigmoid(hidden @ v + c) - np.array([0.0, 1, 1, 0])
+    return np.sum(error * error) / 4
+
+
+def xor() -> Story:
+    """Loss, gradients, and a step of gradient descent."""
+    at = {"W": [[1.0, -1.0], [0.8, -1.2]], "b": [0.1, 0.4], "v": [0.7, -0.9], "c": 0.1}
+    values = {name: np.asarray(value, float) for name, value in at.items()}
+    story = explain(xor_loss, values, notation="∂")
+    frames = list(story.frames)
+    moved = {}
+    for node in story.nodes:
+        if node.role == "input":
+            name = node.definition.plain()
+            gradient = adjoint_of(story, node.id).data
+            moved[name] = values[name] - RATE * gradient
+            new = quantity(moved[name], story.digits)
+            rule = updated(node.definition, node.symbol, story)
+            frames.append(remark(frames[-1], f"Gradient descent: {name} moves against its gradient.", rule, new))
+            frames[-1] = at_node(frames[-1], node.id)
+    before, after = (explain(xor_loss, point, mode="evaluate").frames[-1].facts[0] for point in (values, moved))
+    frames.append(
+        remark(frames[-1], f"The loss was {before.shown.plain()}; with the new weights it is {after.shown.plain()}.")
+    )
+    return retitled(story, "One training step of a network for exclusive or", frames)
+
+
+def adjoint_of(story: Story, id: int) -> Fact:
+    """The adjoint that a node ends with."""
+    return story.known["adjoint", id][-1].fact
+
+
+def at_node(frame: Any, id: int) -> Any:
+    """The frame with another node in focus."""
+    return type(frame)(**{**frame.__dict__, "focus": id})
+
+
+def updated(name: Mathematics, symbol: Mathematics, story: Story) -> Mathematics:
+    """W − 0.5 ∂z/∂w₁."""
+    sweep = story.sweeps[-1]
+    derivative = next(formula for id, formula in sweep.symbols.items() if story.node(id).symbol == symbol)
+    left = Row((name, Text(" ← "), name)) if isinstance(name, Identifier) else name
+    return Row((left, Operator("−"), multiplied((number(RATE), derivative))))
