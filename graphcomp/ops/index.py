@@ -218,7 +218,7 @@ def linear(index: Iterable[Index], shape: Iterable[Dimension]) -> Index:
 def unravel(position: Index, shape: tuple[Dimension, ...]) -> tuple[Index, ...]:
     """The entries of a row-major position in an array of `shape`."""
     entries: list[Index] = []
-    for size in reversed(shape[1:]):
+    for size in (1 if size == 0 else size for size in reversed(shape[1:])):  # of an empty array, no entry is read
         entries.append(position % size)
         position = position // size
     return (position, *reversed(entries)) if shape else ()
