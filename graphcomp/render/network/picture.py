@@ -1,0 +1,219 @@
+"""Draws a network's levels, one by one or nested, and writes them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ...errors import RenderError
+from ...graph import Graph
+from ..glyphs import text_width
+from ..layout import Layout
+from ..mathematics import clean, shorten
+from ..pdf import write_pdf
+from ..picture import arrow
+from ..png import write_png
+from ..scene import Box, Primitive, Rectangle, Scene, Words
+from ..svg import write_svg
+from .groups import Group, fold_repeats, fold_rule, group_by_scope, split_components
+from .layout import place
+from .levels import Level, Member, levels
+from .page import write_page
+
+TITLE_SIZE, DETAIL_SIZE, HEADER, PADDING = 19.0, 15.0, 44.0, 16.0
+NARROWEST, WIDEST, CARD_HEIGHT, NUMBER_HEIGHT = 110.0, 300.0, 58.0, 24.0
+STEPS = 4
+
+
+@dataclass
+class Network:
+    """A graph as groups within groups; ``scene(depth)`` draws the outer levels open, ``save`` writes by suffix."""
+
+    graph: Graph
+    root: Group
+    title: str
+    overlay: Mapping[int, float] = field(default_factory=dict)
+    overlay_name: str = ""
+
+    @cached_property
+    def levels(self) -> dict[str, Level]:
+        """What each group shows when it is open, by its path; "" is the outermost."""
+        return levels(self.graph, self.root, self.overlay)
+
+    @cached_property
+    def largest(self) -> float:
+        """The number that fills a card with the strongest colour."""
+        numbers = (member.number for level in self.levels.values() for member in level.members.values())
+        return max((abs(number) for number in numbers if number is not None), default=0.0)
+
+    def group(self, path: str) -> Group:
+        """The group of a path."""
+        found = next((group for group in self.root.walk() if group.path == path), None)
+        if found is None:
+            raise RenderError(f"there is no group {path!r}; the outermost are {', '.join(self.levels[''].members)}")
+        return found
+
+    def opened(self, depth: int) -> set[str]:
+        """The groups less than ``depth`` levels deep."""
+        found, layer = {""}, [self.root]
+        for _ in range(depth):
+            layer = [child for group in layer for child in group.children]
+            found |= {group.path for group in layer}
+        return found
+
+    def scene(self, depth: int = 0, path: str = "", opened: Iterable[str] | None = None) -> Scene:
+        """A group's inside, with the groups in ``opened`` (or those up to ``depth`` levels below) open too."""
+        wanted = set(opened) | {path} if opened is not None else self.opened(depth) | {path}
+        items, width, height = self.inside(path, wanted)
+        return Scene(width, height, f"{self.title} {path}".strip(), tuple(items), self.descriptions(items))
+
+    def descriptions(self, items: Sequence[Primitive]) -> dict[str, str]:
+        """The cards in words."""
+        every = {key: member for level in self.levels.values() for key, member in level.members.items()}
+        owners = {item.owner for item in items if item.role == "card"}
+        return {owner: describe(every[owner[7:]]) for owner in owners if owner[7:] in every}
+
+    def inside(self, path: str, opened: set[str]) -> tuple[list[Primitive], float, float]:
+        """A level's primitives and size, with open groups drawn inside."""
+        level = self.levels[path]
+        keys = list(level.members)
+        number = {key: position for position, key in enumerate(keys)}
+        inner = {key: self.inside(key, opened) for key in keys if key in opened and level.members[key].kind == "group"}
+        sizes = {number[key]: self.size(level.members[key], inner.get(key)) for key in keys}
+        pairs = [(number[source], number[target]) for source, target in level.edges]
+        layout = place(sizes, pairs)
+        items: list[Primitive] = []
+        for slot, (pair, shapes) in enumerate(level.edges.items()):
+            owner = f"flow:{pair[0]}>{pair[1]}"
+            items.extend(drawn_edge(layout, (number[pair[1]], slot), owner, sum(shapes.values())))
+        for key in keys:
+            box = layout.cards[number[key]]
+            items.extend(self.card(level.members[key], box, inner.get(key)))
+        return items, layout.width, layout.height
+
+    def size(self, member: Member, inner: tuple[list[Primitive], float, float] | None) -> tuple[float, float]:
+        """A card's width and height."""
+        words = max(text_width(shown(member), TITLE_SIZE) * 1.03, text_width(member.detail, DETAIL_SIZE))
+        width = min(max(words + 2 * PADDING, NARROWEST), WIDEST + 2 * PADDING)
+        if inner is not None:
+            return max(inner[1] + 2 * PADDING, width), inner[2] + HEADER + PADDING
+        if member.kind in ("from", "to"):
+            return width, 36.0
+        return width, CARD_HEIGHT + (NUMBER_HEIGHT if member.number is not None else 0)
+
+    def card(self, member: Member, box: Box, inner: tuple[list[Primitive], float, float] | None) -> list[Primitive]:
+        """A member's card, open or closed."""
+        owner = f"member:{member.key}"
+        middle = box.centre[0]
+        if member.kind in ("from", "to"):
+            outline = Rectangle("card", box, "panel", radius=18, owner=owner)
+            return [outline, Words("content", middle, box.top + 24, shown(member), DETAIL_SIZE, "muted", "middle")]
+        radius = 14.0 if member.kind == "group" else 6.0
+        items: list[Primitive] = []
+        if member.times > 1 and inner is None:
+            items.extend(Rectangle("content", box.moved(d, d), "card", "line", 1.2, radius) for d in (8.0, 4.0))
+        items.append(Rectangle("card", box, "panel" if inner else "card", "line", 1.6, radius, owner=owner))
+        items.append(Words("content", middle, box.top + 26, shown(member), TITLE_SIZE, "ink", "middle", bold=True))
+        if inner is not None:
+            return [*items, *(item.moved(box.left + PADDING, box.top + HEADER, 1.0) for item in inner[0])]
+        items.append(Words("content", middle, box.top + 46, member.detail, DETAIL_SIZE, "muted", "middle"))
+        if member.number is not None:
+            items.extend(self.number(member.number, box))
+        return items
+
+    def number(self, number: float, box: Box) -> list[Primitive]:
+        """A bar for the overlay's number, and the number."""
+        share = abs(number) / self.largest if self.largest else 0.0
+        bar = Box(box.left + 8, box.bottom - 20, box.left + 8 + max(share * (box.width - 16) / 2, 2), box.bottom - 8)
+        step = STEPS + round(STEPS * share) * (1 if number >= 0 else -1)
+        words = Words("content", box.right - 8, box.bottom - 8, f"{number:.3g}", DETAIL_SIZE, "ink", "end")
+        return [Rectangle("content", bar, f"heat_{step}"), words]
+
+    def data(self) -> dict[str, Any]:
+        """All levels as plain data: members, and edges with their shapes and how many values have them."""
+        return {
+            path: {
+                "members": [member.__dict__ for member in level.members.values()],
+                "edges": [[*pair, shapes] for pair, shapes in level.edges.items()],
+            }
+            for path, level in self.levels.items()
+        }
+
+    def save(self, path: str | Path, depth: int = 0) -> Path:
+        """Write ``.html`` (every group can be opened), or ``.svg``, ``.png`` or ``.pdf`` open to ``depth``."""
+        path = Path(path)
+        writers: dict[str, Callable[[], str | bytes]] = {
+            ".html": lambda: write_page(self),
+            ".svg": lambda: write_svg(self.scene(depth), 0),
+            ".png": lambda: write_png(self.scene(depth), 0),
+            ".pdf": lambda: write_pdf(self.scene(depth), 1),
+        }
+        if path.suffix.lower() not in writers:
+            raise RenderError(f"cannot write {path.name!r}: its suffix must be one of {', '.join(writers)}")
+        content = writers[path.suffix.lower()]()
+        return write_whole(path, content.encode() if isinstance(content, str) else content)
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all."""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except OSError as error:
+        raise RenderError(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def shown(member: Member) -> str:
+    """A member's title as it is drawn."""
+    return shorten(clean(member.title), 28)
+
+
+def describe(member: Member) -> str:
+    """A card in words."""
+    number = f", {member.number:.3g}" if member.number is not None else ""
+    return f"{clean(member.title)}, {member.detail}{number}".strip(", ")
+
+
+def drawn_edge(layout: Layout, edge: tuple[int, int], owner: str, values: int) -> list[Primitive]:
+    """An edge; the more values flow along it, the stronger."""
+    return arrow(layout.curves[edge], "line", min(1.4 + 0.2 * values, 4.0), owner, ((0, 1),))
+
+
+def network(
+    graph: Graph,
+    *,
+    title: str = "",
+    fold: Sequence[str] = (),
+    repeats: bool = True,
+    overlay: Mapping[int, float] | None = None,
+    overlay_name: str = "",
+) -> Network:
+    """A graph of any size as groups that can be opened.
+
+    Nodes are grouped by scope, those of the backward pass apart.  ``fold``: rules such as ``Conv > BatchNorm > ReLU``
+    that make one group of neighbours.  ``repeats``: whether equal blocks are shown once, with their number.
+    ``overlay``: a number for some nodes (time, gradient norm), shown on the cards and added up for groups.
+    """
+    shown_nodes = graph.reachable()
+    root = group_by_scope(graph, shown_nodes)
+    split_components(graph, root)
+    for rule in fold:
+        fold_rule(root, rule, lambda one, other: feeds(graph, one, other))
+    if repeats:
+        fold_repeats(graph, root)
+    return Network(graph, root, title or f"{len(shown_nodes)} nodes", overlay or {}, overlay_name)
+
+
+def feeds(graph: Graph, one: Group, other: Group) -> bool:
+    """Whether a value goes from one group to another."""
+    inside = set(one.all_nodes())
+    return any(source in inside for id in other.all_nodes() for source in graph.node(id).inputs)
