@@ -261,6 +261,18 @@ def test_both_drawings_show_the_same_facts(browser: Any, pages: dict[str, Path])
     assert pictures[0] != pictures[1]
 
 
+def test_the_jacobian_fills_and_the_counters_run(browser: Any, tmp_path: Path) -> None:
+    def two(a: Any, b: Any) -> Any:
+        return a * b, a + b
+
+    path = explain(two, at=(2.0, 3.0)).save(tmp_path / "two.html")
+    with opened(browser, path) as page:
+        assert set(shown(page, ".jacobian td")) == {"?"} and "0 values" not in page.inner_text(".frame:not(.off) .cost")
+        page.keyboard.press("End")
+        assert shown(page, ".jacobian td") == ["3", "2", "1", "1"]
+        assert "2 sweeps" in page.inner_text(".frame:not(.off) .cost")
+
+
 def test_themes(browser: Any, pages: dict[str, Path]) -> None:
     with opened(browser, pages["lecture"], color_scheme="dark") as page:
         background = "getComputedStyle(document.body).backgroundColor"
@@ -295,3 +307,75 @@ def test_two_players_in_one_notebook_page(browser: Any, tmp_path: Path) -> None:
         first, second = page.frames[1], page.frames[2]
         first.click("#forward")
         assert (first.inner_text("#step"), second.inner_text("#step")) == ("2 / 5", "1 / 10")
+
+
+@pytest.fixture(scope="module")
+def quiz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    story = explain(LECTURE, at={"x1": 2, "x2": 3}, quiz=True)
+    return story.save(tmp_path_factory.mktemp("quiz") / "quiz.html")
+
+
+def test_a_quiz_hides_the_answer_and_names_the_mistake(browser: Any, quiz: Path) -> None:
+    with opened(browser, quiz, "#step=5") as page:
+        assert "Your turn" in page.inner_text("#told") and "2.584" not in shown(page, "#told")
+        assert "dz/dw₁ = ?" in shown(page, "#table") and "dz/dw₂ = 2" in shown(page, "#table")
+        field, feedback = page.locator("#answer-4"), page.locator(".frame:not(.off) .feedback")
+        for answer, said in (
+            ("cos(w1", "neither a number nor a formula"),
+            ("alert(1)", "neither a number nor a formula"),
+            ("3", "A term is missing"),
+            ("-2.584", "the sign is not"),
+            ("17", "Not yet"),
+        ):
+            field.fill(answer)
+            field.press("Enter")
+            playwright.expect(feedback).to_contain_text(said)
+            assert "dz/dw₁ = ?" in shown(page, "#table")
+        assert page.is_hidden(".frame:not(.off) .clue")
+        page.click(".frame:not(.off) .hint")
+        assert page.is_visible(".frame:not(.off) .clue")
+        field.fill("1·cos(w₁) + w2")
+        page.click(".frame:not(.off) button[type=submit]")
+        playwright.expect(feedback).to_contain_text("Right")
+        assert "dz/dw₁ = 2.584" in shown(page, "#table") and page.is_visible(".frame:not(.off) .solution")
+
+
+def test_play_waits_for_an_answer_and_show_gives_it(browser: Any, quiz: Path) -> None:
+    with opened(browser, quiz) as page:
+        page.select_option("#speed", "4")
+        page.click("#play")
+        page.wait_for_selector(".frame.pending:not(.off) input")
+        assert page.get_attribute("#play", "aria-pressed") == "false"
+        asked = step(page)
+        page.focus(".frame:not(.off) input")
+        page.keyboard.press("ArrowRight")
+        assert step(page) == asked
+        page.click(".frame:not(.off) .reveal")
+        assert page.is_visible(".frame:not(.off) .solution")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_quiz_breaks_no_accessibility_rule(browser: Any, quiz: Path, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install graphcomp[browser]")
+    with opened(browser, quiz, "#step=5", color_scheme=scheme, reduced_motion="reduce") as page:
+        assert axe.Axe().run(page).response["violations"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2.58", 2.58), ("2,58", 2.58), ("-3", -3), ("−w1^2", -4), ("2w1 w2", 12), ("w₁·w_2 + 1e-3", 6.001),
+        ("sin w1 + cos(w2)", -0.0806950695), ("max(w1, w2)/2", 1.5), ("2**-1", 0.5), ("(1+2)(3)", 9),
+    ],
+)  # fmt: skip
+def test_formulas_that_readers_type(browser: Any, quiz: Path, text: str, value: float) -> None:
+    with opened(browser, quiz) as page:
+        found = page.evaluate("text => graphcompExpression.evaluate(text, {w1: 2, w2: 3})", text)
+        assert found == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "constructor", "w1.x", "__proto__", "f(1)", "1)", "((1)", "1/0", "(" * 500, "w9"])
+def test_what_is_no_formula_is_refused(browser: Any, quiz: Path, text: str) -> None:
+    script = "text => { try { return graphcompExpression.evaluate(text, {w1: 2}); } catch (error) { return null; } }"
+    with opened(browser, quiz) as page:
+        assert page.evaluate(script, text) is None

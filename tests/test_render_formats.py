@@ -18,6 +18,7 @@ import graphcomp as gx
 from graphcomp.errors import ParseError, RenderError
 from graphcomp.graph import Graph
 from graphcomp.render import Story, explain
+from graphcomp.render.handout import GREY, blanked
 from graphcomp.render.interchange import (
     read_graph,
     read_network,
@@ -25,6 +26,8 @@ from graphcomp.render.interchange import (
     write_graph,
     write_graph_as_graphml,
 )
+from graphcomp.render.palette import TEXT_ON, contrast
+from graphcomp.render.scene import Formula
 from graphcomp.trace import trace
 
 LECTURE = "w3 = x1*x2; w4 = sin(x1); z = w3 + w4"
@@ -118,6 +121,20 @@ def test_pdf_is_a_vector_deck_with_a_page_for_each_frame(story: Story, tmp_path:
     assert b"/Subtype /Image" not in data
     assert b"/FontFile2" in data
     assert story.pdf() == data
+
+
+def test_a_handout_has_four_frames_on_a_page_with_blanks_and_the_answers_in_grey(story: Story, tmp_path: Path) -> None:
+    data = story.save(tmp_path / "handout.pdf", handout=True).read_bytes()
+    assert pdf_pages(data) == 4  # 5 frames to fill in on two pages, and 5 answers on two more
+    assert re.search(rb"/MediaBox \[ 0 0 841\.89 595\.28 \]", data)
+    hidden = [item.formula.plain() for item in blanked(story.scene, 4) if isinstance(item, Formula)]
+    assert "dz/dw₁ = \u2009______\u2009" in hidden and "dz/dw₂ = 2" in hidden
+    assert not any("2.584" in text or "1·cos" in text for text in hidden)
+    assert {colour[1:3] == colour[3:5] == colour[5:7] for colour in GREY.values()} == {True}
+    for ink, fills in TEXT_ON.items():
+        assert all(contrast(GREY[ink], GREY[fill]) >= 4.5 for fill in fills)
+    with pytest.raises(RenderError, match="handout=True"):
+        story.save(tmp_path / "story.svg", handout=True)
 
 
 def test_markdown_is_the_trace_table_and_the_steps(story: Story, tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ def colours() -> list[tuple[int, int, int]]:
     exact = {name: (int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)) for name, text in LIGHT.items()}
     found = dict.fromkeys(exact.values())
     for name, (red, green, blue) in exact.items():
-        for fill in (exact[fill] for fill in FILLS if name not in FILLS and name != "card"):
+        flat = name in FILLS or name == "card" or name.startswith("heat")
+        for fill in () if flat else (exact[fill] for fill in FILLS):
             for step in range(1, SHADES + 1):
                 part = step / (SHADES + 1)
                 mixed = (mix(red, fill[0], part), mix(green, fill[1], part), mix(blue, fill[2], part))

@@ -16,11 +16,12 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from .glyphs import REFERENCE_SIZE, typeset
+from .jacobian import known_cells
 from .mathematics import Mathematics, Operator, Row, clean, equals, to_string
 from .palette import THEMES
 from .picture import Shown, derivative_row, element_name, quantity_row
 from .scene import Formula, Primitive, Scene
-from .story import FactKind, Frame, StoryContent, StoryNode
+from .story import Cost, FactKind, Frame, Question, StoryContent, StoryNode
 from .svg import definitions, drawn, outlines, short
 
 SMALLEST_SCALE = 0.5
@@ -66,7 +67,7 @@ def write_html(story: StoryContent, wide: Scene, tall: Scene) -> str:
 </div>
 <div id="zoom" role="group" aria-label="Size of the graph">{zoom_buttons()}</div>
 </div>
-{trace_table(story, shared)}
+<div id="table">{trace_table(story, shared)}{jacobian_table(story, shared)}</div>
 <section id="panel" aria-label="This step">
 <div id="told" aria-live="polite">
 {frames}
@@ -79,6 +80,7 @@ def write_html(story: StoryContent, wide: Scene, tall: Scene) -> str:
 <div id="pages" aria-hidden="true"></div>
 <script type="application/json" id="story">{story_data(story)}</script>
 <script>
+{player_file("expression.js")}
 {player_file("player.js")}
 </script>
 </body>
@@ -110,6 +112,8 @@ def all_formulas(story: StoryContent, wide: Scene) -> dict[Mathematics, str]:
     """Every formula on the page, with the name under which it is defined once."""
     formulas: list[Mathematics] = [item.formula for item in wide.primitives if isinstance(item, Formula)]
     formulas.extend(part for frame in story.frames for part in equation_parts(frame))
+    formulas.extend(frame.question.unknown for frame in story.frames if frame.question)
+    formulas.extend(jacobian_formulas(story))
     formulas.extend(equals(node.symbol, node.definition) for node in story.nodes)
     formulas.extend(shown.formula for node in story.nodes for _, row in table_cells(story, node) for shown in row)
     return {formula: f"f-{index}" for index, formula in enumerate(dict.fromkeys(formulas))}
@@ -241,9 +245,46 @@ def trace_table(story: StoryContent, shared: Mapping[Mathematics, str]) -> str:
             f'title="{names}">{label}</button></th>{cells}</tr>'
         )
     return (
-        '<div id="table"><table><thead><tr><th scope="col">step</th><th scope="col" class="value">value ↓</th>'
-        f"{headings}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        '<table class="trace"><thead><tr><th scope="col">step</th><th scope="col" class="value">value ↓</th>'
+        f"{headings}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
+
+
+def jacobian_table(story: StoryContent, shared: Mapping[Mathematics, str]) -> str:
+    """The derivatives of all outputs by all inputs as they become known, and what they have cost; or nothing."""
+    jacobian = story.jacobian
+    if jacobian is None or len(jacobian.outputs) < 2:
+        return ""
+    cells = known_cells(story)
+    columns = "".join(heading("col", label, shared) for label in jacobian.column_labels)
+    rows = []
+    for row, label in enumerate(jacobian.row_labels):
+        entries = [
+            over_time([Shown(formula, (span,)) for formula, span in cells[row, column]], shared)
+            for column in range(len(jacobian.column_labels))
+        ]
+        data = "".join(f"<td>{entry}</td>" for entry in entries)
+        rows.append(f"<tr>{heading('row', label, shared)}{data}</tr>")
+    return (
+        '<table class="jacobian"><caption>Derivatives</caption><thead><tr><td></td>'
+        f"{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def heading(scope: str, label: Mathematics, shared: Mapping[Mathematics, str]) -> str:
+    """A heading that is a formula: its alternative is plain text, because some readers pass over MathML there."""
+    drawn_label = mathematics(label, shared).replace(
+        spoken(label), f'<span class="unseen">{escape(label.plain())}</span>'
+    )
+    return f'<th scope="{scope}">{drawn_label}</th>'
+
+
+def jacobian_formulas(story: StoryContent) -> list[Mathematics]:
+    """Every formula of that table."""
+    if story.jacobian is None or len(story.jacobian.outputs) < 2:
+        return []
+    entries = [formula for shown in known_cells(story).values() for formula, _ in shown]
+    return [*story.jacobian.row_labels, *story.jacobian.column_labels, *entries]
 
 
 def equation_parts(frame: Frame) -> list[Mathematics]:
@@ -257,15 +298,42 @@ def equation_parts(frame: Frame) -> list[Mathematics]:
 
 
 def frame_text(index: int, frame: Frame, shared: Mapping[Mathematics, str]) -> str:
-    """A frame's sentence, equation and source line."""
+    """A frame's question if it has one, its sentence, equation, source line and cost."""
     parts = equation_parts(frame)
     equation = mathematics(parts[0], shared) if parts else ""
     rest = "".join(mathematics(part, shared) for part in parts[1:])
     continued = f'<span class="continued">{rest}</span>' if rest else ""
     source = f'<p class="source">{escape(clean(frame.source_line))}</p>' if frame.source_line else ""
+    cost = f'<p class="cost">{cost_text(frame.cost)}</p>' if frame.cost else ""
+    asked = question_form(index, frame, frame.question, shared) if frame.question else ""
     return (
-        f'<div class="frame" data-frames="{index}-{index + 1}"><p class="sentence">{escape(clean(frame.sentence))}</p>'
-        f'<p class="equation">{equation}{continued}</p>{source}</div>\n'
+        f'<div class="frame" data-frames="{index}-{index + 1}">{asked}<div class="solution">'
+        f'<p class="sentence">{escape(clean(frame.sentence))}</p>'
+        f'<p class="equation">{equation}{continued}</p>{source}{cost}</div></div>\n'
+    )
+
+
+def cost_text(cost: Cost) -> str:
+    """``2 sweeps, 17 multiplications, 6 values held``."""
+    counts = ((cost.sweeps, "sweep"), (cost.multiplications, "multiplication"), (cost.values_held, "value"))
+    texts = [f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts]
+    return f"So far: {', '.join(texts)} held"
+
+
+def question_form(index: int, frame: Frame, question: Question, shared: Mapping[Mathematics, str]) -> str:
+    """What to predict, a place to answer, and what may be shown as a hint; none of it gives the answer away."""
+    parts = equation_parts(frame)
+    start = parts[0] if len(parts) > 1 else question.unknown
+    hint = mathematics(parts[1], shared) if len(parts) > 2 else ""
+    hint_button = '<button type="button" class="hint">Hint</button>' if hint else ""
+    prompt = escape(clean(question.prompt))
+    return (
+        '<form class="question" autocomplete="off">'
+        f'<p class="sentence"><label for="answer-{index}">{prompt}</label></p>'
+        f'<p class="equation">{mathematics(start, shared)}<span class="continued clue" hidden>{hint}</span></p>'
+        f'<p class="answer"><input id="answer-{index}" type="text" spellcheck="false" autocapitalize="off">'
+        f'<button type="submit">Check</button>{hint_button}<button type="button" class="reveal">Show</button></p>'
+        '<p class="feedback" role="status"></p></form>'
     )
 
 
@@ -308,6 +376,7 @@ def story_data(story: StoryContent) -> str:
         "mode": story.mode,
         "frames": [frame_data(frame) for frame in story.frames],
         "nodes": {element_name(node.id): node_data(story, node) for node in story.nodes},
+        "variables": next((dict(frame.question.variables) for frame in story.frames if frame.question), {}),
         "edges": [[element_name(edge.operand), element_name(edge.user), edge.slot] for edge in story.edges],
     }
     # A closing tag inside a script would end it.
@@ -316,11 +385,17 @@ def story_data(story: StoryContent) -> str:
 
 def frame_data(frame: Frame) -> dict[str, Any]:
     """One frame's focus and the edges it reads."""
-    return {
+    data: dict[str, Any] = {
         "phase": frame.phase,
         "focus": element_name(frame.focus),
         "reads": [element_name(edge) for edge in frame.reads],
     }
+    if question := frame.question:
+        data["question"] = {
+            "answer": question.answer,
+            "mistakes": [[mistake.value, clean(mistake.feedback)] for mistake in question.mistakes],
+        }
+    return data
 
 
 def node_data(story: StoryContent, node: StoryNode) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import RenderError
 from .gif import write_gif
+from .handout import write_handout
 from .html import write_html
 from .interchange import graphml_text, json_text, story_network
 from .mathematics import clean
@@ -72,9 +73,9 @@ class Story(StoryContent):
         """A Beamer document: one frame drawn by TikZ, with an overlay for each of the story's frames."""
         return write_tex(self.scene, len(self.frames))
 
-    def pdf(self) -> bytes:
-        """All frames as a vector deck, a page each."""
-        return write_pdf(self.scene, len(self.frames))
+    def pdf(self, *, handout: bool = False) -> bytes:
+        """All frames as a vector deck, a page each; or as a handout, four to an A4 page with blanks, and answers."""
+        return (write_handout if handout else write_pdf)(self.scene, len(self.frames))
 
     def html(self) -> str:
         """A self-contained page with a player."""
@@ -108,19 +109,22 @@ class Story(StoryContent):
         """A frame's index, counted from the end if negative."""
         return frame % len(self.frames) if self.frames else 0
 
-    def save(self, path: str | Path, *, frames: bool = False, animate: bool = False) -> Path:
+    def save(self, path: str | Path, *, frames: bool = False, animate: bool = False, handout: bool = False) -> Path:
         """Write by suffix (``SUFFIXES`` lists them); returns the path.
 
         SVG and PNG hold the last frame; with ``frames=True`` the path, less its suffix, becomes a folder with a file
-        for each frame, and with ``animate=True`` an SVG plays all of them.  Raises RenderError for an unknown suffix
+        for each frame, and with ``animate=True`` an SVG plays all of them; with ``handout=True`` a PDF has four
+        frames on each page with blanks, and the answers.  Raises RenderError for an unknown suffix
         or a path that cannot be written; nothing half-written stays behind.
         """
         path = Path(path)
         suffix = path.suffix.lower()
-        check_options(path.name, suffix, frames, animate)
+        check_options(path.name, suffix, frames, animate, handout)
         try:
             if frames:
                 return write_folder(path, len(self.frames), self.svg if suffix == ".svg" else self.png)
+            if handout:
+                return write_file(path, self.pdf(handout=True))
             return write_file(path, self.svg(animate=True) if animate else self.content(suffix))
         except OSError as error:
             raise RenderError(f"cannot write {path}: {error.strerror or error}") from error
@@ -140,7 +144,7 @@ class Story(StoryContent):
         return f'<iframe title="{title}" sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>'
 
 
-def check_options(name: str, suffix: str, frames: bool, animate: bool) -> None:
+def check_options(name: str, suffix: str, frames: bool, animate: bool, handout: bool) -> None:
     """Raise RenderError for a suffix that no writer has, or options that do not go with it."""
     if suffix not in SUFFIXES:
         raise RenderError(f"cannot write {name!r}: its suffix must be one of {', '.join(SUFFIXES)}")
@@ -148,6 +152,8 @@ def check_options(name: str, suffix: str, frames: bool, animate: bool) -> None:
         raise RenderError(f"frames=True writes a folder of .svg or .png files, not {suffix}")
     if animate and (suffix != ".svg" or frames):
         raise RenderError("animate=True writes one .svg file; .gif files always move")
+    if handout and suffix != ".pdf":
+        raise RenderError(f"handout=True writes a .pdf file, not {suffix}")
 
 
 def write_file(path: Path, content: str | bytes) -> Path:

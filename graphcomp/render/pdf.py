@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from .glyphs import Typeset, text_font_file, typeset
@@ -10,6 +11,7 @@ from .mathematics import Mathematics, clean
 from .palette import LIGHT
 from .scene import Arrowhead, Curve, Formula, Point, Primitive, Rectangle, Scene, Words
 
+Paint = Mapping[str, str]
 POINTS_PER_PIXEL = 0.75
 FONT = "DejaVuSans"
 MARGIN = 30.0  # around a formula, for what reaches beyond its measures
@@ -17,18 +19,9 @@ MARGIN = 30.0  # around a formula, for what reaches beyond its measures
 
 def write_pdf(scene: Scene, frames: int) -> bytes:
     """A deck with a page for each frame."""
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
-    from reportlab.pdfgen.canvas import Canvas
-
-    if FONT not in pdfmetrics.getRegisteredFontNames():
-        pdfmetrics.registerFont(TTFont(FONT, text_font_file()))
     buffer = io.BytesIO()
     size = (scene.width * POINTS_PER_PIXEL, scene.height * POINTS_PER_PIXEL)
-    # invariant: no date in the file, so that equal stories give equal bytes.
-    canvas = Canvas(buffer, pagesize=size, pageCompression=1, invariant=1)
-    canvas.setTitle(clean(scene.title))
-    canvas.setSubject(clean("; ".join(scene.descriptions.values())))
+    canvas = new_canvas(buffer, size, scene)
     forms: dict[Mathematics, str] = {}
     for frame in range(frames):
         # The scene's y grows downwards, a page's upwards.
@@ -40,29 +33,44 @@ def write_pdf(scene: Scene, frames: int) -> bytes:
     return buffer.getvalue()
 
 
-def draw(canvas: Any, item: Primitive, forms: dict[Mathematics, str]) -> None:
+def new_canvas(buffer: io.BytesIO, size: tuple[float, float], scene: Scene) -> Any:
+    """An empty document with the scene's title and words."""
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+    from reportlab.pdfgen.canvas import Canvas
+
+    if FONT not in pdfmetrics.getRegisteredFontNames():
+        pdfmetrics.registerFont(TTFont(FONT, text_font_file()))
+    # invariant: no date in the file, so that equal stories give equal bytes.
+    canvas = Canvas(buffer, pagesize=size, pageCompression=1, invariant=1)
+    canvas.setTitle(clean(scene.title))
+    canvas.setSubject(clean("; ".join(scene.descriptions.values())))
+    return canvas
+
+
+def draw(canvas: Any, item: Primitive, forms: dict[Mathematics, str], colours: Paint = LIGHT) -> None:
     """One primitive on the page."""
     if isinstance(item, Rectangle):
-        draw_rectangle(canvas, item)
+        draw_rectangle(canvas, item, colours)
     elif isinstance(item, Curve):
-        draw_curve(canvas, item)
+        draw_curve(canvas, item, colours)
     elif isinstance(item, Arrowhead):
-        fill_polygon(canvas, item)
+        fill_polygon(canvas, item, colours)
     elif isinstance(item, Words):
-        draw_words(canvas, item)
+        draw_words(canvas, item, colours)
     elif isinstance(item, Formula):
-        draw_formula(canvas, item, forms)
+        draw_formula(canvas, item, forms, colours)
     else:
         raise TypeError(f"no way to draw {type(item).__name__}")
 
 
-def draw_rectangle(canvas: Any, item: Rectangle) -> None:
+def draw_rectangle(canvas: Any, item: Rectangle, colours: Paint) -> None:
     """A rectangle with round corners; with round lower corners only, its upper half is drawn square."""
     box = item.bounds
     if item.fill:
-        canvas.setFillColor(LIGHT[item.fill])
+        canvas.setFillColor(colours[item.fill])
     if item.stroke:
-        canvas.setStrokeColor(LIGHT[item.stroke])
+        canvas.setStrokeColor(colours[item.stroke])
         canvas.setLineWidth(item.thickness)
     radius = min(item.radius, box.height / 2, box.width / 2)
     paint = {"stroke": int(bool(item.stroke)), "fill": int(bool(item.fill))}
@@ -71,14 +79,14 @@ def draw_rectangle(canvas: Any, item: Rectangle) -> None:
         canvas.rect(box.left, box.top, box.width, box.height - radius, stroke=0, fill=1)
 
 
-def draw_curve(canvas: Any, item: Curve) -> None:
+def draw_curve(canvas: Any, item: Curve, colours: Paint) -> None:
     """Cubic pieces."""
     path = canvas.beginPath()
     path.moveTo(*item.points[0])
     for start in range(1, len(item.points), 3):
         (x1, y1), (x2, y2), (x3, y3) = item.points[start : start + 3]
         path.curveTo(x1, y1, x2, y2, x3, y3)
-    canvas.setStrokeColor(LIGHT[item.stroke])
+    canvas.setStrokeColor(colours[item.stroke])
     canvas.setLineWidth(item.thickness)
     canvas.setLineCap(1)
     canvas.setDash([4 * item.thickness] * 2 if item.dashed else [])
@@ -86,26 +94,26 @@ def draw_curve(canvas: Any, item: Curve) -> None:
     canvas.setDash([])
 
 
-def fill_polygon(canvas: Any, item: Arrowhead) -> None:
+def fill_polygon(canvas: Any, item: Arrowhead, colours: Paint) -> None:
     """An arrowhead."""
     path = canvas.beginPath()
     path.moveTo(*item.corners[0])
     for corner in item.corners[1:]:
         path.lineTo(*corner)
     path.close()
-    canvas.setFillColor(LIGHT[item.fill])
+    canvas.setFillColor(colours[item.fill])
     canvas.drawPath(path, stroke=0, fill=1)
 
 
-def draw_words(canvas: Any, item: Words) -> None:
+def draw_words(canvas: Any, item: Words, colours: Paint) -> None:
     """A line of real text, upright again after the page was turned over; bold is a thin outline around it."""
     canvas.saveState()
     canvas.translate(item.box.left, item.y)
     canvas.scale(1, -1)
     line = canvas.beginText(0, 0)
     line.setFont(FONT, item.size)
-    canvas.setFillColor(LIGHT[item.fill])
-    canvas.setStrokeColor(LIGHT[item.fill])
+    canvas.setFillColor(colours[item.fill])
+    canvas.setStrokeColor(colours[item.fill])
     canvas.setLineWidth(item.size / 34)
     line.setTextRenderMode(2 if item.bold else 0)
     line.textOut(clean(item.text))
@@ -113,7 +121,7 @@ def draw_words(canvas: Any, item: Words) -> None:
     canvas.restoreState()
 
 
-def draw_formula(canvas: Any, item: Formula, forms: dict[Mathematics, str]) -> None:
+def draw_formula(canvas: Any, item: Formula, forms: dict[Mathematics, str], colours: Paint) -> None:
     """A formula's outlines, defined once in the file and placed wherever the formula occurs."""
     if item.formula not in forms:
         forms[item.formula] = f"formula{len(forms) + 1}"
@@ -121,7 +129,7 @@ def draw_formula(canvas: Any, item: Formula, forms: dict[Mathematics, str]) -> N
     canvas.saveState()
     canvas.translate(item.left, item.y)
     canvas.scale(item.scale, item.scale)
-    canvas.setFillColor(LIGHT[item.fill])
+    canvas.setFillColor(colours[item.fill])
     canvas.doForm(forms[item.formula])
     canvas.restoreState()
 

@@ -6,11 +6,13 @@
 
   // Everything that is limited to some frames, with those frames as pairs [start, stop).
   const limited = (root) => [...root.querySelectorAll("[data-frames]")].map((element) => ({
-    element, spans: element.dataset.frames.split(" ").map((span) => span.split("-").map(Number)),
+    element, isFact: element.tagName === "use" || Boolean(element.closest("#table")), spans: element.dataset.frames.split(" ").map((span) => span.split("-").map(Number)),
   }));
-  const show = (items, step, animate) => {
-    for (const { element, spans } of items) {
-      const on = spans.some(([start, stop]) => start <= step && step < stop);
+  // While a question waits, the facts stay as they were a step before; what is lit is shown already.
+  const show = (items, step, animate, known = step) => {
+    for (const { element, spans, isFact } of items) {
+      const at = isFact ? known : step;
+      const on = spans.some(([start, stop]) => start <= at && at < stop);
       element.classList.toggle("new", animate && on && element.classList.contains("off"));
       element.classList.toggle("off", !on);
     }
@@ -61,7 +63,9 @@
   };
   const go = (wanted, remember = true) => {
     step = Math.max(0, Math.min(total - 1, wanted));
-    show(items, step, true);
+    const open = waits();
+    show(items, step, true, open ? Math.max(0, step - 1) : step);
+    for (const frame of document.querySelectorAll("#told .frame")) frame.classList.toggle("pending", open);
     mark();
     describe();
     follow();
@@ -73,6 +77,46 @@
     if (!remember) return;
     try { history.replaceState(null, "", `#step=${step + 1}`); } catch { /* a page inside a notebook has no address */ }
   };
+
+  // Questions: an answer is a number or a formula; a wrong one that was foreseen names the mistake.
+  const answered = new Set();
+  let firstTime = 0;
+  const waits = () => Boolean(story.frames[step].question) && !answered.has(step);
+  const near = (one, other) => Math.abs(one - other) <= 5e-3 * Math.max(1, Math.abs(other));
+  const judge = (question, text) => {
+    let value;
+    try { value = graphcompExpression.evaluate(text, story.variables); } catch { return [false, "That is neither a number nor a formula of these names."]; }
+    if (near(value, question.answer)) return [true, "Right."];
+    const mistake = question.mistakes.find(([wrong]) => near(value, wrong));
+    return [false, mistake ? mistake[1] : "Not yet. Look at the lit edges: adjoint or tangent times the partial, and add."];
+  };
+  const form = (index) => document.querySelector(`#told .frame[data-frames="${index}-${index + 1}"] .question`);
+  const settle = (index, text) => {
+    answered.add(index);
+    const place = form(index);
+    place.querySelector(".feedback").textContent = text;
+    place.classList.add("settled");
+    if (index === step) go(step);
+  };
+  story.frames.forEach((frame, index) => {
+    if (!frame.question) return;
+    const place = form(index);
+    const input = place.querySelector("input");
+    let tries = 0;
+    place.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (!input.value.trim() || answered.has(index)) return;
+      const [right, text] = judge(frame.question, input.value);
+      place.querySelector(".feedback").textContent = text;
+      tries += 1;
+      if (!right) return;
+      if (tries === 1) firstTime += 1;
+      settle(index, `${text} ${firstTime} at the first try so far.`);
+    });
+    place.querySelector(".reveal").onclick = () => settle(index, "Shown.");
+    const hint = place.querySelector(".hint");
+    if (hint) hint.onclick = () => { place.querySelector(".clue").hidden = false; };
+  });
 
   const face = (name, text) => {
     const button = find("play");
@@ -92,7 +136,7 @@
     face("pause", "Pause");
     timer = setInterval(() => {
       go(step + 1);
-      if (step === total - 1) stop();
+      if (step === total - 1 || waits()) stop();
     }, 1800 / Number(find("speed").value));
   };
   const jump = (wanted) => { stop(); go(wanted); };
@@ -243,7 +287,7 @@
     }
   }
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName) && event.key !== "Escape") return;
     const actions = {
       ArrowRight: () => jump(step + 1), ArrowLeft: () => jump(step - 1), ArrowDown: () => jump(step + 1),
       ArrowUp: () => jump(step - 1), Home: () => jump(0), End: () => jump(total - 1), " ": play,
@@ -270,6 +314,8 @@
       const heading = document.createElement("h2");
       heading.textContent = `${document.title} (${index + 1} / ${total})`;
       page.append(heading, document.querySelector("#graph svg.wide").cloneNode(true), find("told").cloneNode(true));
+      for (const question of page.querySelectorAll(".question")) question.remove();
+      for (const frame of page.querySelectorAll(".pending")) frame.classList.remove("pending");
       for (const named of [page.lastChild, ...page.querySelectorAll("[id]")]) named.removeAttribute("id");
       show(limited(page), index, false);
       find("pages").append(page);
