@@ -29,9 +29,10 @@ from .errors import GraphcompError, InputError
 from .gradcheck import check_grads
 from .jit import TARGETS, jit
 from .ops.record import ACCEPTS, Elementwise, Op
-from .render import explain
+from .render import Story, explain
 from .render.explain import CHOICES
 from .render.output import SUFFIXES
+from .render.stories import STORIES, story
 from .run.cache import cache_folder, cache_size
 from .trace import TracedGraph, trace
 from .trace.parser import parse, variables
@@ -97,7 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_demo)
 
     command = commands.add_parser("explain", help="values or derivatives of a formula, step by step")
-    _formula_options(command)
+    _formula_options(command, optional=True)
+    command.add_argument("--story", metavar="NAME", help="a teaching story instead of a formula; 'list' shows them all")
     command.add_argument("--mode", choices=CHOICES["mode"], default="reverse")
     command.add_argument("--wrt", nargs="+", metavar="NAME", help="only derivatives by these variables")
     command.add_argument("--notation", choices=CHOICES["notation"], default="d", help="how derivatives are written")
@@ -107,6 +109,8 @@ def _parser() -> argparse.ArgumentParser:
         default="node",
         help="a step per node or contribution",
     )
+    command.add_argument("--jacobian-rows", choices=CHOICES["jacobian_rows"], default="outputs")
+    command.add_argument("--language", default="en", help="of the sentences (default %(default)s)")
     command.add_argument("--digits", type=int, default=3, help="decimals shown (default %(default)s)")
     command.add_argument("--output", "-o", type=Path, help=f"a file to write: {' '.join(SUFFIXES)}")
     command.add_argument("--frames", action="store_true", help="with .svg or .png: a folder of steps")
@@ -133,8 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _formula_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("formula", metavar="EXPR", help="such as 'sin(x1) + x1*x2' or 'w3 = x1*x2; z = w3 + sin(x1)'")
+def _formula_options(command: argparse.ArgumentParser, optional: bool = False) -> None:
+    command.add_argument(
+        "formula",
+        metavar="EXPR",
+        nargs="?" if optional else None,
+        help="such as 'sin(x1) + x1*x2' or 'w3 = x1*x2; z = w3 + sin(x1)'",
+    )
     command.add_argument(
         "--at", nargs="*", action="extend", default=[], metavar="NAME=VALUE", help="a number, or an array such as [1,2]"
     )
@@ -184,18 +193,33 @@ def _traced(formula: str, values: dict[str, np.ndarray]) -> TracedGraph:
     return trace(formula, **values)
 
 
-def _explain(options: argparse.Namespace) -> int:
+def _told(options: argparse.Namespace) -> Story:
+    """The story asked for: by its name, or of a formula."""
+    if options.story is not None and options.formula is not None:
+        raise InputError("--story tells a story of its own; leave the formula out.")
+    if options.story is not None:
+        return story(options.story)
+    if options.formula is None:
+        raise InputError("there is nothing to explain: give a formula, or --story NAME (--story list shows them).")
     at = {name: value if value.ndim else float(value) for name, value in point(options.formula, options.at).items()}
+    return explain(
+        options.formula, at, options.mode, options.wrt, options.notation, options.digits,
+        granularity=options.granularity, jacobian_rows=options.jacobian_rows, language=options.language,
+        quiz=options.quiz,
+    )  # fmt: skip
+
+
+def _explain(options: argparse.Namespace) -> int:
+    if options.story == "list":
+        print("\n".join(f"{name:<14} {teaching.summary}" for name, teaching in STORIES.items()))
+        return 0
     if (options.frames or options.animate) and options.output is None:
         raise InputError("--frames and --animate need a file to write: add -o out.svg.")
-    story = explain(
-        options.formula, at, options.mode, options.wrt, options.notation, options.digits,
-        granularity=options.granularity, quiz=options.quiz,
-    )  # fmt: skip
+    told = _told(options)
     if options.output is not None:
-        print(f"written to {story.save(options.output, frames=options.frames, animate=options.animate)}")
+        print(f"written to {told.save(options.output, frames=options.frames, animate=options.animate)}")
         return 0
-    print(story.terminal(colours=colours(), width=terminal_width()))
+    print(told.terminal(colours=colours(), width=terminal_width()))
     return 0
 
 

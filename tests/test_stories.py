@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from graphcomp.cli import main
 from graphcomp.errors import RenderError
 from graphcomp.render import Story
 from graphcomp.render.scene import Formula, Words, collisions
@@ -101,3 +102,14 @@ def xor_plain(W: np.ndarray, b: np.ndarray, v: np.ndarray, c: float) -> float:
     """The same loss in plain NumPy."""
     hidden = np.tanh(np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]) @ W + b)
     return float(np.mean((1 / (1 + np.exp(-(hidden @ v + c))) - [0, 1, 1, 0]) ** 2))
+
+
+def test_the_command_line_tells_stories(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "--story", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in STORIES)
+    assert main(["explain", "--story", "fan-out"]) == 0
+    assert "24" in capsys.readouterr().out
+    for wrong in (["explain", "--story", "nothing"], ["explain"], ["explain", "x*x", "--story", "xor"]):
+        assert main(wrong) == 2
+    assert "Traceback" not in capsys.readouterr().err

@@ -14,11 +14,14 @@ Pair = tuple[int, int]
 Size = tuple[float, float]
 
 
-def place(sizes: Mapping[int, Size], pairs: Sequence[Pair]) -> Layout:
-    """Boxes and curves for members 0, 1, … and the edges (source, target), which may go round in circles."""
+def place(sizes: Mapping[int, Size], pairs: Sequence[Pair], labels: Mapping[int, Size]) -> Layout:
+    """Boxes and curves for members 0, 1, … and the edges (source, target), which may go round in circles.
+
+    ``labels``: the sizes of what stands on some edges, by their position; large levels leave it out.
+    """
     edges = {(target, slot): source for slot, (source, target) in enumerate(pairs)}
     if len(sizes) <= MOST_FOR_DOT and len(pairs) <= 2 * MOST_FOR_DOT:
-        return lay_out(sizes, edges, {})
+        return lay_out(sizes, edges, {edge: labels[edge[1]] for edge in edges if edge[1] in labels})
     return in_columns(sizes, edges)
 
 

@@ -28,6 +28,8 @@ from .page import write_page
 TITLE_SIZE, DETAIL_SIZE, HEADER, PADDING = 19.0, 15.0, 44.0, 16.0
 NARROWEST, WIDEST, CARD_HEIGHT, NUMBER_HEIGHT = 110.0, 300.0, 58.0, 24.0
 STEPS = 4
+UNSHOWN = {"constant", "dimension"}
+"""Numbers written into the program: hundreds of cards that say nothing about how values flow."""
 
 
 @dataclass
@@ -86,11 +88,14 @@ class Network:
         inner = {key: self.inside(key, opened) for key in keys if key in opened and level.members[key].kind == "group"}
         sizes = {number[key]: self.size(level.members[key], inner.get(key)) for key in keys}
         pairs = [(number[source], number[target]) for source, target in level.edges]
-        layout = place(sizes, pairs)
+        flows = {slot: flow_text(level, pair) for slot, pair in enumerate(level.edges)}
+        layout = place(sizes, pairs, {slot: flow_size(text) for slot, text in flows.items() if text})
         items: list[Primitive] = []
         for slot, (pair, shapes) in enumerate(level.edges.items()):
-            owner = f"flow:{pair[0]}>{pair[1]}"
-            items.extend(drawn_edge(layout, (number[pair[1]], slot), owner, sum(shapes.values())))
+            owner, edge = f"flow:{pair[0]}>{pair[1]}", (number[pair[1]], slot)
+            items.extend(drawn_edge(layout, edge, owner, sum(shapes.values())))
+            if edge in layout.labels:
+                items.extend(drawn_flow(layout.labels[edge], flows[slot], owner))
         for key in keys:
             box = layout.cards[number[key]]
             items.extend(self.card(level.members[key], box, inner.get(key)))
@@ -183,6 +188,29 @@ def describe(member: Member) -> str:
     return f"{clean(member.title)}, {member.detail}{number}".strip(", ")
 
 
+def flow_text(level: Level, pair: tuple[str, str]) -> str:
+    """What stands on an edge between two groups: the shape that flows, or how many values do."""
+    if any(level.members[key].kind != "group" for key in pair):
+        return ""
+    shapes = level.edges[pair]
+    if len(shapes) > 1:
+        return f"{sum(shapes.values())} values"
+    (shape, times), *_ = shapes.items()
+    inner = shape.partition("[")[2].rstrip("]").replace(", ", "×")
+    return (inner or "number") + (f", {times} times" if times > 1 else "")
+
+
+def flow_size(text: str) -> tuple[float, float]:
+    """The room for the words on an edge."""
+    return text_width(text, DETAIL_SIZE) + 14, 26.0
+
+
+def drawn_flow(box: Box, text: str, owner: str) -> list[Primitive]:
+    """The words on an edge."""
+    words = Words("content", box.centre[0], box.top + 18, text, DETAIL_SIZE, "value", "middle", owner=owner)
+    return [Rectangle("label", box, "page", radius=8, owner=owner), words]
+
+
 def drawn_edge(layout: Layout, edge: tuple[int, int], owner: str, values: int) -> list[Primitive]:
     """An edge; the more values flow along it, the stronger."""
     return arrow(layout.curves[edge], "line", min(1.4 + 0.2 * values, 4.0), owner, ((0, 1),))
@@ -203,7 +231,7 @@ def network(
     that make one group of neighbours.  ``repeats``: whether equal blocks are shown once, with their number.
     ``overlay``: a number for some nodes (time, gradient norm), shown on the cards and added up for groups.
     """
-    shown_nodes = graph.reachable()
+    shown_nodes = [id for id in graph.reachable() if graph.node(id).op not in UNSHOWN]
     root = group_by_scope(graph, shown_nodes)
     split_components(graph, root)
     for rule in fold:
