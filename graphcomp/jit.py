@@ -69,7 +69,9 @@ class Jitted:
             if key in self._versions:
                 return self._versions[key]
         except TypeError as error:
-            raise InputError(f"a setting among the arguments cannot be compared ({error}); pass arrays or constants.") from None
+            raise InputError(
+                f"a setting among the arguments cannot be compared ({error}); pass arrays or constants."
+            ) from None
         traced = trace_function(self.function, structure.unflatten(types))
         self._versions[key] = Specialisation(traced, self.target)
         return self._versions[key]
@@ -127,8 +129,8 @@ def jit(
     It is traced and compiled once for each set of argument shapes and dtypes. `specs` gives types for arguments (None
     for "as given"), so that named sizes compile once for all: `specs=(None, gx.spec(("B", 784), "float32"))`.
     Arguments whose positions are in `donate` are consumed: their memory is reused, as for a training state.
-    `target="numpy"` is the reference interpreter. Inside a trace the function is inlined. A traced graph compiles as the
-    function of its inputs, for the types it was traced with.
+    `target="numpy"` is the reference interpreter. Inside a trace the function is inlined. A traced graph compiles as
+    the function of its inputs, for the types it was traced with.
     """
     if target not in TARGETS:
         raise LoweringError(f"there is no target {target!r}; the targets are {', '.join(TARGETS)}.")

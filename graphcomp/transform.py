@@ -141,7 +141,9 @@ def _check_scalar(traced: TracedGraph, has_aux: bool) -> None:
         )
     type = traced.type(traced.outputs[0])
     if type.shape != () or not type.is_float:
-        raise DerivativeError(f"grad takes a function with one floating-point number as its value, not {type}; use jacrev.")
+        raise DerivativeError(
+            f"grad takes a function with one floating-point number as its value, not {type}; use jacrev."
+        )
 
 
 def grad(function: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
@@ -210,7 +212,10 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
 
 
 def vjp(function: Function, *primals: Any) -> tuple[Any, Function]:
-    """(value, f_vjp): `f_vjp(cotangent)` is a tuple of cotangents, one for each argument. The value is computed once."""
+    """(value, f_vjp): `f_vjp(cotangent)` is a tuple of cotangents, one for each argument.
+
+    The value is computed once.
+    """
     traced, values = _trace(function, primals, {})
     places, structures = _selected(primals, range(len(primals)))
     stable = stabilise(traced)

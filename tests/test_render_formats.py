@@ -28,6 +28,7 @@ from graphcomp.render.interchange import (
 )
 from graphcomp.render.palette import TEXT_ON, contrast
 from graphcomp.render.scene import Formula
+from graphcomp.render.terminal import CLEAR, frame_in_terminal, play
 from graphcomp.trace import trace
 
 LECTURE = "w3 = x1*x2; w4 = sin(x1); z = w3 + w4"
@@ -207,6 +208,20 @@ def test_the_terminal_shows_the_same_table(story: Story) -> None:
     assert "\x1b" not in text
     assert "6.909" in text and "Reverse adjoint trace ↑" in text
     assert "dz/dw₂ = dz/dw₃·dw₃/dw₂ = 1·w₁ = 1·2 = 2" in text
+
+
+def test_a_story_plays_in_a_terminal(story: Story, hostile: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.StringIO()
+    play(story, output=output, keys=iter([" ", "\x1b[C", "b", "?", "G", "g", "q", " "]), width=100)
+    screens = output.getvalue().split(CLEAR)[1:]
+    numbers = [re.search(r"\((\d) / 5\)", screen)[1] for screen in screens]  # type: ignore[index]
+    assert numbers == ["1", "2", "3", "2", "2", "5", "1"]
+    assert "▶" in screens[0] and "Start at the end" in screens[0] and "2.584" not in screens[0]
+    assert "2.584" in screens[5] and "\x1b" not in screens[5]
+    assert "\x1b" in frame_in_terminal(story, 4, colours=True)
+    written = io.StringIO()
+    play(hostile, output=written, width=80)
+    assert written.getvalue().count("▶") == len(hostile.frames) and "\u202e" not in written.getvalue()
 
 
 def test_a_notebook_gets_the_player_in_a_frame_of_its_own(story: Story) -> None:

@@ -19,8 +19,8 @@ from .forward import Forward, copy_node, forward
 
 @dataclass(slots=True)
 class Reverse:
-    """`graph` takes the primal inputs, then a cotangent for each output in `of`; it gives the outputs, then the adjoints
-    of the inputs `wrt`. `seeds` are the ids of the cotangent inputs.
+    """`graph` takes the primal inputs, then a cotangent for each output in `of`; it gives the outputs, then the
+    adjoints of the inputs `wrt`. `seeds` are the ids of the cotangent inputs.
 
     `primal[id]`, `adjoint[id]`, `partial[id, slot]` and `contribution[user, slot]` map ids of the original graph to ids
     of this one. The adjoint of a value with several users is the sum of their contributions, in the order in which the

@@ -48,7 +48,7 @@ from .scalar import scalar_code
 PART_LENGTH = 150
 """Lines in one function: compile time grows faster than linearly with a function's length."""
 
-_DTYPES = "float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
+_DTYPES = ["float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 
 JIT = '@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)'
 
@@ -173,7 +173,7 @@ def _buffer_name(buffer: Buffer) -> str:
 
 
 def _helper_text(function: Callable[..., Any]) -> str:
-    return f'{JIT}\n{textwrap.dedent(inspect.getsource(function)).rstrip()}'
+    return f"{JIT}\n{textwrap.dedent(inspect.getsource(function)).rstrip()}"
 
 
 def _function_text(name: str, function: _Function, summary: str) -> str:
@@ -211,9 +211,12 @@ def _entry(parts: list[_Part], sizes: list[sp.Symbol], position: dict[int, int])
     reads = [f"    {size_name(symbol)} = context[{slot}]" for slot, symbol in enumerate(sizes, start=1)]
     for number, part in enumerate(parts):
         pointers = [
-            f"    {_buffer_name(b)} = pointer_{b.type.dtype}(context[{position[b.number]}])" for b in part.buffers.values()
+            f"    {_buffer_name(b)} = pointer_{b.type.dtype}(context[{position[b.number]}])"
+            for b in part.buffers.values()
         ]
-        yield "\n".join([JIT, f"def part_{number}(context):", "    stay_apart()", *reads, *pointers, *part.lines, "    return"])
+        yield "\n".join(
+            [JIT, f"def part_{number}(context):", "    stay_apart()", *reads, *pointers, *part.lines, "    return"]
+        )
     calls = [f"    part_{number}(context)" for number in range(len(parts))]
     yield "\n".join(
         ['@cfunc("void(int64, CPointer(int64))", cache=True)', "def step_@@KEY@@(thread, context):", *calls, ""]
@@ -301,7 +304,9 @@ def _position(function: _Function, statement: Position, graph: Graph) -> None:
 
 
 def _choose(function: _Function, statement: Choose, graph: Graph) -> None:
-    function.line(f"{statement.target} = {_zero(statement.dtype)}", f"%{statement.node} {graph.node(statement.node).op}")
+    function.line(
+        f"{statement.target} = {_zero(statement.dtype)}", f"%{statement.node} {graph.node(statement.node).op}"
+    )
     for number, (guards, body, value) in enumerate(statement.branches):
         if guards:
             condition = " and ".join(guard_text(guard) for guard in guards)
@@ -369,8 +374,8 @@ def _product(function: _Function, kernel: ProductKernel, graph: Graph) -> None:
     left, right, result = (_address(function, part, itemsize) for part in (kernel.left, kernel.right, kernel.result))
     comment = " ".join(f"%{node} {graph.node(node).op}" for node in kernel.nodes)
     function.line(
-        f"gemm_{kernel.dtype}({turned_right}, {turned_left}, {n}, {m}, {k}, {right}, {lead_right}, {left}, {lead_left}, "
-        f"{result}, max({n}, 1))",
+        f"gemm_{kernel.dtype}({turned_right}, {turned_left}, {n}, {m}, {k}, {right}, {lead_right}, {left}, "
+        f"{lead_left}, {result}, max({n}, 1))",
         comment,
     )
     function.depth -= len(kernel.batch)
@@ -388,5 +393,3 @@ def _address(function: _Function, operand: Operand, itemsize: int) -> str:
     steps = [f"q{number}*{size_text(step)}" for number, step in enumerate(operand.batch) if step != 0]
     steps += [size_text(operand.offset)] if operand.offset != 0 else []
     return f"{pointer} + ({' + '.join(steps)})*{itemsize}" if steps else pointer
-
-

@@ -125,7 +125,9 @@ def sort_row(values, places, spare, size, descending):
             i = low
             j = middle
             for out in range(low, high):
-                take_right = i >= middle or (j < high and comes_before(values[places[j]], values[places[i]], descending))
+                take_right = i >= middle or (
+                    j < high and comes_before(values[places[j]], values[places[i]], descending)
+                )
                 if take_right:
                     spare[out] = places[j]
                     j += 1

@@ -34,7 +34,9 @@ def scalar_code(
         names = dict(zip(record.symbols(), arguments))
         code = _print(record.definition(attributes), names, argument_dtype)
     else:
-        raise LoweringError(f"{op} has neither `scalar` code nor an `expression` to print it from; add one to its record.")
+        raise LoweringError(
+            f"{op} has neither `scalar` code nor an `expression` to print it from; add one to its record."
+        )
     return (code if has_type(code, argument_dtype, dtype) else f"{dtype}({code})"), {}
 
 
@@ -53,7 +55,7 @@ def _print(expression: Any, names: Mapping[sp.Symbol, str], dtype: str) -> str:
     """A SymPy expression as code, with the scalar templates of the ops that it is made of."""
     if expression in names:
         return names[expression]
-    if expression.is_number and not expression.args or expression.is_Rational:
+    if (expression.is_number and not expression.args) or expression.is_Rational:
         return f"{dtype}({float(expression)!r})"
     parts = [_print(argument, names, dtype) for argument in expression.args]
     if expression.is_Add:
@@ -71,7 +73,9 @@ def _print(expression: Any, names: Mapping[sp.Symbol, str], dtype: str) -> str:
     head = symbolic.HEADS.get(type(expression))
     record = ops.get(head) if head else None
     if not isinstance(record, ops.Elementwise) or not isinstance(record.scalar, str):
-        raise LoweringError(f"no scalar code is known for `{type(expression).__name__}`; give the op's record `scalar=`.")
+        raise LoweringError(
+            f"no scalar code is known for `{type(expression).__name__}`; give the op's record `scalar=`."
+        )
     return re.sub(r"\bT\(", f"{dtype}(", record.scalar).format(*parts)
 
 

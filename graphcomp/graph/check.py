@@ -6,7 +6,6 @@ from ..errors import GraphError
 from .graph import Graph
 
 
-
 def check_graph(graph: Graph, stage: str) -> Graph:
     """Return `graph` if it keeps its own rules; raise `GraphError` naming the stage and the node if not.
 

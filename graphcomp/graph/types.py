@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -72,7 +72,7 @@ class TupleType:
 Type: TypeAlias = TensorType | TupleType
 
 
-@lru_cache(maxsize=None)
+@cache
 def symbol(name: str) -> sp.Symbol:
     """The named size `name`: a positive integer."""
     if not name.isidentifier() or keyword.iskeyword(name) or name in ("floor", "float", "Max"):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from ..graph import Node
 from .builder import Builder
 from .record import Elementwise, LinearCall, Tangents, register
-from ..graph import Node
 
 _ANY = (-3.0, 3.0)
 _POSITIVE = (0.5, 3.0)

@@ -33,7 +33,13 @@ _define(
     partials=lambda x, out: (1 / (1 + x),),
     domain=((-0.6, 2.0),),
 )
-_define("sqrt", "the square root", expression=sp.sqrt, partials=lambda x, out: (sp.Rational(1, 2) / out,), domain=(_POSITIVE,))
+_define(
+    "sqrt",
+    "the square root",
+    expression=sp.sqrt,
+    partials=lambda x, out: (sp.Rational(1, 2) / out,),
+    domain=(_POSITIVE,),
+)
 _define(
     "rsqrt",
     "1 / √x",

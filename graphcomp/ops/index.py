@@ -19,7 +19,10 @@ from ..graph.types import Dimension, dimension, equal, exact_divide, symbols_of
 
 @dataclass(frozen=True)
 class Atom:
-    """An indivisible index in `range(extent)` (None: of unknown range); `kind` is loop, value, quotient or remainder."""
+    """An indivisible index in `range(extent)`, or of unknown range (None).
+
+    `kind` is loop, value, quotient or remainder.
+    """
 
     kind: str
     name: str

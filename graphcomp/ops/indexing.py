@@ -109,7 +109,10 @@ def _check_along(graph: Graph, name: str, x: TensorType, indices: TensorType, ax
     _check_indices(name, indices)
     fits = x.rank == indices.rank
     for position, (left, right) in enumerate(zip(x.shape, indices.shape)):
-        if position != axis and graph.require_equal(left, right, f"{name} takes equal shapes but for its axis") is False:
+        if (
+            position != axis
+            and graph.require_equal(left, right, f"{name} takes equal shapes but for its axis") is False
+        ):
             fits = False
     if not fits:
         raise ShapeError(f"{name} along axis {axis}: {x} and the indices {indices} differ elsewhere.")

@@ -125,7 +125,9 @@ def _slice_shape(graph: Graph, x: TensorType, *, start: Shape, size: Shape, step
     return x.with_shape(size)
 
 
-def _require_inside(graph: Graph, x: TensorType, whole: Dimension, start: Dimension, size: Dimension, step: int) -> None:
+def _require_inside(
+    graph: Graph, x: TensorType, whole: Dimension, start: Dimension, size: Dimension, step: int
+) -> None:
     """0 ≤ start, 0 ≤ size and start + (size - 1)·step < whole; where named sizes leave that open, a requirement."""
     room = dimension(whole - start - (size - 1) * step - 1)
     for margin in (start, size, room):
@@ -183,7 +185,9 @@ def _pad_transpose(b: Builder, call: LinearCall, ct: int) -> int:
     return b.slice(ct, start=call.attributes["before"], size=call.types[0].shape, step=tuple(g + 1 for g in between))
 
 
-def _pad_map(context: Any, index: tuple[Index, ...], types: Any, *, before: Any, after: Any, between: Any) -> list[Piece]:
+def _pad_map(
+    context: Any, index: tuple[Index, ...], types: Any, *, before: Any, after: Any, between: Any
+) -> list[Piece]:
     entries, guards = [], []
     for i, n, low, gap in zip(index, types[0].shape, before, between):
         offset = i - low

@@ -75,7 +75,9 @@ def letter_sizes(
             raise ShapeError(f"einsum {subscripts!r}: {letters!r} must name each of the axes of {type} once.")
         for letter, size in zip(letters, type.shape):
             if graph.require_equal(sizes.setdefault(letter, size), size, f"einsum {subscripts}: {letter}") is False:
-                raise ShapeError(f"einsum {subscripts!r}: {letter!r} is {sizes[letter]} in one operand and {size} in {type}.")
+                raise ShapeError(
+                    f"einsum {subscripts!r}: {letter!r} is {sizes[letter]} in one operand and {size} in {type}."
+                )
     if unknown := set(result) - set(sizes):
         raise ShapeError(f"einsum {subscripts!r}: {sorted(unknown)} stand only in the result.")
     return sizes

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -278,7 +278,7 @@ class Special(Op):
         return None if self.tangent_rule is None else self.tangent_rule(b, node, tangents)
 
 
-@lru_cache(maxsize=None)
+@cache
 def argument_symbols(arity: int) -> tuple[sp.Symbol, ...]:
     names = "xyz" if arity <= 3 else "abcdefgh"
     return tuple(sp.Symbol(name, real=True) for name in names[:arity])
@@ -308,7 +308,7 @@ def get(name: str) -> Op:
     return REGISTRY[name]
 
 
-@lru_cache(maxsize=None)
+@cache
 def partial_expressions(name: str, attributes: tuple[tuple[str, Any], ...]) -> tuple[sp.Expr, ...]:
     op = get(name)
     assert isinstance(op, Elementwise)
@@ -332,8 +332,8 @@ def verify_partials(op: Elementwise, points: int = 3, attributes: Attributes | N
             derived = _derivative(definition, op.symbols()[slot]).subs(point).doit().evalf(30)
             if abs(given - derived) > sp.Float("1e-18") * (1 + abs(derived)):
                 raise MissingFacetError(
-                    f"op `{op.name}`: the partial for argument {slot} is {given} at {list(point.values())}, but SymPy's "
-                    f"derivative of the expression is {derived}; correct `partials=`."
+                    f"op `{op.name}`: the partial for argument {slot} is {given} at {list(point.values())}, but "
+                    f"SymPy's derivative of the expression is {derived}; correct `partials=`."
                 )
 
 

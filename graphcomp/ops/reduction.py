@@ -29,6 +29,14 @@ def _extremum_shape(graph: Graph, x: TensorType, *, axes: Axes) -> TensorType:
     return _reduced_shape(graph, x, axes=axes)
 
 
+def _over_axes(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, *, axes: function(x, axis=axes)
+
+
+def _position_in(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, *, axis: function(x, axis=axis).astype(np.int64)
+
+
 def _reduced_contraction(combine: str) -> Callable[..., Contraction]:
     def contraction(context: Any, index: tuple[Index, ...], types: Any, *, axes: Axes) -> Contraction:
         (x,) = types
@@ -127,7 +135,7 @@ for _name, _summary, _combine, _position in (
             summary=_summary,
             accepts="number",
             shape=_extremum_shape,
-            reference=lambda x, *, axes, f=getattr(np, _name): f(x, axis=axes),
+            reference=_over_axes(getattr(np, _name)),
             tangent_rule=_extremum_tangent(_position),
             contraction=_reduced_contraction(_combine),
             samples=_sample(axes=(0, 2)),
@@ -156,7 +164,7 @@ for _name, _summary in (
             summary=_summary,
             accepts="number",
             shape=_position_shape,
-            reference=lambda x, *, axis, f=getattr(np, _name): f(x, axis=axis).astype(np.int64),
+            reference=_position_in(getattr(np, _name)),
             contraction=_position_contraction(_name),
             samples=_sample(axis=1),
         )

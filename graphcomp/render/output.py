@@ -25,6 +25,7 @@ from .slide import slide
 from .story import StoryContent
 from .svg import write_animated_svg, write_svg
 from .tables import write_dot, write_markdown, write_terminal
+from .terminal import play
 from .tikz import write_tex
 
 CELL_HEIGHT = 720
@@ -88,6 +89,10 @@ class Story(StoryContent):
     def terminal(self, *, colours: bool = False, width: int | None = None) -> str:
         """The trace tables for a terminal, ``width`` characters wide (its own width by default)."""
         return write_terminal(self, colours=colours, width=width)
+
+    def play(self, *, colours: bool = False, width: int | None = None) -> None:
+        """Step through the frames in a terminal; where the input is none, all of them one below the other."""
+        play(self, colours=colours, width=width)
 
     def dot(self) -> str:
         """The graph in Graphviz's language."""

@@ -58,9 +58,8 @@ def _usable_folder() -> Path:
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = tempfile.NamedTemporaryFile(dir=folder)
-        probe.close()
-        return folder
+        with tempfile.NamedTemporaryFile(dir=folder):
+            return folder
     except OSError:
         return Path(tempfile.gettempdir()) / f"graphcomp-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
 
@@ -77,7 +76,7 @@ def _load(folder: Path, source: Source) -> tuple[Any, bool]:
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Write a file whole or not at all; leave an equal one alone, as its time stamp is part of Numba's key."""
+    """Write a file whole or not at all; leave an equal one alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if path.read_text(encoding="utf-8") == text:

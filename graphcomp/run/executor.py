@@ -93,9 +93,7 @@ class Executor:
             self._bindings[key] = Binding(self.program, self.graph, sizes)
         return self._bindings[key]
 
-    def _result(
-        self, context: np.ndarray, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any], size: int
-    ) -> Array:
+    def _result(self, context: np.ndarray, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> Array:
         blocks = self._pool.get(size)
         block = blocks.pop() if blocks else aligned(size)
         context[slot] = block.ctypes.data

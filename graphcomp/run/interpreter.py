@@ -93,7 +93,9 @@ def bind_sizes(graph: Graph, arrays: Sequence[np.ndarray]) -> dict[sp.Symbol, in
                     raise InputError(f"the named size {wanted} is at least 1, but `{input_name(graph, id)}` is empty.")
                 known = sizes.setdefault(wanted, found)
                 if known != found:
-                    raise InputError(f"the size {wanted} is {known} elsewhere but {found} in `{input_name(graph, id)}`.")
+                    raise InputError(
+                        f"the size {wanted} is {known} elsewhere but {found} in `{input_name(graph, id)}`."
+                    )
             if isinstance(wanted, int) and wanted != found:
                 given = TensorType(array.shape, str(array.dtype))
                 raise InputError(f"`{input_name(graph, id)}` is {graph.type(id)}, but was given {given}.")
@@ -113,5 +115,6 @@ def check_requirements(graph: Graph, sizes: Mapping[sp.Symbol, int]) -> None:
         if not equal(left, right):
             where = f" At {requirement.origin}." if requirement.origin else ""
             raise ShapeError(
-                f"{requirement.reason}: {requirement.left} is {left}, but {requirement.right} is {right} in this call.{where}"
+                f"{requirement.reason}: {requirement.left} is {left}, but {requirement.right} is {right} in this call."
+                f"{where}"
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ..graph import Dimension, Graph
 from ..graph.types import equal, product
@@ -64,7 +65,7 @@ def view_of(graph: Graph, buffers: Mapping[int, Buffer], id: int, letters: str) 
     address = load.address
     if any(atom.kind != "loop" for atom, _ in address.terms):
         return None
-    strides: dict[str, Dimension] = {letter: 0 for letter in letters}
+    strides: dict[str, Dimension] = dict.fromkeys(letters, 0)
     strides.update({atom.name: coefficient for atom, coefficient in address.terms})
     return View(load.buffer, address.constant, strides)
 
@@ -76,7 +77,7 @@ def by_stride(letters: str, view: View) -> str:
         stride = view.strides[letter]
         if isinstance(stride, int):
             return stride
-        return float(stride.subs({symbol: 1000 for symbol in stride.free_symbols}))
+        return float(stride.subs(dict.fromkeys(stride.free_symbols, 1000)))
 
     return "".join(sorted(letters, key=width, reverse=True))
 
@@ -86,7 +87,7 @@ def merged(letters: str, view: View, sizes: Mapping[str, Dimension]) -> Dimensio
     letters = "".join(letter for letter in letters if sizes[letter] != 1)
     if not letters:
         return 1
-    for outer, inner in zip(letters, letters[1:]):
+    for outer, inner in pairwise(letters):
         if equal(view.strides[outer], view.strides[inner] * sizes[inner]) is not True:
             return None
     return view.strides[letters[-1]]
@@ -121,7 +122,7 @@ Pack = Callable[[int, tuple[int, ...]], Buffer]
 
 @dataclass(slots=True)
 class Plan:
-    """How to run a product: its operands as matrices (None where one must be packed first), and its letters in order."""
+    """How to run a product: its letters in order, and its operands as matrices (None where one must be packed)."""
 
     letters: Letters
     left: Operand | None
@@ -132,9 +133,7 @@ class Plan:
         return (self.left is None) + (self.right is None)
 
 
-def plan_product(
-    letters: Letters, left: Sequence[View], right: Sequence[View], sizes: Mapping[str, Dimension]
-) -> Plan:
+def plan_product(letters: Letters, left: Sequence[View], right: Sequence[View], sizes: Mapping[str, Dimension]) -> Plan:
     """The plan that packs least, over the places where each operand already lies in memory."""
     plans = [Plan(letters, None, None)]
     for a in (*left, None):

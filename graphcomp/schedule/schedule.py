@@ -185,8 +185,15 @@ class Scheduler:
         self.fill(group, node, target, domain_loops(target)[1], copy)
         added = body.blocks[0][before[0] :]
         size = sum(1 for _ in walk(body.blocks[0]))
-        saves = body.reused > reused or not group.kernel.loops or reads_again(body.blocks[0], added, group.kernel.domain)
-        if saves and size <= KERNEL_LIMIT and few_buffers(body.blocks[0]) and all(self.allowed(group, s, before[4]) for s in walk(added)):
+        saves = (
+            body.reused > reused or not group.kernel.loops or reads_again(body.blocks[0], added, group.kernel.domain)
+        )
+        if (
+            saves
+            and size <= KERNEL_LIMIT
+            and few_buffers(body.blocks[0])
+            and all(self.allowed(group, s, before[4]) for s in walk(added))
+        ):
             group.kernel.nodes = list(body.nodes)
             return True
         del body.blocks[0][before[0] :]
@@ -240,10 +247,11 @@ class Scheduler:
         """Fill with the neutral element, then combine slice by slice, the box outside."""
         body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
-        neutral = body.name()
         contraction = body.contraction(node, index)
         box_loops, box = body.loops(contraction.extents)
-        body.add(Nest(loops, [Store(target, target.address(index), neutral_text(contraction.combine, node.dtype), node.id)]))
+        body.add(
+            Nest(loops, [Store(target, target.address(index), neutral_text(contraction.combine, node.dtype), node.id)])
+        )
         body.accumulate(node.id, target, index, contraction, [*box_loops, *loops], box)
         self.ready[target.number] = self.new_kernel(body, []).number
 
@@ -499,4 +507,3 @@ def remove_unread(
 def schedule(graph: Graph) -> Program:
     """Decide what is stored, in which order in memory, and by which kernels."""
     return Scheduler(graph).run()
-

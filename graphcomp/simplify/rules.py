@@ -217,8 +217,6 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-
-
 def by_op(rules: Iterable[Rule]) -> dict[str, tuple[Rule, ...]]:
     """The rules by the op at their pattern's root, in table order."""
     table: dict[str, tuple[Rule, ...]] = {}

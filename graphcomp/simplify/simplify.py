@@ -80,12 +80,14 @@ class SimplifyingBuilder(ops.Builder):
         self.active.append(rule.name)
         if len(self.active) > DEPTH_LIMIT:
             raise GraphError(f"rewrite rules go round: {', '.join(sorted(set(self.active)))}.")
-        result = rule.replacement(self, found) if callable(rule.replacement) else instantiate(rule.replacement, self, found)
+        result = (
+            rule.replacement(self, found) if callable(rule.replacement) else instantiate(rule.replacement, self, found)
+        )
         self.active.pop()
         return result
 
     def _fold(self, op: str, inputs: tuple[int, ...], attributes: Mapping[str, Any], type: Type) -> int | None:
-        """A call of constants filled with one value is such a constant, if the op works entry by entry or moves them."""
+        """A call of constants filled with one value is such a constant, if the op works on entries or moves them."""
         record = ops.get(op)
         moves = record.index_map is not None and not record.pads and len(inputs) == 1
         if not inputs or not (moves or record.kind == "elementwise"):

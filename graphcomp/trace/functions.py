@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -101,8 +102,12 @@ for _name in _BOOLEAN:
     globals()[_name] = _on_booleans(_name)
 
 sin, cos, exp, log, sqrt, tanh = (FUNCTIONS[n] for n in ("sin", "cos", "exp", "log", "sqrt", "tanh"))
-add, subtract, multiply, divide, negative = (FUNCTIONS[n] for n in ("add", "subtract", "multiply", "divide", "negative"))
-where, equal, less, greater_equal, not_equal = (FUNCTIONS[n] for n in ("where", "equal", "less", "greater_equal", "not_equal"))
+add, subtract, multiply, divide, negative = (
+    FUNCTIONS[n] for n in ("add", "subtract", "multiply", "divide", "negative")
+)
+where, equal, less, greater_equal, not_equal = (
+    FUNCTIONS[n] for n in ("where", "equal", "less", "greater_equal", "not_equal")
+)
 maximum, minimum, absolute, power = (FUNCTIONS[n] for n in ("maximum", "minimum", "absolute", "power"))
 
 
@@ -258,7 +263,7 @@ def positions_like(x: Any, axis: int, dtype: Any = "int64") -> Any:
     return Tracer(trace, trace.builder.iota(**attributes))
 
 
-# axes and sizes ----------------------------------------------------------------------------------------------------------------
+# axes and sizes ------------------------------------------------------------------------------------------------------
 
 
 def _axis(axis: int, rank: int) -> int:
@@ -517,7 +522,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         cuts: list[Dimension] = [part * k for k in range(indices_or_sections + 1)]
     else:
         cuts = [0, *indices_or_sections, size]
-    return [_slice_axis(x, axis, a, dimension(b - a), 1) for a, b in zip(cuts[:-1], cuts[1:])]
+    return [_slice_axis(x, axis, a, dimension(b - a), 1) for a, b in pairwise(cuts)]
 
 
 def _slice_axis(x: Any, axis: int, start: Dimension, size: Dimension, step: int) -> Any:
@@ -590,14 +595,20 @@ def triu(x: Any, k: int = 0) -> Any:
 
 
 @public
-def unfold(x: Any, window: Sequence[int], stride: Sequence[int] | None = None, dilation: Sequence[int] | None = None) -> Any:
+def unfold(
+    x: Any, window: Sequence[int], stride: Sequence[int] | None = None, dilation: Sequence[int] | None = None
+) -> Any:
     """Sliding windows over the last len(window) axes: [..., sizes] to [..., places, window]."""
     ones = (1,) * len(window)
-    return apply("unfold", _array(x), window=tuple(window), stride=tuple(stride or ones), dilation=tuple(dilation or ones))
+    return apply(
+        "unfold", _array(x), window=tuple(window), stride=tuple(stride or ones), dilation=tuple(dilation or ones)
+    )
 
 
 @public
-def fold(x: Any, sizes: Sequence[Dimension], stride: Sequence[int] | None = None, dilation: Sequence[int] | None = None) -> Any:
+def fold(
+    x: Any, sizes: Sequence[Dimension], stride: Sequence[int] | None = None, dilation: Sequence[int] | None = None
+) -> Any:
     """The transpose of `unfold`: add windows [..., places, window] up to [..., sizes]."""
     ones = (1,) * len(sizes)
     return apply("fold", _array(x), sizes=tuple(sizes), stride=tuple(stride or ones), dilation=tuple(dilation or ones))

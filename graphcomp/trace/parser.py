@@ -52,7 +52,9 @@ def parse(text: str) -> list[tuple[str | None, ast.expr]]:
         with warnings.catch_warnings(action="ignore"):  # such as that of an unknown escape in a string
             body = ast.parse("\n".join(filter(None, lines))).body
     except SyntaxError as error:
-        raise ParseError(f"the formula {_short(text)!r} cannot be read: {error.msg} at column {error.offset}.") from None
+        raise ParseError(
+            f"the formula {_short(text)!r} cannot be read: {error.msg} at column {error.offset}."
+        ) from None
     except (RecursionError, MemoryError, ValueError):
         raise ParseError(f"the formula {_short(text)!r} is nested too deeply; split it into assignments.") from None
     statements: list[tuple[str | None, ast.expr]] = []

@@ -171,7 +171,9 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function.__name__ not in FUNCTIONS:
-            raise TraceError(f"np.{function.__name__} cannot be traced; compose it of the functions in graphcomp.numpy.")
+            raise TraceError(
+                f"np.{function.__name__} cannot be traced; compose it of the functions in graphcomp.numpy."
+            )
         return FUNCTIONS[function.__name__](*args, **kwargs)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
@@ -215,7 +217,9 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return FUNCTIONS["getitem"](self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise TraceError("a traced value cannot be changed in place; build a new one with where, concatenate or scatter_add.")
+        raise TraceError(
+            "a traced value cannot be changed in place; build a new one with where, concatenate or scatter_add."
+        )
 
     def __getattr__(self, name: str) -> Any:
         if name in _METHODS:
@@ -226,10 +230,44 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return f"Tracer(%{self.id}: {self.type})"
 
 
-_REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any"}
+_REDUCTIONS = {
+    "add": "sum",
+    "multiply": "prod",
+    "maximum": "max",
+    "minimum": "min",
+    "logical_and": "all",
+    "logical_or": "any",
+}
 _METHODS = frozenset(
-    "sum prod max min mean var std argmax argmin cumsum reshape ravel flatten transpose swapaxes squeeze astype clip dot "
-    "sort argsort take round all any repeat copy".split()
+    [
+        "sum",
+        "prod",
+        "max",
+        "min",
+        "mean",
+        "var",
+        "std",
+        "argmax",
+        "argmin",
+        "cumsum",
+        "reshape",
+        "ravel",
+        "flatten",
+        "transpose",
+        "swapaxes",
+        "squeeze",
+        "astype",
+        "clip",
+        "dot",
+        "sort",
+        "argsort",
+        "take",
+        "round",
+        "all",
+        "any",
+        "repeat",
+        "copy",
+    ]
 )
 
 
@@ -369,7 +407,9 @@ def fit(values: Sequence[Any], dtype: str, trace: Trace | None) -> list[Any]:
             try:
                 exact = np.asarray(value, dtype).item()
             except OverflowError:
-                raise DTypeError(f"{value} does not fit into {dtype}; convert the array it meets first. {_here()}") from None
+                raise DTypeError(
+                    f"{value} does not fit into {dtype}; convert the array it meets first. {_here()}"
+                ) from None
             fitted.append(Tracer(trace, trace.builder.constant(exact, shape, dtype)))
         else:
             if trace is not None and not isinstance(value, Tracer):

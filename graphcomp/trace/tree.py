@@ -55,7 +55,7 @@ class Structure:
             return [prefix]
         found: list[str] = []
         for key, child in zip(self.keys, self.children):
-            if self.kind in ("dataclass", "named") or isinstance(key, str) and key.isidentifier():
+            if self.kind in ("dataclass", "named") or (isinstance(key, str) and key.isidentifier()):
                 step = f"{prefix}.{key}" if prefix else str(key)
             else:
                 step = f"{prefix}[{key!r}]"
@@ -124,7 +124,7 @@ def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     first, structure = flatten(tree)
     rest = []
     for other in others:
-        values, found = flatten(other)
+        values = flatten(other)[0]
         if len(values) != len(first):
             raise InputError(f"tree_map over containers with {len(first)} and {len(values)} leaves.")
         rest.append(values)
