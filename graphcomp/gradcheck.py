@@ -169,7 +169,18 @@ def difference(function: Callable[[float], float], step: float, epsilon: float) 
     jumps = [abs(right - left) for right, left in zip(rights, lefts)]
     noise = 16 * epsilon * abs(center) / steps[-1]
     kink = jumps[-1] > noise and jumps[-1] > 0.5 * jumps[-3]  # of a smooth function, a quarter
+    if any(_jumps(slopes, noise) for slopes in (lefts, rights)):
+        return Difference(*best, -math.inf, math.inf, True)
     return Difference(*best, lefts[-1], rights[-1], kink)
+
+
+def _jumps(slopes: Sequence[float], noise: float) -> bool:
+    """Whether the function jumps at the point: its one-sided slope doubles whenever the step is halved.
+
+    So do the slopes of a derivative at a kink of the function, as of |x|' at 0; no value of it is wrong.
+    """
+    grows = all(abs(later) > 1.9 * abs(earlier) for earlier, later in pairwise(slopes[-4:]))
+    return grows and abs(slopes[-1]) > noise
 
 
 def _along(scalar: Scalar, point: Arrays, which: int, index: tuple[int, ...]) -> Callable[[float], float]:

@@ -200,3 +200,11 @@ def test_richardson_extrapolation_is_accurate() -> None:
     assert kink.kink and (kink.left, kink.right) == (-1, 1)
     jump = difference(lambda t: float(t >= 0), 1e-2, 2.2e-16)
     assert jump.kink
+
+
+@pytest.mark.parametrize("formula", ["abs(x)", "relu(x)", "maximum(x, 0)"])
+def test_the_derivative_of_a_kink_is_no_error(formula):
+    """At 0 the derivative itself jumps, so to second order there is nothing that could be wrong."""
+    report = gx.check_grads(gx.transform.as_function(gx.trace(formula)), (0.0,), order=2)
+    assert report.ok
+    assert all(entry.kink for entry in report.entries if entry.order == 2)
