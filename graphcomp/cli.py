@@ -115,6 +115,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--output", "-o", type=Path, help=f"a file to write: {' '.join(SUFFIXES)}")
     command.add_argument("--frames", action="store_true", help="with .svg or .png: a folder of steps")
     command.add_argument("--animate", action="store_true", help="with .svg: one file that plays all steps")
+    command.add_argument(
+        "--handout", action="store_true", help="with .pdf: four steps on a page with blanks, and answers"
+    )
+    command.add_argument("--play", action="store_true", help="step through in the terminal with the arrow keys")
     command.add_argument("--quiz", action="store_true", help="with .html: ask for each derivative before it is shown")
     command.set_defaults(command=_explain)
 
@@ -213,11 +217,17 @@ def _explain(options: argparse.Namespace) -> int:
     if options.story == "list":
         print("\n".join(f"{name:<14} {teaching.summary}" for name, teaching in STORIES.items()))
         return 0
-    if (options.frames or options.animate) and options.output is None:
-        raise InputError("--frames and --animate need a file to write: add -o out.svg.")
+    if (options.frames or options.animate or options.handout) and options.output is None:
+        raise InputError("--frames, --animate and --handout need a file to write: add -o out.svg or -o out.pdf.")
+    if options.play and options.output is not None:
+        raise InputError("--play shows the steps in the terminal; leave -o out.")
     told = _told(options)
     if options.output is not None:
-        print(f"written to {told.save(options.output, frames=options.frames, animate=options.animate)}")
+        how = {"frames": options.frames, "animate": options.animate, "handout": options.handout}
+        print(f"written to {told.save(options.output, **how)}")
+        return 0
+    if options.play:
+        told.play(colours=colours(), width=terminal_width())
         return 0
     print(told.terminal(colours=colours(), width=terminal_width()))
     return 0
