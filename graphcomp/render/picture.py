@@ -221,6 +221,8 @@ def sources(story: StoryContent, frame: Frame) -> set[int]:
     """The nodes a frame reads: users in reverse mode, operands otherwise."""
     if frame.phase == "reverse":
         return {user for user, _ in frame.reads}
+    if frame.region:
+        return set(frame.region.nodes)
     operands = {edge.key: edge.operand for edge in story.edges}
     return {operands[key] for key in frame.reads}
 

@@ -158,6 +158,15 @@ class Question:
         return next((mistake for mistake in self.mistakes if close(value, mistake.value, tolerance)), False)
 
 
+@dataclass(frozen=True)
+class Region:
+    """Nodes that belong together (a fused kernel), and the lines of generated source that compute them."""
+
+    name: str
+    nodes: tuple[int, ...]
+    lines: tuple[str, ...] = ()
+
+
 def close(one: float, other: float, tolerance: float = 5e-3) -> bool:
     """Whether two numbers agree to about the digits that a story shows."""
     return abs(one - other) <= tolerance * max(1.0, abs(other))
@@ -184,6 +193,7 @@ class Frame:
     cells: tuple[Cell, ...] = ()
     cost: Cost | None = None
     question: Question | None = None
+    region: Region | None = None
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING
-
 from ..mathematics import clean
 from ..palette import THEMES
+from ..scene import Scene
 from ..svg import drawn
-
-if TYPE_CHECKING:
-    from .picture import Network
+from .groups import Group
 
 VARIABLES = {name: f"var(--{name.replace('_', '-')})" for name in THEMES["light"]}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -60,9 +58,9 @@ show();
 """
 
 
-def write_page(network: Network) -> str:
-    """The page: the outermost level to look at, and every level as a template."""
-    title = escape(clean(network.title))
+def write_page(name: str, root: Group, scenes: Mapping[str, Scene]) -> str:
+    """The page: the outermost level to look at, and every level's picture, by its group's path, as a template."""
+    title = escape(clean(name))
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -75,8 +73,8 @@ def write_page(network: Network) -> str:
 <body>
 <header><h1>{title}</h1><nav aria-label="Where this group stands"></nav></header>
 <main></main>
-{"".join(template(network, path) for path in network.levels)}
-<script type="application/json" id="titles">{titles(network)}</script>
+{"".join(template(path, scene) for path, scene in scenes.items())}
+<script type="application/json" id="titles">{titles(root)}</script>
 <script>{SCRIPT}</script>
 </body>
 </html>
@@ -93,9 +91,8 @@ def theme_rules() -> str:
     return f":root{{color-scheme:light;{rules('light')}}}{dark}"
 
 
-def template(network: Network, path: str) -> str:
+def template(path: str, scene: Scene) -> str:
     """One level's picture, not shown until it is opened."""
-    scene = network.scene(path=path, opened=())
     body = drawn(scene.primitives, VARIABLES, scene.descriptions)
     size = f'width="{scene.width:.0f}" height="{scene.height:.0f}" viewBox="0 0 {scene.width:.0f} {scene.height:.0f}"'
     return (
@@ -103,10 +100,10 @@ def template(network: Network, path: str) -> str:
     )
 
 
-def titles(network: Network) -> str:
+def titles(root: Group) -> str:
     """Each group's name and the group around it."""
     found = {"": ["All", ""]}
-    for group in network.root.walk():
+    for group in root.walk():
         for child in group.children:
             found[child.path] = [clean(child.name), group.path]
     return json.dumps(found).replace("<", "\\u003c")

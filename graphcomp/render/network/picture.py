@@ -149,11 +149,16 @@ class Network:
             for path, level in self.levels.items()
         }
 
+    def html(self) -> str:
+        """A page in which every group can be opened."""
+        scenes = {path: self.scene(path=path, opened=()) for path in self.levels}
+        return write_page(self.title, self.root, scenes)
+
     def save(self, path: str | Path, depth: int = 0) -> Path:
         """Write ``.html`` (every group can be opened), or ``.svg``, ``.png`` or ``.pdf`` open to ``depth``."""
         path = Path(path)
         writers: dict[str, Callable[[], str | bytes]] = {
-            ".html": lambda: write_page(self),
+            ".html": self.html,
             ".svg": lambda: write_svg(self.scene(depth), 0),
             ".png": lambda: write_png(self.scene(depth), 0),
             ".pdf": lambda: write_pdf(self.scene(depth), 1),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...errors import RenderError
+from ..compile_story import compile_story
 from ..output import Story
 from .costs import matrix_free, swell
 from .recurrence import through_time, vanishing, xor
@@ -21,6 +22,11 @@ class Teaching:
     make: Callable[[], Story]
 
 
+def compilation() -> Story:
+    """The lecture's example with something to simplify in it."""
+    return compile_story("z = log(exp(x1) + exp(x2))*1 + x1*x2", {"x1": 2, "x2": 3})
+
+
 ALL = (
     Teaching("fan-out", "a + a and x · x: two edges, two contributions, one sum", fan_out),
     Teaching("order", "why the order is topological, and what goes wrong otherwise", order),
@@ -30,6 +36,7 @@ ALL = (
     Teaching("through-time", "back-propagation through time: one weight, used at every step", through_time),
     Teaching("vanishing", "why gradients vanish in a deep chain of sigmoids", vanishing),
     Teaching("xor", "one training step of a network for exclusive or", xor),
+    Teaching("compile", "from the derived graph by named rewrites to a fused kernel", compilation),
 )
 STORIES = {teaching.name: teaching for teaching in ALL}
 
