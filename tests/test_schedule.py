@@ -1,0 +1,203 @@
+"""What scheduling promises: fusion, products read where they lie, memory that is shared but never at the same time."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphcomp as gx
+from graphcomp import numpy as gnp
+from graphcomp.emit import emit_cpu
+from graphcomp.emit.cpu import PART_LENGTH
+from graphcomp.errors import ExecutionError, InputError, LoweringError
+from graphcomp.graph import Graph
+from graphcomp.ops import Special, register
+from graphcomp.ops.record import REGISTRY
+from graphcomp.schedule import Program, plan_arena, schedule
+from graphcomp.schedule.memory import lifetimes
+from graphcomp.schedule.program import LoopKernel, ProductKernel
+from graphcomp.schedule.schedule import KERNEL_LIMIT
+from graphcomp.simplify import simplify
+from graphcomp.trace import trace_function
+from graphcomp.trace.tracer import apply
+
+
+def lowered(function: Any, *arguments: Any) -> tuple[Program, Graph]:
+    graph = simplify(trace_function(function, arguments)).graph
+    return schedule(graph), graph
+
+
+def test_an_elementwise_chain_is_one_loop() -> None:
+    program, _ = lowered(lambda x, y: np.exp(np.sin(x) * y + 2.0) / (y * y), np.ones((7, 5)), np.ones((7, 5)))
+    (kernel,) = program.kernels
+    assert isinstance(kernel, LoopKernel)
+    assert [loop.extent for loop in kernel.loops] == [35]
+    assert [buffer.role for buffer in program.buffers] == ["input", "input", "output"]
+
+
+def test_the_gradient_of_a_formula_is_one_loop() -> None:
+    """z, ∂z/∂x1 and ∂z/∂x2 over a million points: read two arrays, write three."""
+    step = gx.value_and_grad(lambda x1, x2: gnp.sum(np.sin(x1) + x1 * x2), (0, 1))
+    program, _ = lowered(lambda x1, x2: step(x1, x2)[1], np.ones(1000), np.ones(1000))
+    loops = [kernel for kernel in program.kernels if [loop.extent for loop in kernel.loops] == [1000]]
+    assert len(loops) == len(program.kernels) <= 2
+
+
+def test_a_softmax_is_four_loops() -> None:
+    """Largest entries, exponentials, their sums, quotients: nothing else is stored or moved."""
+    program, _ = lowered(lambda x: np.exp(x) / np.sum(np.exp(x), axis=-1, keepdims=True), np.ones((6, 9)))
+    assert [len(kernel.loops) for kernel in program.kernels if isinstance(kernel, LoopKernel)] == [1, 2, 1, 2]
+    assert len(program.kernels) == 4
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [
+        (lambda a, b: a @ b, [(4, 3), (3, 5)]),
+        (lambda a, b: a.T @ b, [(3, 4), (3, 5)]),
+        (lambda a, b: a @ b.T, [(4, 3), (5, 3)]),
+        (lambda a, b: gnp.einsum("bij,bkj->bik", a, b), [(2, 4, 3), (2, 5, 3)]),
+        (lambda a, b: a[1:, ::1] @ b, [(5, 3), (3, 5)]),
+    ],
+)
+def test_products_read_their_operands_where_they_lie(function: Any, shapes: list[tuple[int, ...]]) -> None:
+    program, _ = lowered(function, *(np.ones(shape) for shape in shapes))
+    (kernel,) = program.kernels
+    assert isinstance(kernel, ProductKernel)
+
+
+def test_a_convolution_packs_its_windows_once() -> None:
+    """Forward pass and both gradients: the windows are packed once, for two of the three products."""
+
+    def loss(kernel: Any, images: Any) -> Any:
+        windows = gnp.unfold(images, (3, 3))
+        return gnp.sum(np.tanh(gnp.einsum("nchwij,ocij->nohw", windows, kernel)))
+
+    program, graph = lowered(gx.grad(loss, (0, 1)), np.ones((4, 2, 3, 3)), np.ones((3, 2, 8, 8)))
+    products = [kernel for kernel in program.kernels if isinstance(kernel, ProductKernel)]
+    windows = [b for b in program.buffers if graph.node(b.node).op in ("unfold",) and b.role == "scratch"]
+    assert len(products) == 3
+    assert len(windows) == 1
+
+
+def network(x: Any, w1: Any, w2: Any) -> Any:
+    hidden = np.tanh(x @ w1)
+    return gnp.mean((hidden @ w2 - np.sin(x)) ** 2)
+
+
+def test_buffers_that_live_together_do_not_overlap() -> None:
+    program, _ = lowered(gx.value_and_grad(network, (1, 2)), np.ones((9, 6)), np.ones((6, 7)), np.ones((7, 6)))
+    plan, spans = plan_arena(program, {}), lifetimes(program)
+    sizes = {b.number: int(np.prod(b.type.shape)) * np.dtype(b.type.dtype).itemsize for b in program.buffers}
+    for one in spans:
+        assert plan.offsets[one] % 64 == 0
+        assert plan.offsets[one] + sizes[one] <= plan.size
+        for other in spans:
+            together = spans[one][0] <= spans[other][1] and spans[other][0] <= spans[one][1]
+            if one < other and together:
+                first, second = sorted((one, other), key=lambda number: plan.offsets[number])
+                assert plan.offsets[first] + sizes[first] <= plan.offsets[second]
+    assert plan.size < sum(sizes[number] for number in spans) + 64 * len(spans)
+
+
+def test_memory_is_used_again() -> None:
+    def chain(x: Any) -> Any:
+        for _ in range(20):
+            x = np.sin(x @ x)
+        return x
+
+    program, _ = lowered(chain, np.ones((32, 32)))
+    assert plan_arena(program, {}).size <= 3 * 32 * 32 * 8
+
+
+def test_long_chains_are_cut_and_equal_kernels_shared() -> None:
+    def chain(x: Any) -> Any:
+        for _ in range(1500):
+            x = np.sin(x) * 1.01
+        return gnp.sum(x)
+
+    program, graph = lowered(gx.value_and_grad(chain), np.ones(5))
+    assert all(sum(1 for _ in k.statements()) <= KERNEL_LIMIT for k in program.kernels if isinstance(k, LoopKernel))
+    text = emit_cpu(program, graph).text
+    functions = re.split(r"^def ", text, flags=re.MULTILINE)[1:]
+    assert max(len(function.splitlines()) for function in functions) <= KERNEL_LIMIT + PART_LENGTH
+    assert len(functions) < len(program.kernels)
+
+
+def test_each_line_says_which_nodes_it_computes() -> None:
+    program, graph = lowered(network, np.ones((3, 4)), np.ones((4, 2)), np.ones((2, 4)))
+    text = emit_cpu(program, graph).text
+    for node in graph.nodes():
+        if node.op in ("tanh", "subtract", "matmul", "sin", "sum"):
+            assert re.search(rf"# %{node.id} {node.op}\b", text), node
+
+
+def test_what_cannot_be_compiled_is_refused_by_name() -> None:
+    record = Special(
+        name="cannot_be_compiled", summary="", shape=lambda graph, x: x, reference=lambda x: x, samples=None
+    )
+    register(record)
+    try:
+        with pytest.raises(LoweringError, match="cannot_be_compiled of float64"):
+            gx.jit(lambda x: apply("cannot_be_compiled", x))(np.ones(3))
+        assert np.array_equal(gx.jit(lambda x: apply("cannot_be_compiled", x), target="numpy")(np.ones(3)), np.ones(3))
+    finally:
+        del REGISTRY["cannot_be_compiled"]
+    with pytest.raises(LoweringError, match="no target 'gpu'"):
+        gx.jit(np.sin, target="gpu")
+
+
+# calls ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_donated_array_is_gone_and_its_memory_used_again() -> None:
+    step = gx.jit(lambda x: x * 2.0, donate=0)
+    first = step(np.ones(1000))
+    address = first.ctypes.data
+    second = step(first)
+    with pytest.raises(ExecutionError, match="donated"):
+        np.asarray(first)
+    third = step(second)
+    assert third.ctypes.data == address
+    assert np.array_equal(third, np.full(1000, 8.0))
+
+
+def test_a_view_of_a_donated_array_keeps_its_numbers() -> None:
+    step = gx.jit(lambda x: x + 1.0, donate=0)
+    first = step(np.zeros(1000))
+    view = first.numpy()[:3]
+    state = step(first)
+    for _ in range(3):
+        state = step(state)
+    assert np.array_equal(view, np.ones(3))
+
+
+def test_results_do_not_alias_each_other_or_the_arguments() -> None:
+    x = np.arange(4.0)
+    a, b, c = gx.jit(lambda x: (x, x, x + 1.0))(x)
+    x[0] = 100.0
+    assert np.array_equal(a, np.arange(4.0)) and np.array_equal(b, np.arange(4.0)) and np.array_equal(c, [1, 2, 3, 4])
+    assert not np.shares_memory(a.numpy(), b.numpy())
+
+
+def test_arguments_may_lie_anyhow_in_memory() -> None:
+    x = np.arange(24.0).reshape(4, 6)
+    compiled = gx.jit(lambda x: x @ x.T + 1.0)
+    assert np.allclose(compiled(np.asfortranarray(x)), x @ x.T + 1.0)
+    assert np.allclose(compiled(x[:, ::2]), x[:, ::2] @ x[:, ::2].T + 1.0)
+
+
+def test_a_compiled_function_can_be_differentiated_and_nested() -> None:
+    inner = gx.jit(lambda x: np.sin(x) * x)
+    assert np.allclose(gx.jit(gx.grad(lambda x: gnp.sum(inner(x))))(np.ones(3)), np.sin(1.0) + np.cos(1.0))
+
+
+def test_wrong_arguments_are_named() -> None:
+    compiled = gx.jit(lambda x, y: x + y, specs=(gx.spec(("B", 3)), gx.spec(("B", 3))))
+    assert compiled(np.ones((2, 3)), np.ones((2, 3))).shape == (2, 3)
+    assert compiled(np.ones((5, 3)), np.ones((5, 3))).shape == (5, 3)
+    with pytest.raises(InputError, match="size B is 2 elsewhere but 4 in `y`"):
+        compiled(np.ones((2, 3)), np.ones((4, 3)))
+    with pytest.raises(InputError, match=r"`x` is float64\[B, 3\], but was given float32\[2, 3\]"):
+        compiled(np.ones((2, 3), "float32"), np.ones((2, 3)))
