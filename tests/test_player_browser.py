@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from graphcomp.render import Story, explain
+from graphcomp.trace import trace
 
 LECTURE = "w3 = x1*x2; w4 = sin(x1); z = w3 + w4"
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -48,8 +49,17 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "evaluate": explain(LECTURE, at={"x1": 2, "x2": 3}, mode="evaluate"),
         "all": explain("z1 = a*b*c; z2 = sin(a) + c", at={"a": 1, "b": 2, "c": 3}, mode="both"),
         "chain": explain(chain, at={"x": 1}),
+        "hostile": hostile(),
     }
     return {name: story.save(folder / f"{name}.html") for name, story in stories.items()}
+
+
+def hostile() -> Story:
+    """The lecture's example with names that no format may take for more than text."""
+    graph = trace(LECTURE)
+    names = ("<script>alert(1)</script>", "\"quote' & ]]> <!--", "L" * 300, "مرحبا \u202e日本 $x_1$ \\input{a} %|*_")
+    graph.names = dict(zip(names, (*graph.inputs, 2, graph.outputs[0]), strict=True))
+    return explain(graph, at=(2, 3), notation="bar")
 
 
 @contextmanager
@@ -221,7 +231,7 @@ def test_a_step_can_be_linked_to(browser: Any, pages: dict[str, Path]) -> None:
         playwright.expect(page.locator("#step")).to_have_text("5 / 5")
 
 
-@pytest.mark.parametrize("name", ["lecture", "forward", "evaluate", "all", "chain"])
+@pytest.mark.parametrize("name", ["lecture", "forward", "evaluate", "all", "chain", "hostile"])
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
 def test_no_accessibility_rule_is_broken(
     browser: Any, pages: dict[str, Path], name: str, width: int, scheme: str
