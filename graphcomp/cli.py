@@ -24,7 +24,7 @@ import numpy as np
 import sympy as sp
 from sympy.printing.str import StrPrinter
 
-from . import demo, ops
+from . import demo, ops, random
 from .errors import GraphcompError, InputError
 from .gradcheck import check_grads
 from .jit import TARGETS, jit
@@ -36,6 +36,7 @@ from .render.stories import STORIES, story
 from .run.cache import cache_folder, cache_size
 from .trace import TracedGraph, trace
 from .trace.parser import parse, variables
+from .trace.tracer import FUNCTIONS
 from .transform import as_function, value_and_grad
 
 BAD_INPUT, WRONG, INTERRUPTED = 2, 1, 130
@@ -322,6 +323,17 @@ def op_rows(kind: str) -> Iterator[tuple[str, ...]]:
         yield op.name, op.summary, dtypes_text(op), derivative_text(op), getattr(op, "kinks", "")
 
 
+def compositions() -> dict[str, list[str]]:
+    """The functions that are made of ops, by the module that has them; each goes through every stage as its ops do."""
+    arrays = [name for name, function in FUNCTIONS.items() if name not in ops.REGISTRY and name == function.__name__]
+    numbers = [name for name, value in vars(random).items() if inspect.isfunction(value) and name[0] != "_"]
+    own = [name for name in numbers if getattr(random, name).__module__ == random.__name__]
+    return {"graphcomp.numpy": sorted(arrays), "graphcomp.random": sorted(own)}
+
+
+COMPOSED = "Functions composed of these ops; the compiler makes them fast."
+
+
 def ops_markdown() -> str:
     """The table of ops as docs/ops.md has it."""
     lines = [
@@ -336,6 +348,9 @@ def ops_markdown() -> str:
         for name, *cells in op_rows(kind):
             escaped = [f"`{name}`", *(re.sub(r"[|*_]", r"\\\g<0>", cell) for cell in cells)]
             lines.append("| " + " | ".join(escaped) + " |")
+    lines += ["", "## Compositions", "", COMPOSED]
+    for module, names in compositions().items():
+        lines += ["", f"`{module}`: " + ", ".join(f"`{name}`" for name in names) + "."]
     return "\n".join(lines) + "\n"
 
 
@@ -357,6 +372,9 @@ def _ops(options: argparse.Namespace) -> int:
         for row in rows:
             table.add_row(*map(Text, row))
         console.print(table)
+    console.print(COMPOSED)
+    for module, names in compositions().items():
+        console.print(f"{module}: {', '.join(names)}")
     return 0
 
 
