@@ -7,6 +7,7 @@ from graphcomp.render import explain
 from graphcomp.render.palette import TEXT_ON, THEMES, contrast
 from graphcomp.render.picture import draw
 from graphcomp.render.scene import Arrowhead, Box, Curve, Formula, Rectangle, Words, collisions
+from graphcomp.render.wrap import split
 
 LECTURE = "w3 = x1*x2; w4 = sin(x1); z = w3 + w4"
 GALLERY = {
@@ -121,3 +122,24 @@ def test_a_larger_graph_keeps_clear() -> None:
     rng = np.random.default_rng(1)
     story = explain(network, at=(rng.normal(size=(3, 3)), rng.normal(size=3), rng.normal(size=3)))
     assert all(not collisions(story.scene, frame) for frame in range(len(story.frames)))
+
+
+def test_a_long_chain_is_broken_into_rows() -> None:
+    lines = [f"a{n} = sigmoid({'x' if n == 1 else f'a{n - 1}'})" for n in range(1, 13)]
+    story = explain("; ".join(lines), at={"x": 0.5})
+    scene = draw(story)
+    assert scene.width / scene.height < 4
+    tops = {item.box.top for item in scene.primitives if item.role == "card"}
+    assert len(tops) >= 3
+    assert all(collisions(scene, frame) == [] for frame in range(len(story.frames)))
+    starts = [item.points[0] for item in scene.primitives if isinstance(item, Curve)]
+    assert len(starts) > 4 * len(story.edges)  # an edge that crosses a break has a piece on either side of it
+
+
+def test_a_curve_is_split_where_it_passes_a_line() -> None:
+    curve = ((0.0, 0.0), (50.0, 0.0), (50.0, 100.0), (100.0, 100.0))
+    first, second = split(curve, [30.0])
+    assert first[-1] == pytest.approx(second[0]) and first[-1][0] == pytest.approx(30)
+    whole = [point for piece in (first, second) for point in Curve("edge", piece, "line", 1).samples(200)]
+    original = list(Curve("edge", curve, "line", 1).samples(2000))
+    assert all(min(abs(x - a) + abs(y - b) for a, b in original) < 0.3 for x, y in whole)

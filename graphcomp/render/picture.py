@@ -26,6 +26,7 @@ from .scene import (
     measure,
 )
 from .story import Edge, FactKind, Frame, StoryContent, StoryEdge, StoryNode, Target
+from .wrap import wrapped
 
 DEFINITION_SIZE, VALUE_SIZE, DERIVATIVE_SIZE, PARTIAL_SIZE, CONTRIBUTION_SIZE = 24.0, 31.0, 24.0, 22.0, 21.0
 CARD_PADDING, CARD_RADIUS, CHIP_PADDING, CHIP_RADIUS = 18.0, 14.0, 11.0, 9.0
@@ -170,6 +171,7 @@ def draw(story: StoryContent, direction: Direction = "right") -> Scene:
         {edge: (plan.width, sum(chip_rows)) for edge, plan in chips.items()},
         direction,
     )
+    layout = wrapped(layout) if direction == "right" else layout
     primitives = [
         *(item for edge in story.edges for item in draw_edge(story, edge, layout)),
         *(item for edge, plan in chips.items() for item in draw_chip(story, edge, plan, layout, chip_rows)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from html import escape
+
 from ..mathematics import clean
 from ..palette import THEMES
 from ..scene import Scene

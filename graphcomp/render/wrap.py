@@ -1,0 +1,160 @@
+"""Breaks a long drawing into rows, as a line of text is broken: where only edges cross, between two ranks.
+
+An edge that crosses a break runs to the end of its row and goes on, at the same height, where the next row begins.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from .layout import Layout, Parts
+from .scene import Box, Point
+
+ROOM_ACROSS, ROOM_DOWN = 1208.0, 440.0
+SCALE_WANTED, MOST_ROWS = 0.9, 5
+ROW_GAP, OVERHANG = 34.0, 26.0
+Curve = tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A stretch of the long drawing, and where it goes."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+    down: float
+
+    def moved(self, point: Point) -> Point:
+        """A point of the stretch in its row."""
+        return point[0] - self.left + OVERHANG, point[1] - self.top + self.down
+
+
+def scale_of(width: float, height: float) -> float:
+    """How large a drawing can be on a slide."""
+    return min(ROOM_ACROSS / width, ROOM_DOWN / height)
+
+
+def wrapped(layout: Layout) -> Layout:
+    """The layout in as many rows as make it largest on a slide; as it is where that is large enough."""
+    if scale_of(layout.width, layout.height) >= SCALE_WANTED or not layout.cards:
+        return layout
+    found = [layout]
+    for count in range(2, MOST_ROWS + 1):
+        cuts = chosen_cuts(layout, count)
+        if len(cuts) == count - 1:
+            found.append(in_rows(layout, cuts))
+    return max(found, key=lambda one: scale_of(one.width, one.height))
+
+
+def chosen_cuts(layout: Layout, count: int) -> list[float]:
+    """Where to break into that many rows: in gaps, as evenly as they allow."""
+    free = gaps(layout)
+    if not free:
+        return []
+    wanted = [layout.width * position / count for position in range(1, count)]
+    nearest = {min(free, key=lambda gap: abs(gap - place)) for place in wanted}
+    return sorted(nearest)
+
+
+def gaps(layout: Layout) -> list[float]:
+    """The places where a vertical line meets no card and no label, and each edge at most once."""
+    boxes = sorted([*layout.cards.values(), *layout.labels.values()], key=lambda box: box.left)
+    found, reached = [], boxes[0].right
+    for box in boxes:
+        if box.left > reached + 12 and all(
+            crosses_once(parts, (box.left + reached) / 2) for parts in layout.curves.values()
+        ):
+            found.append((box.left + reached) / 2)
+        reached = max(reached, box.right)
+    return found
+
+
+def crosses_once(parts: Parts, cut: float) -> bool:
+    """Whether an edge passes a vertical line at most once."""
+    across = [point[0] > cut for part in parts for point in part]
+    return sum(one != other for one, other in pairwise(across)) <= 1
+
+
+def in_rows(layout: Layout, cuts: Sequence[float]) -> Layout:
+    """The layout broken at the cuts."""
+    pieces = {edge: [piece for part in parts for piece in split(part, cuts)] for edge, parts in layout.curves.items()}
+    rows = row_places(layout, cuts, [piece for found in pieces.values() for piece in found])
+
+    def row_of(across: float) -> Row:
+        return rows[bisect_right(cuts, across)]
+
+    def moved_box(box: Box) -> Box:
+        left, top = row_of(box.centre[0]).moved((box.left, box.top))
+        return Box(left, top, left + box.width, top + box.height)
+
+    def moved_curve(curve: Curve) -> Curve:
+        row = row_of((curve[0][0] + curve[-1][0]) / 2)
+        return tuple(row.moved(point) for point in curve)
+
+    width = max(row.right - row.left for row in rows) + 2 * OVERHANG
+    return Layout(
+        width,
+        rows[-1].down + rows[-1].bottom - rows[-1].top,
+        {node: moved_box(box) for node, box in layout.cards.items()},
+        {edge: moved_box(box) for edge, box in layout.labels.items()},
+        {edge: tuple(moved_curve(piece) for piece in found) for edge, found in pieces.items()},
+    )
+
+
+def row_places(layout: Layout, cuts: Sequence[float], pieces: Sequence[Curve]) -> list[Row]:
+    """Each row's stretch, and how far down it stands."""
+    ends = [0.0, *cuts, layout.width]
+    rows: list[Row] = []
+    down = 0.0
+    for left, right in pairwise(ends):
+        boxes = [box for box in (*layout.cards.values(), *layout.labels.values()) if left <= box.centre[0] <= right]
+        heights = [y for box in boxes for y in (box.top, box.bottom)]
+        inside = [piece for piece in pieces if left <= (piece[0][0] + piece[-1][0]) / 2 <= right]
+        heights.extend(y for piece in inside for _, y in piece)
+        rows.append(Row(left, right, min(heights) - 6, max(heights) + 6, down))
+        down += max(heights) - min(heights) + 12 + ROW_GAP
+    return rows
+
+
+def split(curve: Curve, cuts: Sequence[float]) -> list[Curve]:
+    """A curve cut wherever it passes one of the vertical lines."""
+    found: list[Curve] = []
+    current: list[Point] = [curve[0]]
+    for start in range(0, len(curve) - 1, 3):
+        rest = np.array(curve[start : start + 4])
+        for cut in cuts:
+            if rest[0, 0] < cut < rest[-1, 0]:
+                before, rest = halves(rest, cut)
+                found.append((*current, *as_points(before[1:])))
+                current = as_points(rest[:1])
+        current.extend(as_points(rest[1:]))
+    return [*found, tuple(current)]
+
+
+def as_points(array: np.ndarray) -> list[Point]:
+    """Rows as points."""
+    return [(float(x), float(y)) for x, y in array]
+
+
+def halves(piece: np.ndarray, cut: float) -> tuple[np.ndarray, np.ndarray]:
+    """A cubic piece before and after it passes a vertical line (de Casteljau's construction)."""
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if divided(piece, middle)[0][-1, 0] < cut else (low, middle)
+    return divided(piece, high)
+
+
+def divided(piece: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
+    """A cubic piece divided at ``t``."""
+    first = piece[:-1] * (1 - t) + piece[1:] * t
+    second = first[:-1] * (1 - t) + first[1:] * t
+    third = second[0] * (1 - t) + second[1] * t
+    return np.array([piece[0], first[0], second[0], third]), np.array([third, second[1], first[2], piece[3]])
