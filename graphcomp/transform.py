@@ -175,9 +175,12 @@ def _checked(values: Any, like: Sequence[Any], what: str) -> list[Any]:
 
 
 def linearize(function: Function, *primals: Any) -> tuple[Any, Function]:
-    """(value, f_lin): `f_lin(*tangents)` is the directional derivative at `primals`. The value is computed once."""
+    """(value, f_lin): `f_lin(*tangents)` is the directional derivative at `primals`. The value is computed once.
+
+    The tangent of an argument that is not floating point is None.
+    """
     traced, values = _trace(function, primals, {})
-    places, _ = _selected(primals, range(len(primals)))
+    places = _differentiable(traced, primals)
     stable = stabilise(traced)
     derived = forward(stable, [stable.inputs[place] for place in places]).graph
     parts = partition(derived, len(traced.inputs), len(_floats(traced)))
@@ -189,6 +192,12 @@ def linearize(function: Function, *primals: Any) -> tuple[Any, Function]:
         return _with_zeros(traced, run(parts.rest, [*known[count:], *directions]))
 
     return traced.result_structure.unflatten(known[:count]), linear
+
+
+def _differentiable(traced: TracedGraph, primals: Sequence[Any]) -> list[int]:
+    """The places of the floating-point arrays among the leaves of the arguments."""
+    places, _ = _selected(primals, range(len(primals)))
+    return [place for place in places if traced.type(traced.inputs[place]).is_float]
 
 
 def _described(value: Any) -> Any:
@@ -214,10 +223,11 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
 def vjp(function: Function, *primals: Any) -> tuple[Any, Function]:
     """(value, f_vjp): `f_vjp(cotangent)` is a tuple of cotangents, one for each argument.
 
-    The value is computed once.
+    The value is computed once. The cotangent of an array that is not floating point is None.
     """
     traced, values = _trace(function, primals, {})
-    places, structures = _selected(primals, range(len(primals)))
+    every, structures = _selected(primals, range(len(primals)))
+    places = _differentiable(traced, primals)
     stable = stabilise(traced)
     result = reverse(stable, [stable.inputs[place] for place in places])
     parts = partition(result.graph, len(traced.inputs), len(places))
@@ -227,7 +237,8 @@ def vjp(function: Function, *primals: Any) -> tuple[Any, Function]:
     def pull(cotangent: Any) -> tuple[Any, ...]:
         leaves = [leaf for leaf in flatten(cotangent)[0] if leaf is not None]
         seeds = _checked(leaves, [known[position] for position in _floats(traced)], "cotangent")
-        return _unflatten_each(structures, run(parts.rest, [*known[count:], *seeds]), False)
+        found = dict(zip(places, run(parts.rest, [*known[count:], *seeds])))
+        return _unflatten_each(structures, [found.get(place) for place in every], False)
 
     return traced.result_structure.unflatten(known[:count]), pull
 

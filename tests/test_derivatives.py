@@ -528,3 +528,19 @@ def test_differentiable_flags_match_the_derivatives() -> None:
             arguments, attributes = samples(op, "float64")  # type: ignore[misc]
             pulled = gx.vjp(of_op(name, attributes), *arguments)[1](np.ones(arguments[0].shape))
             assert not any(np.any(p) for p in pulled)
+
+
+def test_integers_have_no_tangents_and_no_cotangents() -> None:
+    """Their cotangent is None, their tangent is given as None; a gradient by them is an error (see above)."""
+
+    def pick(table: Any, places: Any, scale: Any) -> Any:
+        return gnp.take(table, places) * scale
+
+    arguments = (np.arange(4.0), np.array([1, 1, 3]), 2.0)
+    _, pull = gx.vjp(pick, *arguments)
+    table, places, scale = pull(np.ones(3))
+    assert places is None
+    assert np.array_equal(table, [0.0, 4.0, 0.0, 2.0])
+    assert scale == 5.0
+    _, tangent = gx.jvp(pick, arguments, (np.ones(4), None, 0.0))
+    assert np.array_equal(tangent, [2.0, 2.0, 2.0])
