@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import llvmlite.binding
 import numpy as np
 import sympy as sp
 from sympy.printing.str import StrPrinter
@@ -399,11 +400,20 @@ def info_rows() -> Iterator[tuple[str, str]]:
         yield name, importlib.metadata.version(name)
     yield "threads", f"{_processors()} usable; a compiled program runs on one, BLAS on those given below"
     yield "BLAS", _blas()
-    yield "SVML", "yes" if numba.config.USING_SVML else "no (on x86 processors, pip install intel-cmplr-lib-rt adds it)"
+    yield "SVML", _svml(numba.config.USING_SVML)
     writable = "" if _writable(cache_folder()) else "; it cannot be written, so a temporary folder is used"
     yield "cache", f"{cache_folder()} ({size_text(cache_size())}{writable})"
     yield "targets", ", ".join(TARGETS)
     yield "CUDA", _cuda()
+
+
+def _svml(used: bool) -> str:
+    """Whether loops over exp, sin and the like use Intel's short vector library."""
+    if used:
+        return "yes"
+    if llvmlite.binding.targets.has_svml():
+        return "no: its library is missing; pip install intel-cmplr-lib-rt adds it"
+    return "no: this llvmlite was built without it, so exp, sin and the like take one value at a time"
 
 
 def _processors() -> int:
