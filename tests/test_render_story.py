@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
+import graphcomp as gx
+from graphcomp import nn, random
 from graphcomp.derive import forward as derive_forward
 from graphcomp.errors import InputError, RenderError
 from graphcomp.graph import Node
@@ -313,3 +315,22 @@ def test_options_are_checked() -> None:
     for option in ({"granularity": "x"}, {"jacobian_rows": "x"}, {"language": "xx"}):
         with pytest.raises(RenderError, match=next(iter(option))):
             explain(LECTURE, at=AT, **option)  # type: ignore[arg-type]
+
+
+def test_a_model_is_told_with_its_parameters() -> None:
+    class Loss(nn.Module):
+        """A layer, and the sum of its squares."""
+
+        layer: nn.Linear
+
+        def __call__(self, x):  # type: ignore[no-untyped-def]
+            return np.sum(self.layer(x) ** 2)
+
+    model, batch = Loss(nn.Linear.create(3, 2, key=random.key(0))), np.ones((5, 3), "float32")
+    story = explain(model, at=(batch,))
+    inputs = {node.definition.plain(): node.id for node in story.nodes if node.role == "input"}
+    assert len(inputs) == 3
+    weight = next(id for name, id in inputs.items() if "weight" in name)
+    found = story.known["adjoint", weight][-1].fact.data
+    assert found.shape == np.shape(model.layer.weight)
+    np.testing.assert_allclose(found, gx.grad(lambda m: m(batch))(model).layer.weight, rtol=1e-6)

@@ -77,7 +77,10 @@ def test_the_products_of_the_matrix_free_chain_are_counted() -> None:
     a, b, c, v = np.ones((5, 4)), np.ones((5, 5)), np.ones((3, 5)), np.ones(3)
     assert counted(lambda v, a, b, c: v @ c @ b @ a, v, a, b, c) == 15 + 25 + 20
     assert counted(lambda a, b, c: c @ b @ a, a, b, c) == 75 + 60
-    assert last_adjoint(made("matrix-free"), "x").shape == (4,)
+    told = made("matrix-free")
+    assert told.jacobian and sum(len(frame.cells) for frame in told.frames) == 12
+    costs = [frame.cost.multiplications for frame in told.frames[:-1] if frame.cost]
+    assert costs[-1] - costs[0] == 3 * (15 + 25 + 20)
 
 
 def test_expressions_swell_and_graphs_do_not() -> None:

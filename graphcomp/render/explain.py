@@ -11,6 +11,7 @@ import sympy as sp
 
 from ..errors import InputError, RenderError
 from ..graph import Graph
+from ..nn import Module
 from ..trace import trace
 from ..trace.tree import flatten
 from .account import Account, Part, Telling, finish
@@ -52,7 +53,8 @@ def explain(
 ) -> Story:
     """Explain a computation step by step.
 
-    ``source``: a formula, assignments ("w3 = x1*x2; z = sin(w3)"), a SymPy expression, a function or a Graph.
+    ``source``: a formula, assignments ("w3 = x1*x2; z = sin(w3)"), a SymPy expression, a function, a Graph, or a
+    model of ``graphcomp.nn``, whose parameters are inputs then.
     ``at``: the inputs' values by name, or in order.  ``mode``: how the values come about ("evaluate"), how fast
     they change with an input ("forward", a sweep for each input in ``wrt``), or how the output depends on all of
     them ("reverse", a sweep for each output; with ``wrt`` only the nodes on the way to those inputs); "both" tells
@@ -68,7 +70,9 @@ def explain(
     language_table(language)
     graph, values = traced(source, at)
     if len(graph) > MOST_NODES:
-        raise RenderError(f"the graph has {len(graph)} nodes, and at most {MOST_NODES} can be told one by one")
+        raise RenderError(
+            f"the graph has {len(graph)} nodes, and at most {MOST_NODES} can be told one by one; graphcomp.render.network draws a graph of any size"
+        )
     lines = not isinstance(source, (str, sp.Basic))
     telling = Telling(notation, digits, granularity, jacobian_rows, language, quiz, lines)
     return tell(Account(graph, values, telling), MODES[mode], wrt)
@@ -114,6 +118,8 @@ def traced(source: Any, at: Mapping[str, Any] | Sequence[Any] | None) -> tuple[G
     """The source's graph, and its inputs' values in order."""
     if isinstance(source, Graph):
         return source, input_values(source, at)
+    if isinstance(source, Module):
+        return traced(applied, [source, *call_arguments(source, at)])
     if callable(source) and not isinstance(source, sp.Basic):
         arguments = call_arguments(source, at)
         graph = trace(source, *arguments)
@@ -126,6 +132,11 @@ def traced(source: Any, at: Mapping[str, Any] | Sequence[Any] | None) -> tuple[G
         raise InputError("a value in `at` is a list whose rows have different lengths") from None
     graph = trace(source, **{name: np.asarray(value, "float64") for name, value in arrays.items()})
     return graph, input_values(graph, at)
+
+
+def applied(model: Any, *batch: Any) -> Any:
+    """A model called with a batch, as a function of its parameters too: their derivatives are told as well."""
+    return model(*batch)
 
 
 def call_arguments(function: Callable[..., Any], at: Mapping[str, Any] | Sequence[Any] | None) -> tuple[Any, ...]:

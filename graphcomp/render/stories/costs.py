@@ -17,6 +17,7 @@ from ..output import Story
 from .remarks import remark, retitled
 
 STEPS = (1, 2, 3, 4, 5, 6)
+TOLD = 3
 
 
 def matrix_free() -> Story:
@@ -25,23 +26,23 @@ def matrix_free() -> Story:
     shapes = {"A": (5, 4), "B": (5, 5), "C": (3, 5)}
     matrices = {name: np.round(rng.normal(size=shape), 1) for name, shape in shapes.items()}
 
-    def chain(x: Any, v: Any) -> Any:
-        return np.sum(v * (matrices["C"] @ (matrices["B"] @ (matrices["A"] @ x))))
+    def chain(x: Any) -> Any:
+        return matrices["C"] @ (matrices["B"] @ (matrices["A"] @ x))
 
-    at = {"x": np.array([1.0, 2, 3, 4]), "v": np.array([1.0, 0, 0])}
+    at = {"x": np.array([[1.0], [2], [3], [4]])}
     story = explain(chain, at, wrt="x", notation="bar")
     first, last = story.frames[0].cost, story.frames[-1].cost
-    swept = last.multiplications - first.multiplications if first and last else 0
-    vector = counted(lambda v, a, b, c: v @ c @ b @ a, at["v"], *matrices.values())
+    sweep = (last.multiplications - first.multiplications) // len(story.sweeps) if first and last else 0
+    vector = counted(lambda v, a, b, c: v @ c @ b @ a, np.ones(3), *matrices.values())
     matrix = counted(lambda a, b, c: c @ b @ a, *matrices.values())
     end = remark(
         story.frames[-1],
-        f"This sweep multiplied {swept} times; the products vᵀC, then ·B, then ·A are {vector} of them. "
-        f"Multiplying the matrices first takes {matrix}, and all three rows of CBA would still need to be wanted.",
+        f"The last sweep multiplied {sweep} times, as the products vᵀC, then ·B, then ·A do ({vector}). "
+        f"Multiplying the matrices first takes {matrix}: worth it only if all of CBA is wanted.",
         product("vC", "B", "A"),
         Number(str(vector)),
     )
-    return retitled(story, "Matrix-free: vᵀCBA from the left, in a chain from R⁴ to R³", [*story.frames, end])
+    return retitled(story, "Matrix-free: vᵀCBA from the left, from R⁴ to R³", [*story.frames, end])
 
 
 def product(*names: str) -> Mathematics:
@@ -66,7 +67,7 @@ def iterated(steps: int) -> str:
 
 def swell() -> Story:
     """The logistic map again and again: its derivative as one expression grows, the derivative graph does not."""
-    story = explain(iterated(4), {"x": 0.3})
+    story = explain(iterated(TOLD), {"x": 0.3})
     frames = list(story.frames)
     symbolic = [symbolic_size(steps) for steps in STEPS]
     executed = [graph_size(steps) for steps in STEPS]
@@ -117,10 +118,10 @@ def error(step: float) -> Mathematics:
     """How far a one-sided difference is off."""
 
     def value(x: float) -> float:
-        for _ in range(3):
+        for _ in range(TOLD - 1):
             x = 4 * x * (1 - x)
         return x
 
-    story = explain(iterated(4), {"x": 0.3})
+    story = explain(iterated(TOLD), {"x": 0.3})
     exact = float(story.frames[-1].facts[-1].data)
     return number(abs((value(0.3 + step) - value(0.3)) / step - exact), 2)

@@ -14,13 +14,14 @@ from ..output import Story
 from ..story import Fact
 from .remarks import remark, retitled
 
-LAYERS, RATE = 6, 0.5
+LAYERS, RATE = 5, 0.5
+SUPERSCRIPT = "⁵"
 
 
 def through_time() -> Story:
     """A recurrent cell unrolled over three steps: its weight is used three times."""
-    steps = ("h1 = tanh(w*h0 + x1)", "h2 = tanh(w*h1 + x2)", "h3 = tanh(w*h2 + x3)")
-    at = {"w": 0.8, "h0": 0.5, "x1": 1, "x2": -0.5, "x3": 0.2}
+    steps = ("h1 = tanh(w*h0)", "h2 = tanh(w*h1)", "h3 = tanh(w*h2)")
+    at = {"w": 0.8, "h0": 0.5}
     story = explain("; ".join(steps), at, wrt="w", granularity="contribution")
     end = remark(
         story.frames[-1],
@@ -40,7 +41,7 @@ def vanishing() -> Story:
     end = remark(
         story.frames[-1],
         f"The adjoints on the way back: {shrinking}. A sigmoid's partial a(1 − a) is never more than ¼, "
-        f"so after {LAYERS} layers at most 4⁻{LAYERS} of the signal is left: {number(0.25**LAYERS, 5).plain()}.",
+        f"so after {LAYERS} layers at most (¼){SUPERSCRIPT} of the signal is left: {number(0.25**LAYERS, 5).plain()}.",
         *story.frames[-1].equation,
     )
     return retitled(story, f"Vanishing gradients: {LAYERS} sigmoids in a row", [*story.frames, end])
