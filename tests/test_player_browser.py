@@ -10,9 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from graphcomp.derive import reverse
 from graphcomp.render import Story, explain
+from graphcomp.render.live import LiveProgram, live_program
+from graphcomp.run import evaluate_all
 from graphcomp.trace import trace
 
 LECTURE = "w3 = x1*x2; w4 = sin(x1); z = w3 + w4"
@@ -389,3 +393,35 @@ def test_what_is_no_formula_is_refused(browser: Any, quiz: Path, text: str) -> N
     script = "text => { try { return graphcompExpression.evaluate(text, {w1: 2}); } catch (error) { return null; } }"
     with opened(browser, quiz) as page:
         assert page.evaluate(script, text) is None
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "sin(x) + x*y",
+        "log(x) + x*y - sin(y)",
+        "sigmoid(x)**2.5 * exp(-y) / sqrt(x + 3)",
+        "tanh(x*y) - softplus(x - y) + abs(x - 2)**3",
+        "maximum(x, y) * relu(x) + where(x > y, x, y*y)",
+        "x**y + log1p(x) * expm1(y) + atan2(x, y)",
+    ],
+)
+def test_a_page_computes_what_the_interpreter_computes(browser: Any, formula: str) -> None:
+    graph = trace(formula)
+    program = live_program(graph)
+    assert isinstance(program, LiveProgram), program
+    derived = reverse(graph)
+    with browser.new_context() as context:
+        page = context.new_page()
+        for at in ([0.5, 1.25], [1.75, 0.3], [2.0, 3.0]):
+            found = page.evaluate(f"x => ({program.function()})(x, 0)", at)
+            values = evaluate_all(derived.graph, [*map(np.float64, at), np.float64(1)])
+            for place in (*program.values.values(), *program.adjoints.values()):
+                assert found[place] == pytest.approx(float(values[place]), rel=1e-12, abs=1e-12)
+
+
+def test_what_a_page_cannot_compute_is_said() -> None:
+    assert "arrays" in str(live_program(trace(lambda x: x + x, np.ones(3))))
+    long = trace("; ".join(["a0 = x", *(f"a{n} = sin(a{n - 1})" for n in range(1, 220))]))
+    assert "at most 200" in str(live_program(long))
+    assert "no counterpart" in str(live_program(trace("lgamma(x)")))
