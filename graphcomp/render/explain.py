@@ -71,7 +71,8 @@ def explain(
     graph, values = traced(source, at)
     if len(graph) > MOST_NODES:
         raise RenderError(
-            f"the graph has {len(graph)} nodes, and at most {MOST_NODES} can be told one by one; graphcomp.render.network draws a graph of any size"
+            f"the graph has {len(graph)} nodes, and at most {MOST_NODES} can be told one by one; "
+            "graphcomp.render.network draws a graph of any size"
         )
     lines = not isinstance(source, (str, sp.Basic))
     telling = Telling(notation, digits, granularity, jacobian_rows, language, quiz, lines)
@@ -119,7 +120,7 @@ def traced(source: Any, at: Mapping[str, Any] | Sequence[Any] | None) -> tuple[G
     if isinstance(source, Graph):
         return source, input_values(source, at)
     if isinstance(source, Module):
-        return traced(applied, [source, *call_arguments(source, at)])
+        return traced(applied(source), [source, *call_arguments(source, at)])
     if callable(source) and not isinstance(source, sp.Basic):
         arguments = call_arguments(source, at)
         graph = trace(source, *arguments)
@@ -134,9 +135,16 @@ def traced(source: Any, at: Mapping[str, Any] | Sequence[Any] | None) -> tuple[G
     return graph, input_values(graph, at)
 
 
-def applied(model: Any, *batch: Any) -> Any:
-    """A model called with a batch, as a function of its parameters too: their derivatives are told as well."""
-    return model(*batch)
+def applied(model: Module) -> Callable[..., Any]:
+    """A model as a function of its parameters too: their derivatives are told as well."""
+
+    def call(model: Any, *batch: Any) -> Any:
+        return model(*batch)
+
+    batch = list(inspect.signature(model).parameters.values())
+    first = inspect.Parameter("model", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    call.__signature__ = inspect.Signature([first, *batch])  # type: ignore[attr-defined]
+    return call
 
 
 def call_arguments(function: Callable[..., Any], at: Mapping[str, Any] | Sequence[Any] | None) -> tuple[Any, ...]:
