@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,11 +19,12 @@ from typing import Any
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from . import random
 from .data import batches
 from .errors import DataError, InputError
+from .files import write_whole
 from .jit import jit
 from .optim import Optimizer
 from .trace.tracer import type_of
@@ -179,16 +179,10 @@ def save_weights(path: str | os.PathLike[str], model: Any) -> None:
     """
     arrays, structure = flatten(model)
     named = {name: np.ascontiguousarray(array) for name, array in zip(structure.paths(), arrays)}
-    place = Path(path)
-    temporary = ""
     try:
-        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=place.name, suffix=".part", delete=False) as file:
-            temporary = file.name
-        save_file(named, temporary)
-        os.replace(temporary, place)
+        write_whole(Path(path), save(named))
     except (OSError, SafetensorError) as error:
-        Path(temporary).unlink(missing_ok=True) if temporary else None
-        raise DataError(f"the weights cannot be written to {place}: {error}.") from None
+        raise DataError(f"the weights cannot be written to {path}: {error}.") from None
 
 
 def load_weights(path: str | os.PathLike[str], model: Any) -> Any:

@@ -14,7 +14,7 @@ import graphcomp
 PACKAGE = Path(graphcomp.__file__).parent
 
 LAYERS: list[set[str]] = [
-    {"errors"},
+    {"errors", "files"},
     {"graph"},
     {"ops"},
     {"trace", "numpy"},

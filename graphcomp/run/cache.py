@@ -23,6 +23,7 @@ import numba.core.config
 import platformdirs
 
 from ..emit import Source
+from ..files import write_whole
 
 SUMS = "checksums.json"
 OPTIMISATION = 2
@@ -81,10 +82,7 @@ def _write_once(path: Path, text: str) -> None:
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if path.read_text(encoding="utf-8") == text:
             return
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)
+    write_whole(path, text)
 
 
 def _import(path: Path) -> ModuleType:
