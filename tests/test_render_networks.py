@@ -141,9 +141,10 @@ def test_a_rule_folds_neighbours() -> None:
     model = Vision(nn.Conv2d.create(1, 2, 3, key=keys[0]), nn.Conv2d.create(2, 2, 3, key=keys[1]))
     graph = trace(lambda m, x: m(x), model, np.zeros((1, 1, 8, 8), "float32"))
     names = [child.name for child in network(graph, repeats=False).root.children[0].children]
-    if "relu" in names:
-        folded = network(graph, fold=["Conv > ReLU"], repeats=False)
-        assert any(child.name == "Conv > ReLU" for child in folded.root.children[0].children)
+    assert names == ["conv1", "relu.1", "conv2", "relu.2"]
+    folded = network(graph, fold=["Conv > ReLU"], repeats=False)
+    assert [child.name for child in folded.root.children[0].children] == ["Conv > ReLU", "Conv > ReLU"]
+    assert all(overlaps(folded.scene(depth)) == [] for depth in range(3))
 
 
 def test_a_training_step_is_a_small_file_soon(tmp_path: Path) -> None:

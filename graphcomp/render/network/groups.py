@@ -11,7 +11,7 @@ from itertools import pairwise
 from ...graph import Graph, Node
 
 PASSES = ("", "backward", "update")
-FEWEST_TO_FOLD, MOST_NODES, MANY_USERS = 2, 60, 5
+FEWEST_TO_FOLD, MOST_NODES, MANY_USERS, MOST_CALLS = 2, 60, 5, 8
 
 
 @dataclass
@@ -147,6 +147,21 @@ def split_components(graph: Graph, root: Group) -> None:
             )
 
 
+def split_calls(graph: Graph, root: Group) -> None:
+    """A function called several times in one scope is a group for each call, in the order of the calls."""
+    for group in list(root.walk()):
+        children: list[Group] = []
+        for child in group.children:
+            parts = [] if child.children else components(graph, child.nodes, whole=True)
+            if 1 < len(parts) <= MOST_CALLS:
+                children.extend(
+                    Group(f"{child.path}.{k}", f"{child.name}.{k}", part) for k, part in enumerate(parts, 1)
+                )
+            else:
+                children.append(child)
+        group.children = sorted(children, key=lambda child: max(child.all_nodes(), default=0))
+
+
 def hubs(graph: Graph, nodes: Sequence[int]) -> set[int]:
     """The nodes that many of the others use."""
     inside = set(nodes)
@@ -154,9 +169,9 @@ def hubs(graph: Graph, nodes: Sequence[int]) -> set[int]:
     return {id for id, number in uses.items() if number >= MANY_USERS}
 
 
-def components(graph: Graph, nodes: Sequence[int]) -> list[list[int]]:
-    """The parts of some nodes that no edge between them connects, but for the edges of hubs."""
-    without = hubs(graph, nodes)
+def components(graph: Graph, nodes: Sequence[int], whole: bool = False) -> list[list[int]]:
+    """The parts of some nodes that no edge between them connects, but for the edges of hubs (unless ``whole``)."""
+    without = set() if whole else hubs(graph, nodes)
     parent = {id: id for id in nodes if id not in without}
 
     def find(id: int) -> int:

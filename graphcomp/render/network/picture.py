@@ -20,7 +20,7 @@ from ..picture import arrow
 from ..png import write_png
 from ..scene import Box, Primitive, Rectangle, Scene, Words
 from ..svg import write_svg
-from .groups import Group, fold_repeats, fold_rule, group_by_scope, split_components
+from .groups import Group, fold_repeats, fold_rule, group_by_scope, split_calls, split_components
 from .layout import place
 from .levels import Level, Member, levels
 from .page import write_page
@@ -238,6 +238,7 @@ def network(
     """
     shown_nodes = [id for id in graph.reachable() if graph.node(id).op not in UNSHOWN]
     root = group_by_scope(graph, shown_nodes)
+    split_calls(graph, root)
     split_components(graph, root)
     for rule in fold:
         fold_rule(root, rule, lambda one, other: feeds(graph, one, other))
