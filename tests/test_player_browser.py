@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -425,3 +426,20 @@ def test_what_a_page_cannot_compute_is_said() -> None:
     long = trace("; ".join(["a0 = x", *(f"a{n} = sin(a{n - 1})" for n in range(1, 220))]))
     assert "at most 200" in str(live_program(long))
     assert "no counterpart" in str(live_program(trace("lgamma(x)")))
+
+
+def test_other_inputs_are_computed_in_the_page(browser: Any, tmp_path: Path) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install graphcomp[browser]")
+    story = replace(explain(LECTURE, at={"x1": 2, "x2": 3}), live=live_program(trace(LECTURE)))
+    with opened(browser, story.save(tmp_path / "live.html"), reduced_motion="reduce") as page:
+        page.click("#live summary")
+        row = page.locator("#live tbody tr").first
+        assert row.inner_text().split("\t")[1:] == ["2", "2.58385316345"]
+        page.fill("#live input >> nth=0", "0")
+        assert row.inner_text().split("\t")[1:] == ["0", "4"]
+        page.fill("#live input >> nth=0", "")
+        assert "undefined" in row.inner_text()
+        assert axe.Axe().run(page).response["violations"] == []
+    fixed = replace(story, live="The inputs are fixed: <b>why</b>")
+    with opened(browser, fixed.save(tmp_path / "fixed.html")) as page:
+        assert "<b>why</b>" in page.inner_text(".fixed")

@@ -17,6 +17,7 @@ from xml.sax.saxutils import quoteattr
 
 from .glyphs import REFERENCE_SIZE, typeset
 from .jacobian import known_cells
+from .live import LiveProgram
 from .mathematics import Mathematics, Operator, Row, clean, equals, to_string
 from .palette import THEMES
 from .picture import Shown, derivative_row, element_name, quantity_row
@@ -40,8 +41,11 @@ ICONS = {
 }
 
 
-def write_html(story: StoryContent, wide: Scene, tall: Scene) -> str:
-    """The page; ``wide`` and ``tall`` are the story's graph drawn left to right and bottom up."""
+def write_html(story: StoryContent, wide: Scene, tall: Scene, live: LiveProgram | str | None = None) -> str:
+    """The page; ``wide`` and ``tall`` are the story's graph drawn left to right and bottom up.
+
+    ``live`` computes the story again for other inputs, or says why the page cannot.
+    """
     title = escape(clean(story.title))
     shared = all_formulas(story, wide)
     frames = "".join(frame_text(index, frame, shared) for index, frame in enumerate(story.frames))
@@ -73,6 +77,7 @@ def write_html(story: StoryContent, wide: Scene, tall: Scene) -> str:
 {frames}
 </div>
 {details()}
+{live_inputs(story, live)}
 </section>
 </main>
 <p id="selected" class="unseen" aria-live="polite"></p>
@@ -81,6 +86,7 @@ def write_html(story: StoryContent, wide: Scene, tall: Scene) -> str:
 <script type="application/json" id="story">{story_data(story)}</script>
 <script>
 {player_file("expression.js")}
+const graphcompLive = {live.function() if isinstance(live, LiveProgram) else "null"};
 {player_file("player.js")}
 </script>
 </body>
@@ -178,6 +184,38 @@ def details() -> str:
         f'<aside id="details" aria-label="The node you chose" hidden>{close}<h2></h2><p class="source"></p>'
         '<ol class="history"></ol></aside>'
     )
+
+
+def live_inputs(story: StoryContent, live: LiveProgram | str | None) -> str:
+    """Fields for other inputs, and a table of what follows from them; or why there are none.
+
+    A quiz has none: the table would give its answers away.
+    """
+    if any(frame.question for frame in story.frames):
+        return ""
+    if not isinstance(live, LiveProgram):
+        return f'<p class="fixed">{escape(live)}</p>' if live else ""
+    inputs = [node for node in story.nodes if node.role == "input"]
+    fields = "".join(
+        f"<label>{escape(clean(', '.join(node.names) or node.symbol.plain()))} "
+        f'<input type="number" step="any" value="{given_value(story, node)!r}"></label>'
+        for node in inputs
+    )
+    rows = "".join(
+        f'<tr><th scope="row">{escape(clean(equals(node.symbol, node.definition).plain()))}</th>'
+        f'<td data-place="{live.values[node.id]}"></td><td data-place="{live.adjoints.get(node.id, "")}"></td></tr>'
+        for node in story.nodes
+    )
+    return (
+        f'<details id="live"><summary>Try other inputs</summary><p class="fields">{fields}</p><table><thead><tr>'
+        '<th scope="col">step</th><th scope="col">value</th><th scope="col">adjoint</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></details>"
+    )
+
+
+def given_value(story: StoryContent, node: StoryNode) -> float:
+    """An input's value as the story was told."""
+    return float(story.known["value", node.id][-1].fact.data)
 
 
 def zoom_buttons() -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from ..derive import reverse
+from ..derive.reverse import reverse
 from ..graph import Graph, Node, TensorType
 from ..ops import REGISTRY, Elementwise
 

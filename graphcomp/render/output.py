@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .gif import write_gif
 from .handout import write_handout
 from .html import write_html
 from .interchange import graphml_text, json_text, story_network
+from .live import LiveProgram
 from .mathematics import clean
 from .mermaid import write_mermaid
 from .pdf import write_pdf
@@ -45,11 +47,15 @@ SUFFIXES = {
 """The method of a story that writes each kind of file."""
 
 
+@dataclass(frozen=True)
 class Story(StoryContent):
     """An explanation of one computation, step by step.
 
     ``frames`` holds the steps; ``save`` writes them by suffix; ``str`` gives the trace tables for a terminal.
+    ``live`` computes it again for other inputs inside a page, or says why a page cannot.
     """
+
+    live: LiveProgram | str | None = None
 
     @cached_property
     def scene(self) -> Scene:
@@ -80,7 +86,7 @@ class Story(StoryContent):
 
     def html(self) -> str:
         """A self-contained page with a player."""
-        return write_html(self, draw(self, "right"), draw(self, "up"))
+        return write_html(self, draw(self, "right"), draw(self, "up"), self.live)
 
     def markdown(self) -> str:
         """The trace tables and every step in words."""

@@ -299,6 +299,21 @@
     actions[event.key]();
   });
 
+  // Other inputs: the generated program computes every value, and the adjoints of the first output.
+  const live = find("live");
+  const recompute = () => {
+    const given = [...live.querySelectorAll(".fields input")].map((field) => (field.value === "" ? NaN : Number(field.value)));
+    const found = graphcompLive(given, 0);
+    for (const cell of live.querySelectorAll("[data-place]")) {
+      const value = cell.dataset.place === "" ? 0 : found[Number(cell.dataset.place)];
+      cell.textContent = Number.isFinite(value) ? String(Number(value.toPrecision(12))) : "undefined";
+    }
+  };
+  if (live) {
+    live.addEventListener("input", recompute);
+    recompute();
+  }
+
   find("theme").onclick = () => {
     const root = document.documentElement;
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
