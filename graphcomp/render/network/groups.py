@@ -153,7 +153,8 @@ def split_calls(graph: Graph, root: Group) -> None:
         children: list[Group] = []
         for child in group.children:
             parts = [] if child.children else components(graph, child.nodes, whole=True)
-            if 1 < len(parts) <= MOST_CALLS:
+            steps = {tuple(graph.node(id).op for id in part) for part in parts}
+            if 1 < len(parts) <= MOST_CALLS and len(steps) == 1:  # calls of one function do the same
                 children.extend(
                     Group(f"{child.path}.{k}", f"{child.name}.{k}", part) for k, part in enumerate(parts, 1)
                 )

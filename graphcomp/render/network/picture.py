@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -112,20 +112,27 @@ class Network:
         return width, CARD_HEIGHT + (NUMBER_HEIGHT if member.number is not None else 0)
 
     def card(self, member: Member, box: Box, inner: tuple[list[Primitive], float, float] | None) -> list[Primitive]:
-        """A member's card, open or closed."""
+        """A member's card, open or closed; all that stands on it answers a click."""
         owner = f"member:{member.key}"
+        own = [replace(item, owner=owner) for item in self.face(member, box, inner is not None)]
+        if inner is None:
+            return own
+        return [*own, *(item.moved(box.left + PADDING, box.top + HEADER, 1.0) for item in inner[0])]
+
+    def face(self, member: Member, box: Box, opened: bool) -> list[Primitive]:
+        """What stands on a card itself."""
         middle = box.centre[0]
         if member.kind in ("from", "to"):
-            outline = Rectangle("card", box, "panel", radius=18, owner=owner)
+            outline = Rectangle("card", box, "panel", radius=18)
             return [outline, Words("content", middle, box.top + 24, shown(member), DETAIL_SIZE, "muted", "middle")]
         radius = 14.0 if member.kind == "group" else 6.0
         items: list[Primitive] = []
-        if member.times > 1 and inner is None:
+        if member.times > 1 and not opened:
             items.extend(Rectangle("content", box.moved(d, d), "card", "line", 1.2, radius) for d in (8.0, 4.0))
-        items.append(Rectangle("card", box, "panel" if inner else "card", "line", 1.6, radius, owner=owner))
+        items.append(Rectangle("card", box, "panel" if opened else "card", "line", 1.6, radius))
         items.append(Words("content", middle, box.top + 26, shown(member), TITLE_SIZE, "ink", "middle", bold=True))
-        if inner is not None:
-            return [*items, *(item.moved(box.left + PADDING, box.top + HEADER, 1.0) for item in inner[0])]
+        if opened:
+            return items
         items.append(Words("content", middle, box.top + 46, member.detail, DETAIL_SIZE, "muted", "middle"))
         if member.number is not None:
             items.extend(self.number(member.number, box))
