@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import RenderError
+from ..files import write_whole
 from .gif import write_gif
 from .handout import write_handout
 from .html import write_html
@@ -135,8 +136,8 @@ class Story(StoryContent):
             if frames:
                 return write_folder(path, len(self.frames), self.svg if suffix == ".svg" else self.png)
             if handout:
-                return write_file(path, self.pdf(handout=True))
-            return write_file(path, self.svg(animate=True) if animate else self.content(suffix))
+                return write_whole(path, self.pdf(handout=True))
+            return write_whole(path, self.svg(animate=True) if animate else self.content(suffix))
         except OSError as error:
             raise RenderError(f"cannot write {path}: {error.strerror or error}") from error
 
@@ -167,21 +168,6 @@ def check_options(name: str, suffix: str, frames: bool, animate: bool, handout: 
         raise RenderError(f"handout=True writes a .pdf file, not {suffix}")
 
 
-def write_file(path: Path, content: str | bytes) -> Path:
-    """Write a file whole or not at all: first beside its place, then moved there."""
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-    return path
-
-
 def write_folder(path: Path, frames: int, write: Callable[[int], str | bytes]) -> Path:
     """Write each frame into a folder named like the path without its suffix, all of them or none."""
     folder = path.with_suffix("")
@@ -189,7 +175,7 @@ def write_folder(path: Path, frames: int, write: Callable[[int], str | bytes]) -
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:40]}."))
     try:
         for name, content in contents.items():
-            write_file(temporary / name, content)
+            write_whole(temporary / name, content)
         os.chmod(temporary, 0o755)
         folder.mkdir(exist_ok=True)
         for name in contents:
