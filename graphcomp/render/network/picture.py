@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RenderError
+from ...files import write_whole
 from ...graph import Graph
 from ..glyphs import text_width
 from ..layout import Layout
@@ -173,20 +172,10 @@ class Network:
         if path.suffix.lower() not in writers:
             raise RenderError(f"cannot write {path.name!r}: its suffix must be one of {', '.join(writers)}")
         content = writers[path.suffix.lower()]()
-        return write_whole(path, content.encode() if isinstance(content, str) else content)
-
-
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except OSError as error:
-        raise RenderError(f"cannot write {path}: {error.strerror or error}") from error
-    return path
+        try:
+            return write_whole(path, content)
+        except OSError as error:
+            raise RenderError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def shown(member: Member) -> str:
