@@ -14,6 +14,7 @@ import numpy as np
 from ..graph import Graph, Node
 from ..run import evaluate_all
 from .definitions import definition
+from .live import live_program
 from .mathematics import Differential, Fraction, Identifier, Mathematics, shorten
 from .naming import Names, name_nodes
 from .numerals import quantity, shape_of
@@ -228,6 +229,7 @@ def finish(account: Account, parts: Sequence[Part], jacobian: Jacobian | None = 
         jacobian=jacobian,
         modes=modes,
         language=account.telling.language,
+        live=live_program(account.graph),
     )
 
 
