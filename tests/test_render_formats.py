@@ -299,3 +299,14 @@ def test_hostile_names_are_text_in_mermaid_and_graphml(hostile: Story) -> None:
     root = ElementTree.fromstring(hostile.svg(animate=True))
     assert not list(root.iter(f"{SVG}script"))
     assert Image.open(io.BytesIO(hostile.gif())).n_frames == len(hostile.frames)
+
+
+def test_each_table_of_both_modes_is_headed_by_its_own_sweep() -> None:
+    text = explain("x*y + x", at={"x": 2, "y": 3}, mode="both").markdown()
+    headings = [line for line in text.splitlines() if line.startswith("| Evaluation trace")]
+    assert headings == [
+        "| Evaluation trace ↓ | Value |",
+        "| Evaluation trace ↓ | Value | Forward tangent trace ↓ |",
+        "| Evaluation trace ↓ | Value | Forward tangent trace ↓ |",
+        "| Evaluation trace ↓ | Value | Reverse adjoint trace ↑ |",
+    ]

@@ -11,7 +11,8 @@ from .mathematics import clean, shorten
 from .picture import slashed
 from .story import Frame, StoryContent
 
-HEADINGS = {"evaluate": "", "forward": "Forward tangent trace ↓", "reverse": "Reverse adjoint trace ↑"}
+HEADINGS = {"tangent": "Forward tangent trace ↓", "adjoint": "Reverse adjoint trace ↑"}
+"""The last column by what a sweep computes; the table of values has no such column."""
 LONGEST_CELL = 160
 
 
@@ -39,10 +40,10 @@ def trace_tables(story: StoryContent) -> list[Table]:
         for node in story.nodes:
             definition = f"{node.symbol.plain()} = {node.definition.plain()}"
             row = [definition, values.get(node.id, "?")]
-            if story.mode != "evaluate":
+            if sweep.kind in HEADINGS:
                 row.append(equation_text(told[node.id]) if node.id in told else "–")
             rows.append(tuple(shorten(cell.strip(), LONGEST_CELL) for cell in row))
-        headings = ("Evaluation trace ↓", "Value", *([HEADINGS[story.mode]] if story.mode != "evaluate" else []))
+        headings = ("Evaluation trace ↓", "Value", *([HEADINGS[sweep.kind]] if sweep.kind in HEADINGS else []))
         title = story.title if len(story.sweeps) == 1 else f"{story.title} ({sweep.label})"
         tables.append(Table(clean(title), headings, tuple(rows)))
     return tables
@@ -79,8 +80,8 @@ def write_terminal(story: StoryContent, *, colours: bool = False, width: int | N
 
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=colours, no_color=not colours, width=width, highlight=False)
-    styles = ("", "blue", "dark_orange3" if story.mode == "reverse" else "green")
     for table in trace_tables(story):
+        styles = ("", "blue", "dark_orange3" if HEADINGS["adjoint"] in table.headings else "green")
         drawn = RichTable(title=Text(table.title), title_justify="left")
         for heading, style in zip(table.headings, styles, strict=False):
             drawn.add_column(Text(heading), style=style, overflow="fold")
