@@ -20,6 +20,7 @@ Direction = Literal["right", "up"]
 Edge = tuple[int, int]
 Size = tuple[float, float]
 Parts = tuple[tuple[Point, ...], ...]
+Gaps = tuple[float, float]
 DOTS_PER_INCH = 72.0
 WIDEST_SPREAD = 38.0
 MARGIN = 6.0
@@ -48,13 +49,14 @@ def lay_out(
     edges: Mapping[Edge, int],
     labels: Mapping[Edge, Size],
     direction: Direction = "right",
+    gaps: Gaps | None = None,
 ) -> Layout:
     """Lay out a graph.
 
     ``cards``: size (width, height) of each node; ``edges``: (user, slot) -> operand; ``labels``: the sizes of the
-    labels of those edges that have one.
+    labels of those edges that have one; ``gaps``: inches between the cards of a rank, and between ranks.
     """
-    attempts = (lay_out_once(cards, edges, labels, direction, spread) for spread in SPREADS)
+    attempts = (lay_out_once(cards, edges, labels, direction, gaps, spread) for spread in SPREADS)
     layouts = list(takewhile_crossed(attempts))
     return min(layouts, key=lambda found: found[0])[1]
 
@@ -72,10 +74,11 @@ def lay_out_once(
     edges: Mapping[Edge, int],
     labels: Mapping[Edge, Size],
     direction: Direction,
+    gaps: Gaps | None,
     spread: float,
 ) -> tuple[int, Layout]:
     """One layout, and how many curves in it run through something."""
-    drawing = build(cards, edges, labels, direction, spread)
+    drawing = build(cards, edges, labels, direction, gaps, spread)
     drawing.layout(prog="dot")
     height = float(str(drawing.graph_attr["bb"]).split(",")[3])
     boxes = {node: place(drawing, f"n{node}", size, height) for node, size in cards.items()}
@@ -104,13 +107,14 @@ def build(
     edges: Mapping[Edge, int],
     labels: Mapping[Edge, Size],
     direction: Direction,
+    gaps: Gaps | None,
     spread: float,
 ) -> Any:
     """The graph handed to dot: boxes of fixed size, edges that leave and enter at the middle of a side."""
     import pygraphviz
 
     tail, head, rank = ("e", "w", "LR") if direction == "right" else ("n", "s", "BT")
-    between, along = (0.36, 0.78) if labels else (0.5, 1.0)
+    between, along = gaps or ((0.36, 0.78) if labels else (0.5, 1.0))
     # Where many edges meet at one card, their curves need room to come together.
     along *= 1 + 0.1 * max(busiest(edges) - 3, 0)
     apart = {"nodesep": str(between * spread), "ranksep": str(along * spread)}

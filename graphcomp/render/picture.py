@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from .fitting import cut
 from .heat import HEAT_GAP, HeatMap, heat_map, heat_width
 from .layout import Direction, Layout, lay_out
 from .mathematics import Fraction, Mathematics, Number, equals
@@ -26,11 +27,9 @@ from .scene import (
     measure,
 )
 from .story import Edge, FactKind, Frame, StoryContent, StoryEdge, StoryNode, Target
-from .wrap import wrapped
+from .style import ROOMY, Style
+from .wrap import SLIDE_ROOM, Room, wrapped
 
-DEFINITION_SIZE, VALUE_SIZE, DERIVATIVE_SIZE, PARTIAL_SIZE, CONTRIBUTION_SIZE = 24.0, 31.0, 24.0, 22.0, 21.0
-CARD_PADDING, CARD_RADIUS, CHIP_PADDING, CHIP_RADIUS = 18.0, 14.0, 11.0, 9.0
-NARROWEST_CARD, COMMON_WIDTH = 172.0, 300.0
 HEAD_LENGTH, HEAD_WIDTH = 13.0, 11.0
 TONES = {"evaluate": "value", "forward": "tangent", "reverse": "adjoint"}
 
@@ -106,18 +105,27 @@ def derivative_row(story: StoryContent, node: StoryNode) -> tuple[Shown, ...]:
     return tuple(rows)
 
 
-def card_plan(story: StoryContent, node: StoryNode) -> Plan:
+def card_plan(story: StoryContent, node: StoryNode, style: Style = ROOMY) -> Plan:
     """A card's rows: definition, value, and in forward and reverse mode the derivative."""
     always = ((0, len(story.frames)),)
     definition = (Shown(equals(node.symbol, node.definition), always),)
     rows = [definition, quantity_row(story, "value", node.id, lambda value: value)]
     if story.mode != "evaluate":
         rows.append(derivative_row(story, node))
-    sizes = (DEFINITION_SIZE, VALUE_SIZE, DERIVATIVE_SIZE)
-    return Plan(tuple(rows), widest(rows, sizes) + 2 * CARD_PADDING)
+    return planned(rows, style.card_sizes, style.card_padding, style.widest_card)
 
 
-def chip_plan(story: StoryContent, edge: StoryEdge) -> Plan:
+def planned(rows: Iterable[tuple[Shown, ...]], sizes: tuple[float, ...], padding: float, most: float) -> Plan:
+    """The rows with the width that they need, but no more than ``most``: what is wider is cut."""
+    room = most - 2 * padding
+    fitted = [
+        tuple(replace(shown, formula=cut(shown.formula, room - heat_width(shown.heat), size)) for shown in row)
+        for row, size in zip(rows, sizes, strict=False)
+    ]
+    return Plan(tuple(fitted), widest(fitted, sizes) + 2 * padding)
+
+
+def chip_plan(story: StoryContent, edge: StoryEdge, style: Style = ROOMY) -> Plan:
     """An edge label's rows: the local partial, and what the edge contributes."""
 
     def partial(value: Mathematics) -> Mathematics:
@@ -127,7 +135,7 @@ def chip_plan(story: StoryContent, edge: StoryEdge) -> Plan:
         return formula if isinstance(formula, Number) or formula == value else equals(formula, value)
 
     rows = [quantity_row(story, "partial", edge.key, partial), contribution_row(story, edge)]
-    return Plan(tuple(rows), widest(rows, (PARTIAL_SIZE, CONTRIBUTION_SIZE)) + 2 * CHIP_PADDING)
+    return planned(rows, style.label_sizes, style.label_padding, style.widest_label)
 
 
 def contribution_row(story: StoryContent, edge: StoryEdge) -> tuple[Shown, ...]:
@@ -145,46 +153,81 @@ def widest(rows: Iterable[tuple[Shown, ...]], sizes: tuple[float, ...]) -> float
     return max(widths, default=0.0)
 
 
-def row_heights(plans: Iterable[Plan], sizes: tuple[float, ...], least: tuple[float, ...]) -> tuple[float, ...]:
+def row_heights(
+    plans: Iterable[Plan], sizes: tuple[float, ...], least: tuple[float, ...], air: float
+) -> tuple[float, ...]:
     """A height for each row that suits all plans, so that cards align."""
     heights = list(least)
     for plan in plans:
         for index, row in enumerate(plan.rows):
             for shown in row:
                 _, ascent, descent = measure(shown.formula, sizes[index])
-                needed = ascent + descent + 0.7 * sizes[index]
+                needed = ascent + descent + air * sizes[index]
                 heights[index] = max(heights[index], needed, shown.heat.height + HEAT_GAP if shown.heat else 0)
     return tuple(heights)
 
 
-def draw(story: StoryContent, direction: Direction = "right") -> Scene:
-    """The whole story's graph as one scene of its natural size."""
-    cards = {node.id: card_plan(story, node) for node in story.nodes}
-    chips = {} if story.mode == "evaluate" else {edge.key: chip_plan(story, edge) for edge in story.edges}
-    card_rows = row_heights(cards.values(), (DEFINITION_SIZE, VALUE_SIZE, DERIVATIVE_SIZE), (50.0, 54.0, 48.0))
+@dataclass(frozen=True)
+class Arrangement:
+    """Where everything of a drawing is, and what its cards and edge labels show."""
+
+    layout: Layout
+    cards: dict[int, Plan]
+    labels: dict[Edge, Plan]
+    card_rows: tuple[float, ...]
+    label_rows: tuple[float, ...]
+
+
+def arranged(
+    story: StoryContent, direction: Direction = "right", style: Style = ROOMY, room: Room = SLIDE_ROOM
+) -> Arrangement:
+    """Measure a story's graph and lay it out; left to right, it is broken into rows that suit ``room``."""
+    cards = {node.id: card_plan(story, node, style) for node in story.nodes}
+    labels = {} if story.mode == "evaluate" else {edge.key: chip_plan(story, edge, style) for edge in story.edges}
+    card_rows = row_heights(cards.values(), style.card_sizes, style.card_rows, style.air)
     card_rows = card_rows[:2] if story.mode == "evaluate" else card_rows
-    chip_rows = row_heights(chips.values(), (PARTIAL_SIZE, CONTRIBUTION_SIZE), (38.0, 34.0))
-    widths = common_widths({node: plan.width for node, plan in cards.items()})
+    label_rows = row_heights(labels.values(), style.label_sizes, style.label_rows, style.air)
+    widths = common_widths({node: plan.width for node, plan in cards.items()}, style)
     layout = lay_out(
         {node: (widths[node], sum(card_rows)) for node in cards},
         {edge.key: edge.operand for edge in story.edges},
-        {edge: (plan.width, sum(chip_rows)) for edge, plan in chips.items()},
+        {edge: (plan.width, sum(label_rows)) for edge, plan in labels.items()},
         direction,
+        style.gaps if labels else style.gaps_without_labels,
     )
-    layout = wrapped(layout) if direction == "right" else layout
+    layout = wrapped(layout, room) if direction == "right" else layout
+    return Arrangement(layout, cards, labels, card_rows, label_rows)
+
+
+def draw(story: StoryContent, direction: Direction = "right", style: Style = ROOMY, room: Room = SLIDE_ROOM) -> Scene:
+    """The whole story's graph as one scene of its natural size."""
+    return drawn(story, arranged(story, direction, style, room), style)
+
+
+def drawn(story: StoryContent, arrangement: Arrangement, style: Style = ROOMY) -> Scene:
+    """A story's graph where it was arranged."""
+    layout, card_rows, label_rows = arrangement.layout, arrangement.card_rows, arrangement.label_rows
     primitives = [
         *(item for edge in story.edges for item in draw_edge(story, edge, layout)),
-        *(item for edge, plan in chips.items() for item in draw_chip(story, edge, plan, layout, chip_rows)),
-        *(item for node in story.nodes for item in draw_card(story, node, cards[node.id], layout, card_rows)),
+        *(
+            item
+            for edge, plan in arrangement.labels.items()
+            for item in draw_chip(story, edge, plan, layout, label_rows, style)
+        ),
+        *(
+            item
+            for node in story.nodes
+            for item in draw_card(story, node, arrangement.cards[node.id], layout, card_rows, style)
+        ),
     ]
     descriptions = {element_name(node.id): describe(story, node) for node in story.nodes}
     return Scene(layout.width, layout.height, story.title, tuple(primitives), descriptions)
 
 
-def common_widths(widths: dict[int, float]) -> dict[int, float]:
+def common_widths(widths: dict[int, float], style: Style) -> dict[int, float]:
     """One width for all cards unless some are much wider than the others."""
-    widest_card = max([NARROWEST_CARD, *widths.values()])
-    common = widest_card if widest_card <= COMMON_WIDTH else NARROWEST_CARD
+    widest_card = max([style.narrowest_card, *widths.values()])
+    common = widest_card if widest_card <= style.common_width else style.narrowest_card
     return {node: max(width, common) for node, width in widths.items()}
 
 
@@ -200,23 +243,22 @@ def describe(story: StoryContent, node: StoryNode) -> str:
 
 
 def draw_card(
-    story: StoryContent, node: StoryNode, plan: Plan, layout: Layout, heights: tuple[float, ...]
+    story: StoryContent, node: StoryNode, plan: Plan, layout: Layout, heights: tuple[float, ...], style: Style
 ) -> list[Primitive]:
     """A card with its rows; its frame thickens while it is in focus, and is coloured while it is read."""
     box, owner, tone = layout.cards[node.id], element_name(node.id), TONES[story.mode]
     focus = spans_where(story, lambda frame: frame.focus == node.id)
     source = spans_where(story, lambda frame: frame.focus != node.id and node.id in sources(story, frame))
     rest = complement((*focus, *source), len(story.frames))
-    items: list[Primitive] = [Rectangle("card", box, "card", radius=CARD_RADIUS, owner=owner)]
+    items: list[Primitive] = [Rectangle("card", box, "card", radius=style.card_radius, owner=owner)]
     if story.mode != "evaluate" and node.differentiable:
-        items.extend(strip(box, heights[-1], tone + "_fill", CARD_RADIUS, owner))
+        items.extend(strip(box, heights[-1], tone + "_fill", style.card_radius, owner))
     outlines = (("line", 1.6, rest), (tone, 3.0, source), ("ink", 4.5, focus))
     for stroke, thickness, frames in outlines:
         if frames:
-            outline = Rectangle("content", box, "", stroke, thickness, CARD_RADIUS, owner=owner, frames=frames)
+            outline = Rectangle("content", box, "", stroke, thickness, style.card_radius, owner=owner, frames=frames)
             items.append(outline)
-    fills, sizes = ("ink", "value", tone), (DEFINITION_SIZE, VALUE_SIZE, DERIVATIVE_SIZE)
-    return items + draw_rows(plan, box, heights, sizes, fills, owner)
+    return items + draw_rows(plan, box, heights, style.card_sizes, ("ink", "value", tone), owner)
 
 
 def sources(story: StoryContent, frame: Frame) -> set[int]:
@@ -226,7 +268,7 @@ def sources(story: StoryContent, frame: Frame) -> set[int]:
     if frame.region:
         return set(frame.region.nodes)
     operands = {edge.key: edge.operand for edge in story.edges}
-    return {operands[key] for key in frame.reads}
+    return {operands[key] for key in frame.reads if key in operands}
 
 
 def strip(box: Box, height: float, fill: str, radius: float, owner: str) -> list[Primitive]:
@@ -271,18 +313,19 @@ def row_baseline(formula: Mathematics, size: float, top: float, height: float) -
 
 
 def draw_chip(
-    story: StoryContent, edge: Edge, plan: Plan, layout: Layout, heights: tuple[float, ...]
+    story: StoryContent, edge: Edge, plan: Plan, layout: Layout, heights: tuple[float, ...], style: Style
 ) -> list[Primitive]:
     """An edge label: the partial above, the contribution below; outlined in colour while the edge is read."""
     box, owner, tone = layout.labels[edge], element_name(edge), TONES[story.mode]
     lit = spans_where(story, lambda frame: edge in frame.reads)
     rest = complement(lit, len(story.frames))
-    items: list[Primitive] = [Rectangle("label", box, "card", radius=CHIP_RADIUS, owner=owner)]
-    items.extend(strip(box, heights[1], tone + "_fill", CHIP_RADIUS, owner))
+    items: list[Primitive] = [Rectangle("label", box, "card", radius=style.label_radius, owner=owner)]
+    items.extend(strip(box, heights[1], tone + "_fill", style.label_radius, owner))
     for stroke, thickness, frames in (("rule", 1.2, rest), (tone, 3.0, lit)):
         if frames:
-            items.append(Rectangle("content", box, "", stroke, thickness, CHIP_RADIUS, owner=owner, frames=frames))
-    return items + draw_rows(plan, box, heights, (PARTIAL_SIZE, CONTRIBUTION_SIZE), ("ink", tone), owner)
+            radius = style.label_radius
+            items.append(Rectangle("content", box, "", stroke, thickness, radius, owner=owner, frames=frames))
+    return items + draw_rows(plan, box, heights, style.label_sizes, ("ink", tone), owner)
 
 
 def draw_edge(story: StoryContent, edge: StoryEdge, layout: Layout) -> list[Primitive]:

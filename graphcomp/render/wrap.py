@@ -15,7 +15,8 @@ import numpy as np
 from .layout import Layout, Parts
 from .scene import Box, Point
 
-ROOM_ACROSS, ROOM_DOWN = 1208.0, 440.0
+Room = tuple[float, float]
+SLIDE_ROOM: Room = (1208.0, 440.0)
 SCALE_WANTED, MOST_ROWS = 0.9, 5
 ROW_GAP, OVERHANG = 34.0, 26.0
 Curve = tuple[Point, ...]
@@ -36,21 +37,21 @@ class Row:
         return point[0] - self.left + OVERHANG, point[1] - self.top + self.down
 
 
-def scale_of(width: float, height: float) -> float:
-    """How large a drawing can be on a slide."""
-    return min(ROOM_ACROSS / width, ROOM_DOWN / height)
+def scale_of(layout: Layout, room: Room) -> float:
+    """How large a drawing can be in a room."""
+    return min(room[0] / layout.width, room[1] / layout.height)
 
 
-def wrapped(layout: Layout) -> Layout:
-    """The layout in as many rows as make it largest on a slide; as it is where that is large enough."""
-    if scale_of(layout.width, layout.height) >= SCALE_WANTED or not layout.cards:
+def wrapped(layout: Layout, room: Room = SLIDE_ROOM) -> Layout:
+    """The layout in as many rows as make it largest in a room; as it is where that is large enough."""
+    if scale_of(layout, room) >= SCALE_WANTED or not layout.cards:
         return layout
     found = [layout]
     for count in range(2, MOST_ROWS + 1):
         cuts = chosen_cuts(layout, count)
         if len(cuts) == count - 1:
             found.append(in_rows(layout, cuts))
-    return max(found, key=lambda one: scale_of(one.width, one.height))
+    return max(found, key=lambda one: scale_of(one, room))
 
 
 def chosen_cuts(layout: Layout, count: int) -> list[float]:
