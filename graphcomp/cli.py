@@ -326,7 +326,11 @@ def op_rows(kind: str) -> Iterator[tuple[str, ...]]:
 
 def compositions() -> dict[str, list[str]]:
     """The functions that are made of ops, by the module that has them; each goes through every stage as its ops do."""
-    arrays = [name for name, function in FUNCTIONS.items() if name not in ops.REGISTRY and name == function.__name__]
+    arrays = [
+        name
+        for name, function in FUNCTIONS.items()
+        if name not in ops.REGISTRY and name.rpartition(".")[2] == function.__name__
+    ]
     numbers = [name for name, value in vars(random).items() if inspect.isfunction(value) and name[0] != "_"]
     own = [name for name in numbers if getattr(random, name).__module__ == random.__name__]
     return {"graphcomp.numpy": sorted(arrays), "graphcomp.random": sorted(own)}

@@ -1,12 +1,15 @@
 """NumPy's names over traced values; with plain arrays they compute at once. `from graphcomp import numpy as gnp`."""
 
+from types import SimpleNamespace
 from typing import Any
 
+from .trace.compositions import norm
 from .trace.functions import *  # noqa: F403
 from .trace.functions import find as _find
 from .trace.tracer import FUNCTIONS as _FUNCTIONS
 
-globals().update(_FUNCTIONS)
+globals().update({name: function for name, function in _FUNCTIONS.items() if name.isidentifier()})
+linalg = SimpleNamespace(norm=norm)
 
 
 def __getattr__(name: str) -> Any:

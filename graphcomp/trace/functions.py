@@ -108,7 +108,7 @@ add, subtract, multiply, divide, negative = (
 where, equal, less, greater_equal, not_equal = (
     FUNCTIONS[n] for n in ("where", "equal", "less", "greater_equal", "not_equal")
 )
-maximum, minimum, absolute, power = (FUNCTIONS[n] for n in ("maximum", "minimum", "absolute", "power"))
+maximum, minimum, absolute, power, sign = (FUNCTIONS[n] for n in ("maximum", "minimum", "absolute", "power", "sign"))
 
 
 @public
@@ -540,10 +540,15 @@ def flip(x: Any, axis: Axis = None) -> Any:
 
 
 @public
-def roll(x: Any, shift: int, axis: int | None = None) -> Any:
+def roll(x: Any, shift: int | Sequence[int], axis: Axis = None) -> Any:
+    """Entries moved on by `shift` places, those beyond the end back to the start; several shifts, one for each axis."""
     x = _array(x)
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), _shape(x))
+    if not isinstance(axis, int) or not isinstance(shift, int):
+        for places, along in np.broadcast(shift, axis):
+            x = roll(x, int(places), int(along))
+        return x
     size = _shape(x)[_axis(axis, len(_shape(x)))]
     if not isinstance(size, int):
         raise TraceError("roll needs a known size along its axis.")
@@ -569,8 +574,10 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
 
 
 @public
-def repeat(x: Any, repeats: int, axis: int) -> Any:
+def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
     x = _array(x)
+    if axis is None:
+        x, axis = ravel(x), 0
     axis = _axis(axis, len(_shape(x)))
     shape = _shape(x)
     wide = broadcast_to(expand_dims(x, axis + 1), (*shape[: axis + 1], repeats, *shape[axis + 1 :]))
@@ -748,13 +755,22 @@ def one_hot(indices: Any, size: int, dtype: Any = "float64") -> Any:
 
 
 @public
-def sort(x: Any, axis: int = -1) -> Any:
-    return apply("sort", _array(x), axis=_axis(axis, len(_shape(x))))
+def sort(x: Any, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Any:
+    """Ascending along an axis, NaN last. It is stable, whatever is asked for."""
+    return _sorted("sort", x, axis)
 
 
 @public
-def argsort(x: Any, axis: int = -1) -> Any:
-    return apply("argsort", _array(x), axis=_axis(axis, len(_shape(x))))
+def argsort(x: Any, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Any:
+    """The positions of the sorted entries. Equal entries keep their order, whatever is asked for."""
+    return _sorted("argsort", x, axis)
+
+
+def _sorted(name: str, x: Any, axis: int | None) -> Any:
+    x = _array(x)
+    if axis is None:
+        x, axis = ravel(x), 0
+    return apply(name, x, axis=_axis(axis, len(_shape(x))))
 
 
 @public

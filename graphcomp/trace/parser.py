@@ -34,13 +34,13 @@ _OPERATORS: Mapping[type, str] = {
 }
 CONSTANTS = {"pi": np.pi, "inf": np.inf}
 _ALIASES = {"ln": "log", "arctan": "atan", "arcsin": "asin", "arccos": "acos", "arctan2": "atan2", "abs": "absolute"}
-_REDUCTIONS = ("sum", "mean", "prod", "square", "logsumexp")
+_COMPOSED = ("sum", "mean", "prod", "square", "logsumexp", "log2", "log10", "exp2", "cbrt", "hypot", "logaddexp")
 
 
 def functions() -> dict[str, Callable[..., Any]]:
     """The functions a formula may call."""
     names = [op.name for op in ops.REGISTRY.values() if op.kind == "elementwise" and op.name != "convert"]
-    known = {name: function for name in (*names, *_REDUCTIONS) if (function := find(name)) is not None}
+    known = {name: function for name in (*names, *_COMPOSED) if (function := find(name)) is not None}
     return known | {alias: FUNCTIONS[name] for alias, name in _ALIASES.items()}
 
 

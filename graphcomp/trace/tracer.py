@@ -8,6 +8,7 @@ layer promotes.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -126,6 +127,9 @@ def user_origin() -> Origin | None:
     return None
 
 
+_signature = lru_cache(inspect.signature)
+
+
 @register_leaf
 class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     """A traced array: `shape` (integers or named sizes), `dtype`, NumPy's operators, methods and functions."""
@@ -170,11 +174,14 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return FUNCTIONS[ufunc.__name__](*inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if function.__name__ not in FUNCTIONS:
-            raise TraceError(
-                f"np.{function.__name__} cannot be traced; compose it of the functions in graphcomp.numpy."
-            )
-        return FUNCTIONS[function.__name__](*args, **kwargs)
+        name = f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
+        if name not in FUNCTIONS:
+            raise TraceError(f"np.{name} cannot be traced; compose it of the functions in graphcomp.numpy.")
+        try:
+            _signature(FUNCTIONS[name]).bind(*args, **kwargs)
+        except TypeError as error:
+            raise TraceError(f"np.{name} of a traced value: {error}.") from None
+        return FUNCTIONS[name](*args, **kwargs)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TraceError(
