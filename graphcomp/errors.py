@@ -6,6 +6,31 @@ prints a `GraphcompError` as one sentence and leaves with status 2.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Where tracing stopped, as plain data that `render` can draw.
+
+    `graph` is the `Graph` traced up to there. `call` is the function that failed, or empty where the user's own code
+    did. `operands` are what it was given: the id of a node, or None for a value that is not part of the graph, and the
+    value's type in words. `origin` is the user's source line, `scope` the part of the model.
+    """
+
+    graph: Any
+    call: str = ""
+    operands: tuple[tuple[int | None, str], ...] = ()
+    origin: Any = None
+    scope: str = ""
+
+
+def failure_of(error: BaseException) -> Failure | None:
+    """Where tracing stopped, if the error was raised while a function or formula was traced."""
+    found = getattr(error, "failure", None)
+    return found if isinstance(found, Failure) else None
+
 
 class GraphcompError(Exception):
     """Base class of every error that graphcomp raises on purpose."""

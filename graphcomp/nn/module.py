@@ -24,6 +24,7 @@ from typing import Any, dataclass_transform
 
 from ..graph import TensorType
 from ..trace import scope
+from ..trace.failures import failing_layer
 from ..trace.tracer import type_of
 from ..trace.tree import flatten, is_array
 
@@ -87,7 +88,7 @@ def _in_scope(call: Callable[..., Any]) -> Callable[..., Any]:
             return call(self, *arguments, **options)
         token = _NAMES.set({**self.child_names(), id(self): ""})
         try:
-            with scope(name):
+            with scope(name), failing_layer(type(self).__name__, (self, *arguments)):
                 return call(self, *arguments, **options)
         finally:
             _NAMES.reset(token)

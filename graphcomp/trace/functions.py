@@ -20,6 +20,7 @@ from ..graph import Dimension
 from ..graph.types import dimension, exact_divide, product
 from ..graph.types import floor_divide as divide_size
 from ..ops.products import split_subscripts
+from .failures import noting_failures
 from .tracer import (
     FUNCTIONS,
     Tracer,
@@ -39,8 +40,8 @@ Axis = int | Sequence[int] | None
 
 def public(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function known to the tracer's protocols under its own name."""
-    FUNCTIONS[function.__name__.rstrip("_")] = function
-    return function
+    FUNCTIONS[function.__name__.rstrip("_")] = noted = noting_failures(function)
+    return noted
 
 
 # elementwise ---------------------------------------------------------------------------------------------------------

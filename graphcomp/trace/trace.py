@@ -92,7 +92,7 @@ def _trace_text(text: str, arguments: tuple[Any, ...], named: dict[str, Any]) ->
     with recording.active():
         types = _variable_types(names, given)
         values: dict[str, Any] = {name: recording.input(type, name) for name, type in zip(names, types)}
-        labels = {name: value.id for name, value in values.items()}
+        labels = recording.graph.names = {name: value.id for name, value in values.items()}
         result: Any = None
         for name, expression in statements:
             result = evaluate_formula(expression, values)
@@ -100,7 +100,6 @@ def _trace_text(text: str, arguments: tuple[Any, ...], named: dict[str, Any]) ->
                 values[name] = result
                 labels[name] = recording.lift(result)
         recording.graph.outputs = [recording.lift(result)]
-    recording.graph.names = labels
     return _finish(recording, Structure("tuple", tuple, tuple(names), (LEAF,) * len(names)), LEAF)
 
 
@@ -134,10 +133,10 @@ def trace_function(
     recording = Trace()
     with recording.active():
         inputs = [recording.input(type, label) for type, label in zip(types, labels)]
+        recording.graph.names = {label: value.id for label, value in zip(labels, inputs)}
         positional, keywords = structure.unflatten(inputs)
         results, result_structure = flatten(function(*positional, **keywords))
         recording.graph.outputs = [recording.lift(_result(value)) for value in results]
-    recording.graph.names = {label: value.id for label, value in zip(labels, inputs)}
     return _finish(recording, structure, result_structure)
 
 

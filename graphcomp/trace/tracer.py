@@ -20,7 +20,7 @@ import numpy as np
 import sympy as sp
 
 from .. import ops
-from ..errors import DTypeError, InputError, ShapeError, TraceError
+from ..errors import DTypeError, Failure, InputError, ShapeError, TraceError, failure_of
 from ..graph import Dimension, Graph, Origin, TensorType, TupleType, symbol
 from ..graph.types import DTYPES, dimension, equal
 from .tree import register_leaf
@@ -58,6 +58,10 @@ class Trace:
         self.depth = _STATE.depth
         try:
             yield self
+        except Exception as error:
+            if failure_of(error) is None:  # the user's own code failed, not a call that was traced
+                error.failure = Failure(self.graph, origin=raised_at(error))  # type: ignore[attr-defined]
+            raise
         finally:
             _STATE.depth -= 1
             self.live = False
@@ -114,6 +118,21 @@ def scope(name: str) -> Iterator[None]:
         yield
     finally:
         _STATE.scopes.pop()
+
+
+def current_scope() -> str:
+    """The scope path of what is traced now."""
+    return "/".join(_STATE.scopes)
+
+
+def raised_at(error: BaseException) -> Origin | None:
+    """The innermost line of the user's code that an error came through."""
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        found = found if file.startswith((_PACKAGE, _NUMPY)) else Origin(file, trace.tb_lineno)
+        trace = trace.tb_next
+    return found
 
 
 def user_origin() -> Origin | None:
@@ -318,7 +337,7 @@ def apply(name: str, /, *values: Any, **attributes: Any) -> Any:
     if not trace.live:
         trace._capture(next(value for value in values if isinstance(value, Tracer) and value.trace is trace))
     builder = trace.builder
-    builder.scope = "/".join(_STATE.scopes)
+    builder.scope = current_scope()
     builder.origin = user_origin()
     id = builder.emit(name, *(trace.lift(value) for value in values), **attributes)
     type = trace.graph.node(id).type
