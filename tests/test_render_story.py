@@ -5,13 +5,18 @@ import pytest
 import sympy as sp
 
 import graphcomp as gx
-from graphcomp import nn, random
+import graphcomp.numpy as gnp
+from graphcomp import nn, ops, random
 from graphcomp.derive import forward as derive_forward
-from graphcomp.errors import InputError, RenderError
-from graphcomp.graph import Node
+from graphcomp.derive import reverse as derive_reverse
+from graphcomp.errors import GraphcompError, InputError, RenderError
+from graphcomp.graph import Graph, Node
 from graphcomp.render import Story, explain
+from graphcomp.render.account import Account, Telling
 from graphcomp.render.execution import Execution
+from graphcomp.render.explain import tell
 from graphcomp.render.story import Mistake, Mode
+from graphcomp.run import evaluate_all
 from graphcomp.trace import trace
 
 LECTURE = "w3 = x1*x2; w4 = sin(x1); z = w3 + w4"
@@ -334,3 +339,222 @@ def test_a_model_is_told_with_its_parameters() -> None:
     found = story.known["adjoint", weight][-1].fact.data
     assert found.shape == np.shape(model.layer.weight)
     np.testing.assert_allclose(found, gx.grad(lambda m: m(batch))(model).layer.weight, rtol=1e-6)
+
+
+# what is told of tensors is what is computed ------------------------------------------------------------------------
+
+
+def shown_sums(story: Story) -> list[tuple[list[np.ndarray], np.ndarray]]:
+    """For each derivative that is told: what the edges bring, and the derivative itself, as data."""
+    history: dict[object, list[np.ndarray]] = {}
+    found = []
+    for frame in story.frames:
+        arrived = history.setdefault((frame.sweep, frame.focus), [])
+        arrived.extend(np.asarray(fact.data, float) for fact in frame.facts if fact.kind == "contribution")
+        totals = [fact.data for fact in frame.facts if fact.kind in ("tangent", "adjoint")]
+        if arrived and totals[-1] is not None:  # a rule that joins its arguments has no sums on the way
+            found.append((list(arrived), np.asarray(totals[-1], float)))
+    return found
+
+
+def sampled(name: str) -> tuple[Graph, list[np.ndarray]] | None:
+    """A graph of one op on the arguments that its record draws, if it has a derivative."""
+    record, rng = ops.get(name), np.random.default_rng(1)
+    domain = getattr(record, "domain", ())
+    if not record.samples and not domain:
+        return None
+    arguments, attributes = (
+        record.samples(rng, "float64") if record.samples else (tuple(rng.uniform(*ends, (3, 2)) for ends in domain), {})
+    )
+    graph = Graph()
+    b = ops.build(graph)
+    arrays = [np.asarray(value) for value in arguments]
+    try:
+        graph.inputs = [b.input(shape=a.shape, dtype=str(a.dtype), name=f"a{i}") for i, a in enumerate(arrays)]
+        result = b.emit(name, *graph.inputs, **attributes)
+    except GraphcompError:
+        return None
+    items = getattr(graph.node(result).type, "items", None)
+    graph.outputs = [b.item(result, position=i) for i in range(len(items))] if items else [result]
+    floats = [id for id in (*graph.inputs, *graph.outputs) if graph.type(id).is_float]
+    return (graph, arrays) if {*floats} & {*graph.inputs} and {*floats} & {*graph.outputs} else None
+
+
+@pytest.mark.parametrize("name", [name for name in ops.REGISTRY if sampled(name)])
+def test_the_terms_of_every_op_add_up(name: str) -> None:
+    graph, arrays = sampled(name)  # type: ignore[misc]
+    for mode in ("forward", "reverse"):
+        for granularity in ("node", "contribution"):
+            story = explain(graph, arrays, mode, granularity=granularity)  # type: ignore[arg-type]
+            told = shown_sums(story)
+            assert told or graph.outputs[0] not in derive_forward(graph).tangent or name == "top_k"
+            for parts, total in told:
+                np.testing.assert_allclose(np.sum(parts, axis=0), total, rtol=1e-12, atol=1e-12)
+
+
+def dense(x, w, b):  # type: ignore[no-untyped-def]
+    return np.tanh(x @ w + b)
+
+
+def test_each_term_of_a_tangent_has_its_own_product() -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(4, 3)), rng.normal(size=(3, 3))
+    story = explain(lambda w: (w @ w) @ w.T, (w,), mode="forward", notation="bar")
+    frame = story.frames[1]
+    assert frame.equation[2].plain() == "ẇ₁·w₁ + w₁·ẇ₁".replace("ẇ", "w\u0307")
+    first, second = (fact.data for fact in frame.facts if fact.kind == "contribution")
+    np.testing.assert_allclose(first, np.ones((3, 3)) @ w)
+    np.testing.assert_allclose(second, w @ np.ones((3, 3)))
+    tangent = next(fact.data for fact in frame.facts if fact.kind == "tangent")
+    np.testing.assert_allclose(first + second, tangent)
+    joined = explain(lambda x: np.concatenate([x, 2 * x]), (x,), mode="forward", notation="bar")
+    upper, lower = (fact.data for fact in joined.frames[-1].facts if fact.kind == "contribution")
+    np.testing.assert_array_equal(upper, np.concatenate([np.ones((4, 3)), np.zeros((4, 3))]))
+    np.testing.assert_array_equal(lower, np.concatenate([np.zeros((4, 3)), 2 * np.ones((4, 3))]))
+
+
+def test_what_a_mask_lets_through_has_an_adjoint() -> None:
+    """A derivative rule may see through a mask; the story must not."""
+    x = np.array([0.2, 1.0, 2.0])
+    story = explain(lambda x: gnp.sum(np.sin(gnp.where(x > 0.5, x, 0.0))), (x,))
+    by_name = {story.node(frame.focus).definition.plain(): frame for frame in story.frames}
+    masked = next(frame for name, frame in by_name.items() if name.startswith("where"))
+    assert masked.terms and "does not depend" not in masked.sentence
+    np.testing.assert_allclose(masked.facts[-1].data, np.cos([0, 1, 2]))
+    np.testing.assert_allclose(by_name["x"].facts[-1].data, [0, np.cos(1), np.cos(2)])
+
+
+def test_an_infinite_partial_does_not_pass_a_mask() -> None:
+    x = np.array([0.2, 1.0, 2.0])
+    masked = lambda x: np.log(gnp.where(x > 0.5, x, 0.0))  # noqa: E731
+    story = explain(masked, (x,), mode="forward")
+    tangents = [frame.facts[1].data for frame in story.frames if story.node(frame.focus).role == "output"]
+    np.testing.assert_array_equal(np.sum(tangents, axis=0), gx.jvp(masked, (x,), (np.ones(3),))[1])
+
+
+def batch(x, w, b, y):  # type: ignore[no-untyped-def]
+    """A layer with a bias, a mask, an index and a mean over an axis: broadcasting, batches, sums and indexing."""
+    hidden = np.tanh(x @ w + b)
+    kept = gnp.where(hidden > 0, hidden, 0.0)[:, ::2]
+    return gnp.mean((np.concatenate([kept, kept * kept], axis=1) - y) ** 2)
+
+
+def batch_arguments() -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(3)
+    return tuple(rng.normal(size=shape) for shape in ((5, 3), (3, 4), (4,), (5, 4)))
+
+
+def count(graph: Graph, wanted: list[int], inputs: list[np.ndarray]) -> tuple[int, int]:
+    """Multiplications and additions of what some nodes need, counted from the interpreter's values."""
+    values = evaluate_all(graph, inputs)
+    needed, multiplications, additions = set(wanted), 0, 0
+    for id in sorted(range(len(graph)), reverse=True):
+        if id not in needed:
+            continue
+        node = graph.node(id)
+        needed.update(node.inputs)
+        size, first = np.size(values[id]), values[node.inputs[0]] if node.inputs else None
+        if node.op in ("multiply", "divide"):
+            multiplications += size
+        if node.op in ("add", "subtract"):
+            additions += size
+        if node.op == "matmul":
+            multiplications, additions = (
+                multiplications + size * first.shape[-1],
+                additions + size * (first.shape[-1] - 1),
+            )
+        if node.op == "sum":
+            additions += first.size - size
+    return multiplications, additions
+
+
+@pytest.mark.parametrize("granularity", ["node", "contribution"])
+@pytest.mark.parametrize(
+    ("f", "arguments"), [(three_to_two, (2.0, 3.0, 4.0)), (dense, batch_arguments()[:3]), (batch, batch_arguments())]
+)
+def test_the_counters_agree_with_the_interpreter(f, arguments, granularity) -> None:  # type: ignore[no-untyped-def]
+    graph = trace(f, *arguments)
+    inputs = [np.asarray(value, "float64") for value in arguments]
+    values = count(graph, graph.outputs, inputs)
+
+    def spent(mode: str, f=f) -> tuple[int, int]:  # type: ignore[no-untyped-def]
+        story = explain(f, arguments, mode, granularity=granularity)  # type: ignore[arg-type]
+        costs = [frame.cost for frame in story.frames if frame.cost]
+        assert len(costs) == len(story.frames) and costs == sorted(costs, key=lambda cost: cost.operations)
+        return costs[-1].multiplications, costs[-1].additions
+
+    def total(wanted: list[tuple[int, tuple[int, int]]]) -> tuple[int, int]:
+        """The values once, and each sweep's own part as often as there are such sweeps."""
+        return tuple(values[i] + sum(times * (whole[i] - values[i]) for times, whole in wanted) for i in (0, 1))  # type: ignore[return-value]
+
+    assert spent("evaluate") == values
+    going = derive_forward(graph)
+    seeds = [np.zeros(np.shape(value)) for value in inputs]
+    forward = count(going.graph, [*going.primal.values(), *going.tangent.values()], inputs + seeds)
+    sweeps = sum(value.size if value.ndim and value.size <= 4 else 1 for value in inputs)
+    partials = count(going.graph, [*going.primal.values(), *going.partial.values()], inputs + seeds)
+    moving = tuple(f - p for f, p in zip(forward, partials))
+    # What does not depend on the seeds, the partials, is computed once.
+    wanted = total([(1, partials), (sweeps, tuple(values[i] + moving[i] for i in (0, 1)))])  # type: ignore[list-item]
+    assert spent("forward") == wanted
+    backwards = []
+    for place, output in enumerate(graph.outputs):
+        back = derive_reverse(graph, of=[place])
+        seed = [np.ones(back.graph.type(back.seeds[0]).shape)]
+        ids = [*back.primal.values(), *back.partial.values()]
+        whole = count(back.graph, [*ids, *back.adjoint.values()], inputs + seed)
+        own = count(back.graph, ids, inputs + seed)
+        size = np.size(evaluate_all(graph, inputs)[output])
+        times = size if 1 < size <= 4 else 1
+        backwards.append((times, tuple(values[i] + whole[i] - own[i] for i in (0, 1))))
+    reverse = total([(1, own), *backwards])  # type: ignore[list-item]
+    assert spent("reverse") == reverse
+    assert spent("both") == tuple(wanted[i] + reverse[i] - values[i] for i in (0, 1))
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize("granularity", ["node", "contribution"])
+def test_nothing_is_computed_beside_the_counters(mode, granularity, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """Every evaluation of an op after the values are known is one that the execution counts."""
+    telling = Telling(granularity=granularity)
+    arguments = batch_arguments()
+    account = Account(trace(batch, *arguments), [np.asarray(value) for value in arguments], telling)
+    evaluated: list[str] = []
+    executed: list[str] = []
+    for kind in (ops.Op, ops.Elementwise):
+
+        def watched(self, arguments, attributes, original=kind.evaluate):  # type: ignore[no-untyped-def]
+            evaluated.append(self.name)
+            return original(self, arguments, attributes)
+
+        monkeypatch.setattr(kind, "evaluate", watched)
+    original_count = Execution.count
+
+    def counted(self: Execution, node: Node) -> None:
+        executed.append(node.op)
+        original_count(self, node)
+
+    monkeypatch.setattr(Execution, "count", counted)
+    tell(account, (mode,))
+    assert evaluated and evaluated == executed
+
+
+def test_each_contribution_is_paid_for_when_it_arrives() -> None:
+    story = explain(LECTURE, at=AT, granularity="contribution")
+    costs = [(frame.cost.multiplications, frame.cost.additions) for frame in story.frames if frame.cost]
+    # The forward pass: one product, one sum. Then w₂ takes a product, and w₁ a product, a product and a sum.
+    assert costs == [(1, 1), (1, 1), (1, 1), (2, 1), (3, 1), (4, 2)]
+    three = explain("y = x*x; z = y*sin(x)*cos(x)", {"x": 0.7}, granularity="contribution")
+    for before, frame in zip(three.frames, three.frames[1:]):
+        spent = frame.cost.multiplications - before.cost.multiplications  # type: ignore[union-attr]
+        added = frame.cost.additions - before.cost.additions  # type: ignore[union-attr]
+        assert spent <= 1 and added == (len(frame.terms) > 1)
+
+
+def test_running_sums_are_sums() -> None:
+    story = explain("y = x*x; z = y*sin(x)*cos(x)", {"x": 0.7}, granularity="contribution")
+    frames = [frame for frame in story.frames if story.node(frame.focus).definition.plain() == "x"]
+    products = [fact.data for frame in frames for fact in frame.facts if fact.kind == "contribution"]
+    so_far = [fact.data for frame in frames for fact in frame.facts if fact.kind == "adjoint"]
+    np.testing.assert_allclose(so_far, np.cumsum(products))
+    assert len(frames) == 4

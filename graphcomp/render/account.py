@@ -80,6 +80,11 @@ class Account:
             if operand in shown
         }
 
+    @cached_property
+    def moving_edges(self) -> dict[Edge, int]:
+        """The edges along which a derivative can pass."""
+        return {edge: operand for edge, operand in self.edges.items() if self.is_float(operand)}
+
     def users(self, id: int) -> list[Edge]:
         """The edges that leave a node, the user computed last first: in that order reverse mode meets them."""
         edges = [edge for edge in self.graph.users(id) if edge in self.edges]

@@ -9,13 +9,14 @@ from typing import Any, Literal
 import numpy as np
 import sympy as sp
 
-from ..derive import Forward, Reverse
 from ..errors import GraphcompError
 from ..trace.symbolic import to_sympy
 from .account import Account
+from .derived import Derived
+from .execution import Execution
 from .mathematics import Application, Beside, Mathematics, Operator, Parenthesised, Text, added, factor, joined
 from .numerals import is_spelled_out, quantity
-from .story import Edge, Fact, Term
+from .story import Cost, Edge, Fact, Term
 from .symbolic_mathematics import from_sympy
 
 LONGEST_PARTIAL, MOST_TERMS = 32, 4
@@ -30,7 +31,7 @@ class Partials:
     values: dict[Edge, Any]
 
 
-def local_partials(account: Account, derived: Forward | Reverse, run: Callable[[int], Any]) -> Partials:
+def local_partials(account: Account, derived: Derived, run: Callable[[int], Any]) -> Partials:
     """The partials that a derived graph holds; ``run`` gives the value of one of its nodes."""
     symbols = {id: sp.Symbol(f"w_{id}", real=True) for id in account.shown}
     names = {derived.primal[id]: symbol for id, symbol in symbols.items() if id in derived.primal}
@@ -63,7 +64,8 @@ def partial_fact(account: Account, partials: Partials, edge: Edge) -> list[Fact]
 class Part:
     """What one edge adds to a sum: factor times partial, with symbols, filled in, and as numbers.
 
-    ``form`` is the product as it is computed, for an edge between tensors that has no single partial.
+    ``form`` is the product as it is computed, for an edge between tensors that has no single partial; ``so_far`` is
+    the sum of the products up to this one, if it is computed.
     """
 
     edge: Edge
@@ -72,6 +74,7 @@ class Part:
     partial_symbol: Mathematics
     product: Any
     form: Mathematics | None = None
+    so_far: Any = None
 
 
 def product_sign(value: Any) -> Operator:
@@ -150,6 +153,24 @@ def terms_of(account: Account, parts: Sequence[Part], partials: Partials) -> tup
         )
         for part in parts
     )
+
+
+def arrive(derived: Derived, execution: Execution, id: int, separately: bool) -> list[Cost]:
+    """Compute what the edges bring to a derivative, one after the other, and then the derivative itself.
+
+    The result is what has been spent after each of them but the last, if they are told separately.
+    """
+    costs: list[Cost] = []
+    edges = derived.sums.get(id, ())
+    for position, (edge, so_far) in enumerate(edges, 1):
+        execution.run(derived.product[edge])
+        if so_far is not None:
+            execution.run(so_far)
+        if separately and position < len(edges):
+            costs.append(execution.cost())
+    if id in derived.derivative:
+        execution.run(derived.derivative[id])
+    return costs
 
 
 def contributions(account: Account, parts: Sequence[Part]) -> list[Fact]:

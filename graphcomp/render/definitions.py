@@ -37,6 +37,7 @@ COMPARISONS = {
     "logical_or": "∨",
 }
 HIDDEN_ATTRIBUTES = {"shape", "dtype", "name"}
+NEUTRAL_ATTRIBUTES = {"step": 1, "between": 0, "before": 0, "after": 0}  # with these an op does not do it at all
 LONGEST_ATTRIBUTE = 20
 
 
@@ -104,5 +105,10 @@ def attribute_texts(attributes: Mapping[str, Any]) -> list[Mathematics]:
     return [
         Text(f"{name}={shorten(str(value), LONGEST_ATTRIBUTE)}")
         for name, value in attributes.items()
-        if name not in HIDDEN_ATTRIBUTES
+        if name not in HIDDEN_ATTRIBUTES and not is_neutral(name, value)
     ]
+
+
+def is_neutral(name: str, value: Any) -> bool:
+    """Whether an attribute says no more than if it were not there, such as ``step=(1, 1)``."""
+    return name in NEUTRAL_ATTRIBUTES and isinstance(value, tuple) and set(value) <= {NEUTRAL_ATTRIBUTES[name]}

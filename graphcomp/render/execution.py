@@ -18,6 +18,7 @@ from .story import Cost
 FREE = {"input", "constant", "array", "dimension", "broadcast", "reshape", "transpose", "identity", "item", "convert"}
 MULTIPLYING = {"multiply", "divide"}
 ADDING = {"add", "subtract"}
+SUMMING = {"sum", "fold"}
 FOREVER = 10**9
 
 
@@ -49,6 +50,13 @@ class Execution:
         self.current: dict[int, Lifetime] = {}
         for id in graph.inputs:
             self.hold(id)
+
+    def follow(self, graph: Graph, seeds: Sequence[int]) -> None:
+        """Go on with another graph that has the same nodes before its seeds; what else was computed is forgotten."""
+        for id in [id for id in self.values if id >= min([*self.seeds, *seeds])]:
+            del self.values[id]
+            self.current.pop(id, None)
+        self.graph, self.seeds, self.moving = graph, list(seeds), dependents(graph, seeds)
 
     def begin_sweep(self, seeds: Sequence[Any] = ()) -> None:
         """Start a sweep with these values of the seeds."""
@@ -86,6 +94,11 @@ class Execution:
         if node.op == "array":
             self.values[node.id] = self.graph.arrays[node.attributes["key"]]
             return
+        if node.op == "identity":  # another name for the same memory
+            self.values[node.id] = self.values[node.inputs[0]]
+            if node.inputs[0] in self.current:
+                self.current[node.id] = self.current[node.inputs[0]]
+            return
         attributes = {name: substitute(value, self.sizes) for name, value in node.attributes.items()}
         with np.errstate(all="ignore"):
             result = ops.get(node.op).evaluate([self.values[source] for source in node.inputs], attributes)
@@ -121,8 +134,14 @@ class Execution:
             self.multiplications += size
         elif node.op in ADDING:
             self.additions += size
-        elif node.op == "sum":
+        elif node.op in SUMMING:
             self.additions += max(entries(self.values[node.inputs[0]]) - size, 0)
+        elif node.op == "prod":
+            self.multiplications += max(entries(self.values[node.inputs[0]]) - size, 0)
+        elif node.op == "cumulative_sum":
+            self.additions += size - size // max(np.shape(self.values[node.id])[node.attributes["axis"]], 1)
+        elif node.op == "scatter_add":
+            self.additions += entries(self.values[node.inputs[0]])
         elif record.subscripts is not None:
             self.count_products(node, record, size)
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ..derive import Forward, forward
 from ..graph import Node
 from .account import Account, Part, chain
 from .chain_rule import Part as Term
-from .chain_rule import Partials, contributions, local_partials, partial_fact, sums, terms_of
+from .chain_rule import Partials, arrive, contributions, local_partials, partial_fact, sums, terms_of
+from .derived import Derived, tangents
 from .evaluation import with_held
 from .execution import Execution
-from .granularity import by_contribution
+from .granularity import by_contribution, told_separately
 from .mathematics import Identifier, Mathematics
 from .numerals import quantity
-from .product_form import product_form, slot_tangent, stops
+from .product_form import product_form, stops
 from .quiz import Piece, ask
 from .seeds import Ends, Seed
 from .story import Edge, Fact, Frame, Sweep
@@ -29,11 +29,9 @@ def forward_mode(account: Account, ends: Ends, known: bool = False) -> Part:
 
     ``known``: the values were told before, and are not computed again.
     """
-    derived = forward(account.graph)
+    derived = tangents(account.graph, account.moving_edges)
     moving = [id for id in account.graph.inputs if account.is_float(id)]
-    primal = derived.graph.inputs[: len(account.inputs)]
-    slots = derived.graph.inputs[len(account.inputs) :]
-    execution = Execution(as_primal(derived, len(primal)), account.inputs, slots)
+    execution = Execution(replace(derived.graph, inputs=list(derived.inputs)), account.inputs, derived.seeds)
     if known:
         execution.know({derived.primal[id]: account.values[id] for id in derived.primal})
     frames: list[Frame] = []
@@ -57,11 +55,6 @@ def input_seed(account: Account, id: int, seed: Seed) -> Any:
     return seed.array(value) if id == seed.id else np.zeros_like(value)
 
 
-def as_primal(derived: Forward, inputs: int) -> Any:
-    """The derived graph seen as a function of the values alone; the tangents are seeds."""
-    return replace(derived.graph, inputs=derived.graph.inputs[:inputs])
-
-
 def plain_values(account: Account) -> tuple[Fact, ...]:
     """The values of what carries no derivative (integers, booleans): they are given."""
     return tuple(account.value_fact(id) for id in account.shown if not account.is_float(id))
@@ -82,27 +75,28 @@ class ForwardTelling:
     sweep: int
     seed: Seed
     ends: Ends
-    derived: Forward
+    derived: Derived
     execution: Execution
     formulas: dict[Edge, Mathematics]
     symbols: Mapping[int, Mathematics]
 
     def tangent(self, id: int) -> Any:
         """A node's tangent: zero where the derived graph has none."""
-        if id in self.derived.tangent:
-            return self.execution.run(self.derived.tangent[id])
+        if id in self.derived.derivative:
+            return self.execution.run(self.derived.derivative[id])
         return np.zeros_like(self.account.values[id])
 
     def frames(self, node: Node) -> list[Frame]:
         """One node's value and tangent, in one frame or one for each argument."""
-        account = self.account
-        self.execution.run(self.derived.primal[node.id])
+        account, execution = self.account, self.execution
+        execution.run(self.derived.primal[node.id])
         partials = self.partials(node)
         self.formulas.update(partials.formulas)
+        costs = arrive(self.derived, execution, node.id, told_separately(account))
         tangent = self.tangent(node.id)
         if node.id in account.graph.outputs:
-            self.execution.keep([self.derived.primal[node.id], self.derived.tangent.get(node.id, -1)])
-        parts = [self.part(node, edge, partials) for edge in account.edges if self.carries(node, edge)]
+            execution.keep([self.derived.primal[node.id], self.derived.derivative.get(node.id, -1)])
+        parts = [self.part(node, edge, so_far, partials) for edge, so_far in self.derived.sums.get(node.id, ())]
         facts = [account.value_fact(node.id), Fact("tangent", node.id, quantity(tangent, account.digits), tangent)]
         for part in parts:
             facts.extend(partial_fact(account, partials, part.edge))
@@ -120,39 +114,40 @@ class ForwardTelling:
             self.ends.cells(account, node.id, tangent, of=None, by=self.seed),
             question=self.question(node, parts, partials, sides),
         )
-        told = by_contribution(account, frame, parts, "tangent", tangent)
-        return [replace(part, cost=self.execution.cost()) for part in told]
-
-    def carries(self, node: Node, edge: Edge) -> bool:
-        """Whether an edge brings a tangent to the node."""
-        return edge[0] == node.id and self.account.edges[edge] in self.symbols
+        return by_contribution(account, frame, parts, "tangent", [*costs, execution.cost()])
 
     def partials(self, node: Node) -> Partials:
         """The partials on the node's edges."""
         edges = {edge: id for edge, id in self.derived.partial.items() if edge[0] == node.id}
         return local_partials(self.account, replace(self.derived, partial=edges), self.execution.run)
 
-    def part(self, node: Node, edge: Edge, partials: Partials) -> Term:
+    def part(self, node: Node, edge: Edge, so_far: int | None, partials: Partials) -> Term:
         """What one argument adds to the tangent."""
         account, operand = self.account, self.account.edges[edge]
-        factor = self.tangent(operand)
-        partial = account.derivative(account.symbol(node.id), account.symbol(operand))
-        if edge in partials.values:
-            return Term(edge, self.symbols[operand], factor, partial, factor * partials.values[edge])
-        return Term(edge, self.symbols[operand], factor, partial, slot_tangent(account, *edge, factor))
+        return Term(
+            edge,
+            self.symbols[operand],
+            self.tangent(operand),
+            account.derivative(account.symbol(node.id), account.symbol(operand)),
+            self.execution.run(self.derived.product[edge]),
+            None if edge in partials.values else self.form(node.id, self.derived.product[edge]),
+            None if so_far is None else self.execution.run(so_far),
+        )
+
+    def form(self, id: int, product: int) -> Mathematics | None:
+        """A derived node as it is computed from the tangents of other nodes."""
+        ends = stops(self.account, self.derived, self.symbols)
+        ends.pop(self.derived.derivative[id], None)
+        return product_form(self.derived.graph, product, ends, self.account.digits)
 
     def sides(self, node: Node, parts: Sequence[Term], partials: Partials) -> list[Mathematics]:
         """The sum with symbols, filled in, and with numbers; of tensors, as it is computed."""
-        if not parts:
+        if parts:
+            return sums(self.account, parts, partials, -1)
+        if node.id in self.account.graph.inputs or node.id not in self.derived.derivative:
             return []
-        sides = sums(self.account, parts, partials, -1)
-        if all(part.edge in partials.values for part in parts) or node.id not in self.derived.tangent:
-            return sides
-        ends = stops(self.account, self.derived, self.symbols)
-        id = self.derived.tangent[node.id]
-        ends.pop(id, None)
-        form = product_form(self.derived.graph, id, ends, self.account.digits)
-        return [*sides, form] if form else sides
+        form = self.form(node.id, self.derived.derivative[node.id])
+        return [form] if form else []
 
     def question(self, node: Node, parts: Sequence[Term], partials: Partials, sides: Sequence[Mathematics]) -> Any:
         """What to predict, where all is scalar."""
@@ -183,7 +178,7 @@ class ForwardTelling:
         elif node.id == self.seed.id:
             key = "seed tangent everywhere" if np.ndim(account.values[node.id]) else "seed tangent"
         elif not parts:
-            key = "no tangent"
+            key = "no tangent" if self.is_still(node) else "tangent of several results"
         elif any(part.edge not in partials.values for part in parts):
             key = "tensor argument"
         else:
@@ -196,3 +191,7 @@ class ForwardTelling:
             count=account.words.count(len(parts)),
             operands=account.words.listed(list(dict.fromkeys(operands))) if operands else "",
         )
+
+    def is_still(self, node: Node) -> bool:
+        """Whether a node without terms has no tangent: an input that does not change, or what is held fixed."""
+        return node.id in self.account.graph.inputs or node.id not in self.derived.derivative

@@ -10,17 +10,30 @@ from .account import Account, chain
 from .chain_rule import Part
 from .mathematics import Mathematics, Operator, Row, added
 from .numerals import UNKNOWN, is_spelled_out, quantity
-from .story import Fact, FactKind, Frame
+from .story import Cost, Fact, FactKind, Frame
 
 
-def by_contribution(account: Account, frame: Frame, parts: Sequence[Part], kind: FactKind, total: Any) -> list[Frame]:
-    """The frame itself, or a frame for each of its terms, the last of which holds the sum."""
-    if account.telling.granularity == "node" or len(parts) < 2:
-        return [frame]
-    early = [partial_sum(account, frame, parts, kind, position) for position in range(len(parts) - 1)]
+def by_contribution(
+    account: Account, frame: Frame, parts: Sequence[Part], kind: FactKind, costs: Sequence[Cost]
+) -> list[Frame]:
+    """The frame itself, or a frame for each of its terms, the last of which holds the sum.
+
+    ``costs`` is what has been spent after each of them.
+    """
+    if len(costs) == 1:
+        return [replace(frame, cost=costs[0])]
+    early = [
+        replace(partial_sum(account, frame, parts, kind, position), cost=cost)
+        for position, cost in enumerate(costs[:-1])
+    ]
     last = parts[-1].edge
     facts = tuple(fact for fact in frame.facts if concerns(fact, last) or fact.kind in ("value", kind))
-    return [*early, replace(frame, reads=(last,), facts=facts)]
+    return [*early, replace(frame, reads=(last,), facts=facts, cost=costs[-1])]
+
+
+def told_separately(account: Account) -> bool:
+    """Whether each contribution has a frame of its own."""
+    return account.telling.granularity == "contribution"
 
 
 def concerns(fact: Fact, edge: tuple[int, int]) -> bool:
@@ -31,7 +44,7 @@ def concerns(fact: Fact, edge: tuple[int, int]) -> bool:
 def partial_sum(account: Account, frame: Frame, parts: Sequence[Part], kind: FactKind, position: int) -> Frame:
     """One term has arrived and more will come: ``−0.416 + ?``."""
     edge = parts[position].edge
-    so_far = sum(part.product for part in parts[: position + 1])
+    so_far = parts[position].so_far
     shown = running(account, so_far)
     value = [fact for fact in frame.facts if fact.kind == "value"]
     facts = [*value, *(fact for fact in frame.facts if concerns(fact, edge)), Fact(kind, frame.focus, shown, so_far)]
@@ -58,6 +71,6 @@ def partial_sum(account: Account, frame: Frame, parts: Sequence[Part], kind: Fac
 
 def running(account: Account, so_far: Any) -> Mathematics:
     """A sum that is not complete."""
-    if not is_spelled_out(so_far):
+    if so_far is None or not is_spelled_out(so_far):
         return UNKNOWN
     return Row((quantity(so_far, account.digits), Operator("+"), UNKNOWN))

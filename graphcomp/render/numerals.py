@@ -72,6 +72,8 @@ def quantity(value: Any, digits: int = 3) -> Mathematics:
 
 def is_spelled_out(value: Any) -> bool:
     """Whether ``quantity`` writes all entries of a value."""
+    if isinstance(value, tuple):
+        return False
     array = np.asarray(value)
     return array.ndim == 0 or array.size == 1 or (array.ndim <= 2 and array.size <= MOST_ENTRIES)
 

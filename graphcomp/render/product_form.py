@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-import numpy as np
-
-from .. import ops
-from ..derive import Forward, Reverse
 from ..graph import Graph
-from ..run import evaluate_all
 from .account import Account
 from .definitions import definition
+from .derived import Derived
 from .mathematics import Mathematics, Operator, Row, factor
-from .numerals import number
+from .numerals import number, quantity
 
 UNSEEN = {"reshape", "identity", "convert"}
 MOST_STEPS, LONGEST_FORM = 12, 60
 
 
-def stops(account: Account, derived: Forward | Reverse, symbols: Mapping[int, Mathematics]) -> dict[int, Mathematics]:
+def stops(account: Account, derived: Derived, symbols: Mapping[int, Mathematics]) -> dict[int, Mathematics]:
     """Where a printed product ends: at values and derivatives that have symbols in the story."""
     found: dict[int, Mathematics] = {}
     for id in account.shown:
         if id in derived.primal:
             found.setdefault(derived.primal[id], account.symbol(id))
-    known = derived.adjoint if isinstance(derived, Reverse) else derived.tangent
     for id, symbol in symbols.items():
-        if id in known:
-            found[known[id]] = symbol
+        if id in derived.derivative and account.is_float(id):
+            found[derived.derivative[id]] = symbol
     return found
 
 
@@ -44,7 +38,7 @@ def product_form(graph: Graph, id: int, ends: Mapping[int, Mathematics], digits:
             stack.pop()
         elif waiting:
             stack.extend(reversed(waiting))
-            steps += 1
+            steps += node.op not in UNSEEN
             if steps > MOST_STEPS:
                 return None
         else:
@@ -62,20 +56,7 @@ def written(graph: Graph, id: int, trees: Mapping[int, Mathematics], digits: int
         return number(node.attributes["value"], digits)
     if node.op == "multiply" and node.tensor.shape:
         return Row((factor(operands[0]), Operator("⊙"), factor(operands[1])))
-    return definition(node.op, operands, node.attributes)
-
-
-def slot_tangent(account: Account, id: int, slot: int, tangent: Any) -> Any:
-    """What one argument's tangent alone adds to a node's tangent, by the forward rule of the node's op."""
-    node = account.graph.node(id)
-    graph = Graph(arrays=account.graph.arrays)
-    b = ops.build(graph)
-    values = [np.asarray(account.values[source]) for source in node.inputs]
-    arguments = [b.input(shape=value.shape, dtype=str(value.dtype), name="") for value in values]
-    moving = b.input(shape=np.shape(tangent), dtype=str(np.asarray(tangent).dtype), name="")
-    graph.inputs = [*arguments, moving]
-    copy = graph.node(b.emit(node.op, *arguments, **node.attributes))
-    tangents = [moving if position == slot else None for position in range(len(arguments))]
-    result = ops.get(node.op).tangent(b, copy, tangents)
-    values.append(np.asarray(tangent))
-    return evaluate_all(graph, values)[result] if isinstance(result, int) else np.zeros_like(account.values[id])
+    if node.op == "array":
+        return quantity(graph.arrays[node.attributes["key"]], digits)
+    whole = node.op == "sum" and not node.tensor.shape  # a sum over all axes need not name them
+    return definition(node.op, operands, {} if whole else node.attributes)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..derive import Reverse, reverse
+from ..derive import reverse
 from .account import Account, chain
 from .account import Part as Told
-from .chain_rule import Part, Partials, contributions, local_partials, partial_fact, sums, terms_of
+from .chain_rule import Part, Partials, arrive, contributions, local_partials, partial_fact, sums, terms_of
+from .derived import Derived, adjoints
 from .evaluation import with_held
 from .execution import FREE, Execution
-from .granularity import by_contribution
-from .mathematics import Identifier, Mathematics, added
-from .numerals import number, quantity, shape_text
+from .granularity import by_contribution, told_separately
+from .mathematics import Identifier, Mathematics
+from .numerals import quantity, shape_text
 from .product_form import product_form, stops
 from .quiz import Piece, ask
 from .seeds import Ends, Seed
@@ -29,25 +30,27 @@ def reverse_mode(account: Account, ends: Ends, known: bool = False) -> Told:
 
     ``known``: the values were told before, and are not computed again.
     """
-    derived = reverse(account.graph)
-    outputs = [account.graph.outputs[position] for position in derived.of]
-    graph = replace(derived.graph, inputs=derived.graph.inputs[: len(account.inputs)])
-    execution = Execution(graph, account.inputs, derived.seeds)
+    derived = adjoints(account.graph, account.moving_edges)
+    first = derived[ends.outputs[0].id]
+    execution = Execution(replace(first.graph, inputs=list(first.inputs)), account.inputs, first.seeds)
     if known:
-        execution.know({derived.primal[id]: account.values[id] for id in derived.primal})
+        execution.know({first.primal[id]: account.values[id] for id in first.primal})
     for id in account.shown:
-        execution.run(derived.primal[id])
-    partials = local_partials(account, derived, execution.run)
+        execution.run(first.primal[id])
+    partials = local_partials(account, first, execution.run)
     given: list[Fact] = [account.value_fact(id) for id in account.shown]
     given.extend(fact for edge in account.edges for fact in partial_fact(account, partials, edge))
     frames: list[Frame] = []
     sweeps: list[Sweep] = []
     for sweep, seed in enumerate(ends.outputs):
-        execution.begin_sweep(output_seeds(account, outputs, seed))
-        symbols = {id: adjoint_symbol(account, id, seed) for id in account.shown if account.is_float(id)}
+        if derived[seed.id].graph is not derived[ends.outputs[sweep - 1].id].graph:
+            execution.follow(derived[seed.id].graph, derived[seed.id].seeds)
+        execution.begin_sweep([seed.array(account.values[seed.id])])
+        symbols = {id: adjoint_symbol(account, id, seed) for id in account.shown}
+        told = {id: symbol for id, symbol in symbols.items() if account.is_float(id)}
         label = seed.symbol(account.output_symbol(seed.id)).plain()
-        sweeps.append(Sweep("adjoint", seed.id, label, symbols))
-        telling = ReverseTelling(account, sweep, seed, ends, derived, execution, partials, symbols)
+        sweeps.append(Sweep("adjoint", seed.id, label, told))
+        telling = ReverseTelling(account, sweep, seed, ends, derived[seed.id], execution, partials, symbols)
         for id in reverse_order(account, seed.id, [end.id for end in ends.inputs]):
             frames.extend(telling.frames(id))
     return Told("reverse", with_held(frames, execution), tuple(sweeps), partials.formulas, tuple(given))
@@ -123,7 +126,7 @@ class ReverseTelling:
     sweep: int
     seed: Seed
     ends: Ends
-    derived: Reverse
+    derived: Derived
     execution: Execution
     partials: Partials
     symbols: Mapping[int, Mathematics]
@@ -134,22 +137,24 @@ class ReverseTelling:
         return self.seed.id
 
     def adjoint(self, id: int) -> Any:
-        """A node's adjoint: zero where the derived graph has none."""
-        if id in self.derived.adjoint:
-            return self.execution.run(self.derived.adjoint[id])
-        return np.zeros_like(self.account.values[id])
+        """A node's adjoint: zero where the derived graph has none. An operation with several results has several."""
+        value = self.account.values[id]
+        if isinstance(value, tuple):
+            return value
+        if id in self.derived.derivative:
+            return self.execution.run(self.derived.derivative[id])
+        return np.zeros_like(value)
 
     def frames(self, id: int) -> list[Frame]:
         """One node's adjoint: the sum of what its users hand back, in one frame or one for each contribution."""
-        account = self.account
-        parts = self.parts(id, ancestors(account, self.output))
+        account, execution = self.account, self.execution
+        costs = arrive(self.derived, execution, id, told_separately(account))
         adjoint = self.adjoint(id)
-        if id in account.graph.inputs and id in self.derived.adjoint:
-            self.execution.keep([self.derived.adjoint[id]])
+        parts = [self.part(id, edge, so_far) for edge, so_far in self.derived.sums.get(id, ())]
+        if id in account.graph.inputs and id in self.derived.derivative:
+            execution.keep([self.derived.derivative[id]])
         shown = quantity(adjoint, account.digits)
-        sides = sums(account, parts, self.partials, 1) if parts else []
-        if id == self.output and parts:
-            sides = [added((number(1), side)) for side in sides]
+        sides = self.sides(id, parts)
         frame = Frame(
             "reverse",
             id,
@@ -163,28 +168,36 @@ class ReverseTelling:
             self.ends.cells(account, id, adjoint, of=self.seed, by=None),
             question=self.question(id, parts, sides),
         )
-        told = by_contribution(account, frame, parts, "adjoint", adjoint)
-        return [replace(part, cost=self.execution.cost()) for part in told]
+        return by_contribution(account, frame, parts, "adjoint", [*costs, execution.cost()])
 
-    def parts(self, id: int, reached: Collection[int]) -> list[Part]:
-        """What the node's users hand back, the user computed last first."""
-        return [
-            self.part(id, edge)
-            for edge in self.account.users(id)
-            if edge[0] in reached and edge in self.derived.contribution and edge[0] in self.symbols
-        ]
+    def sides(self, id: int, parts: Sequence[Part]) -> list[Mathematics]:
+        """The sum with symbols, filled in, and with numbers; of what no edge brings, as it is computed."""
+        if parts:
+            return sums(self.account, parts, self.partials, 1)
+        if id == self.output or id not in self.derived.derivative:
+            return []
+        form = self.form(id, self.derived.derivative[id], self.symbols)
+        return [form] if form else []
 
-    def part(self, id: int, edge: Edge) -> Part:
+    def form(self, id: int, product: int, symbols: Mapping[int, Mathematics]) -> Mathematics | None:
+        """A derived node as it is computed from the adjoints of other nodes."""
+        others = {other: symbol for other, symbol in symbols.items() if other != id}
+        return product_form(self.derived.graph, product, stops(self.account, self.derived, others), self.account.digits)
+
+    def part(self, id: int, edge: Edge, so_far: int | None) -> Part:
         """What one use of a node hands back to it."""
-        account = self.account
-        partial = account.derivative(account.symbol(edge[0]), account.symbol(id))
-        contribution = self.derived.contribution[edge]
-        form = None
-        if edge not in self.partials.values:
-            ends = stops(account, self.derived, {edge[0]: self.symbols[edge[0]]})
-            form = product_form(self.derived.graph, contribution, ends, account.digits)
-        factor, product = self.adjoint(edge[0]), self.execution.run(contribution)
-        return Part(edge, self.symbols[edge[0]], factor, partial, product, form)
+        account, product = self.account, self.derived.product[edge]
+        ends = dict(self.symbols)
+        ends[edge[0]] = ends.pop(edge[0])  # the last: the user's symbol, where several adjoints are the same node
+        return Part(
+            edge,
+            self.symbols[edge[0]],
+            self.adjoint(edge[0]),
+            account.derivative(account.symbol(edge[0]), account.symbol(id)),
+            self.execution.run(product),
+            None if edge in self.partials.values else self.form(id, product, ends),
+            None if so_far is None else self.execution.run(so_far),
+        )
 
     def question(self, id: int, parts: Sequence[Part], sides: Sequence[Mathematics]) -> Question | None:
         """What to predict, where all is scalar."""

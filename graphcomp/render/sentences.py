@@ -19,6 +19,7 @@ ENGLISH = {
     "one argument": ("{node} has one argument that can change: take its tangent times the local partial on the edge."),
     "arguments": "{node} has {count} arguments: take each one's tangent times the local partial, and add.",
     "tensor argument": "{node} changes with {operands}: put the tangent in its place in the same operation.",
+    "tangent of several results": "The tangent of {node} comes through an operation with several results.",
     "start": "Start at the end: {node} is the result, so its adjoint is 1.",
     "start named": "Start at the end: {node} is the result {result}, so its adjoint is 1.",
     "start everywhere": "Start at the end: {node} is the result {result}, so its adjoint is 1 in every entry.",
