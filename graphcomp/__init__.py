@@ -5,6 +5,7 @@ from .errors import GraphcompError
 from .gradcheck import check_grads
 from .graph import Graph
 from .jit import jit
+from .loops import scan
 from .render import explain
 from .run.array import Array
 from .trace import scope, spec, trace
@@ -35,6 +36,7 @@ __all__ = [
     "ops",
     "optim",
     "random",
+    "scan",
     "scope",
     "spec",
     "stop_gradient",

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .derive import forward, partition, reverse
-from .derive.forward import copy_node
+from .derive import copy_node, forward, partition, reverse
 from .errors import DerivativeError, InputError
 from .graph import Graph
 from .run.interpreter import check_inputs, interpret

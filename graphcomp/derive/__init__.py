@@ -1,7 +1,22 @@
 """Derivatives of graphs, as graphs."""
 
+from .extract import copy_node, extract, needed
 from .forward import Forward, forward
-from .partition import Partition, partition
-from .reverse import Reverse, reverse, transpose
+from .partition import Partition, depending, partition
+from .reverse import Reverse, accumulate, pull_back, reverse, transpose
 
-__all__ = ["Forward", "Partition", "Reverse", "forward", "partition", "reverse", "transpose"]
+__all__ = [
+    "Forward",
+    "Partition",
+    "Reverse",
+    "accumulate",
+    "copy_node",
+    "depending",
+    "extract",
+    "forward",
+    "needed",
+    "partition",
+    "pull_back",
+    "reverse",
+    "transpose",
+]

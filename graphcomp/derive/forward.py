@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from .. import ops
 from ..errors import DerivativeError
 from ..graph import Graph, Node, TensorType, check_graph
+from .extract import copy_node
 
 
 @dataclass(slots=True)
@@ -59,10 +60,6 @@ def forward(graph: Graph, wrt: Iterable[int] | None = None) -> Forward:
     return result
 
 
-def copy_node(b: ops.Builder, node: Node, inputs: Sequence[int]) -> int:
-    return b.graph.add(node.op, tuple(inputs), node.attributes, node.type, node.scope, node.origin)
-
-
 def _add_tangent_input(result: Forward, b: ops.Builder, graph: Graph, id: int) -> None:
     type = graph.type(id)
     if not type.is_float:
@@ -71,7 +68,7 @@ def _add_tangent_input(result: Forward, b: ops.Builder, graph: Graph, id: int) -
             f"cannot differentiate with respect to `{name}`, which is {type}: only floating-point inputs have "
             "derivatives. Convert it to a float, or leave it out."
         )
-    name = graph.node(id).attributes["name"]
+    name = graph.node(id).attributes.get("name", "")
     tangent = b.input(shape=type.shape, dtype=type.dtype, name=f"d{name}" if name else "")
     result.graph.inputs.append(tangent)
     result.tangent[id] = tangent
@@ -91,13 +88,14 @@ def _add_tangent(result: Forward, b: ops.Builder, node: Node, parts: dict[int, S
         # A tangent that is passed on unchanged gets a node of its own: its cotangent is not that of its source.
         tangent = b.identity(tangent)
     _note_linear(result, b.graph, node, tangents, first_new)
+    result.primal[node.id] = b.replaced.get(copy.id, copy.id)
     for slot in range(len(node.inputs)):
         if (copy.id, slot) in b.partials:
             result.partial[node.id, slot] = b.partials[copy.id, slot]
     if isinstance(tangent, int):
         result.tangent[node.id] = tangent
     elif tangent is not None:
-        parts[node.id] = tangent
+        parts[node.id] = tuple(tangent)
 
 
 def _note_linear(result: Forward, graph: Graph, node: Node, tangents: Sequence[object], first_new: int) -> None:

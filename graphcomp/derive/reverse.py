@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from .. import ops
 from ..graph import Graph, check_graph
-from .forward import Forward, copy_node, forward
+from .extract import copy_node
+from .forward import Forward, forward
 
 
 @dataclass(slots=True)
@@ -54,16 +56,15 @@ def transpose(graph: Graph, linearized: Forward, of: Iterable[int] | None = None
     result = Reverse(Graph(arrays=arrays, requirements=requirements), linearized.wrt, tuple(of))
     b = ops.build(result.graph)
     kept = _copy_primal(b, linearized)
-    cotangent: dict[int, int] = {}
+    cotangent: dict[int, Any] = {}
     _add_seeds(result, b, graph, linearized, cotangent)
-    edges: dict[tuple[int, int], int] = {}
-    for id in sorted(linearized.linear, reverse=True):
-        if id in cotangent and source.node(id).op != "input":
-            _transpose_node(b, source, id, kept, cotangent, edges)
+    edges = pull_back(b, source, linearized.linear, kept, cotangent)
     result.primal = {id: kept[copy] for id, copy in linearized.primal.items()}
     result.adjoint = {id: cotangent[t] for id, t in linearized.tangent.items() if t in cotangent}
     result.partial = {key: kept[id] for key, id in linearized.partial.items()}
-    result.contribution = {key: edges[edge] for key, edge in linearized.term.items() if edge in edges}
+    result.contribution = {
+        key: edges[edge] for key, edge in linearized.term.items() if isinstance(edges.get(edge), int)
+    }
     _finish(result, b, graph)
     return result
 
@@ -87,7 +88,7 @@ def _add_seeds(
     b: ops.Builder,
     graph: Graph,
     linearized: Forward,
-    cotangent: dict[int, int],
+    cotangent: dict[int, Any],
 ) -> None:
     """One input for the cotangent of each output in `of`."""
     for position in result.of:
@@ -98,11 +99,30 @@ def _add_seeds(
         b.graph.inputs.append(seed)
         result.seeds.append(seed)
         if id in linearized.tangent:
-            _accumulate(b, cotangent, linearized.tangent[id], seed)
+            accumulate(b, cotangent, linearized.tangent[id], seed)
 
 
-def _accumulate(b: ops.Builder, cotangent: dict[int, int], id: int, value: int) -> None:
-    cotangent[id] = b.add(cotangent[id], value) if id in cotangent else value
+def accumulate(b: ops.Builder, cotangent: dict[int, Any], id: int, value: Any) -> None:
+    """Add to a cotangent; that of a value with several results is a table by position."""
+    if isinstance(value, dict):
+        for position, part in value.items():
+            accumulate(b, cotangent.setdefault(id, {}), position, part)
+    else:
+        cotangent[id] = b.add(cotangent[id], value) if id in cotangent else value
+
+
+def pull_back(
+    b: ops.Builder, source: Graph, linear: Iterable[int], kept: dict[int, int], cotangent: dict[int, Any]
+) -> dict[tuple[int, int], Any]:
+    """Walk back through the linear nodes of `source`, adding to `cotangent`; what each edge carries, by (user, slot).
+
+    `kept` has the ids in the builder's graph of what is not linear.
+    """
+    edges: dict[tuple[int, int], Any] = {}
+    for id in sorted(linear, reverse=True):
+        if id in cotangent and source.node(id).op != "input":
+            _transpose_node(b, source, id, kept, cotangent, edges)
+    return edges
 
 
 def _transpose_node(
@@ -110,19 +130,17 @@ def _transpose_node(
     source: Graph,
     id: int,
     kept: dict[int, int],
-    cotangent: dict[int, int],
-    edges: dict[tuple[int, int], int],
+    cotangent: dict[int, Any],
+    edges: dict[tuple[int, int], Any],
 ) -> None:
     """Send the cotangent of a linear node back to its linear arguments, those that are not in `kept`."""
     node = source.node(id)
     b.at(node)
-    record = ops.get(node.op)
-    types = tuple(source.type(input) for input in node.inputs)
-    call = ops.LinearCall(node.attributes, tuple(kept.get(input) for input in node.inputs), types, node.tensor)
-    for slot, input in enumerate(node.inputs):
-        if input not in kept:
-            edges[node.id, slot] = record.transpose(b, call, slot, cotangent[node.id])
-            _accumulate(b, cotangent, input, edges[node.id, slot])
+    types = tuple(source.node(input).type for input in node.inputs)
+    call = ops.LinearCall(node.attributes, tuple(kept.get(input) for input in node.inputs), types, node.type)
+    for slot, value in ops.get(node.op).pull_back(b, call, cotangent[id]).items():
+        edges[id, slot] = value
+        accumulate(b, cotangent, node.inputs[slot], value)
 
 
 def _finish(result: Reverse, b: ops.Builder, graph: Graph) -> None:

@@ -13,37 +13,19 @@ import re
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
-from ..graph import Graph, equation_text
+from ..graph import Graph
 from ..ops.index import Index
-from ..schedule.program import (
-    Assign,
-    Buffer,
-    Choose,
-    Compute,
-    Kernel,
-    Load,
-    Loop,
-    Nest,
-    Operand,
-    Position,
-    ProductKernel,
-    Program,
-    Reduce,
-    Sort,
-    Statement,
-    Store,
-    describe,
-)
-from ..schedule.schedule import neutral_text
-from ..schedule.text import guard_text, index_text, size_name, size_text
+from ..schedule.program import Buffer, Kernel, LoopOver, Program, describe, leaves
+from ..schedule.text import index_text, size_name, size_text
+from .kernels import Function, Numbering, kernel_function
 from .runtime import sort_row
-from .scalar import scalar_code
 
 PART_LENGTH = 150
 """Lines in one function: compile time grows faster than linearly with a function's length."""
@@ -65,89 +47,30 @@ from graphcomp.emit.runtime import *
 
 @dataclass(slots=True)
 class Source:
-    """The text of a program and what its context table holds: a status word, `sizes`, then a word for each buffer."""
+    """The text of a program and what its context table holds: a status word, `sizes`, then a word for each buffer.
+
+    `numberings` resolve the nodes that the status word names.
+    """
 
     text: str
     key: str
     sizes: list[sp.Symbol]
     buffers: list[Buffer]
-
-
-@dataclass(slots=True)
-class _Function:
-    """The text of one kernel: parameters by role, so that equal kernels have equal text.
-
-    p0, p1, … are its buffers, e0, e1, … the extents of its outer loops, c0, c1, … its constants and those in its
-    addresses (the steps of a recurrence differ only there), and `sizes` the named sizes that it uses.
-    """
-
-    buffers: list[Buffer] = field(default_factory=list)
-    sizes: dict[str, None] = field(default_factory=dict)
-    lines: list[tuple[str, str]] = field(default_factory=list)
-    helpers: dict[str, Callable[..., Any]] = field(default_factory=dict)
-    extents: list[str] = field(default_factory=list)
-    constants: list[str] = field(default_factory=list)
-    depth: int = 1
-
-    def pointer(self, buffer: Buffer) -> str:
-        if buffer not in self.buffers:
-            self.buffers.append(buffer)
-        return f"p{self.buffers.index(buffer)}"
-
-    @property
-    def signature(self) -> str:
-        """What makes two kernels one function: their code without comments, and the dtypes of their buffers."""
-        return "\n".join([*(line for line, _ in self.lines), *(buffer.type.dtype for buffer in self.buffers)])
-
-    def place(self, buffer: Buffer, address: Index) -> str:
-        """An entry of a buffer."""
-        moving = index_text(Index(address.terms, 0))
-        if address.constant == 0:
-            return f"{self.pointer(buffer)}[{moving}]"
-        return f"{self.pointer(buffer)}[{moving} + {self.constant(size_text(address.constant))}]"
-
-    def constant(self, text: str) -> str:
-        self.constants.append(text)
-        return f"c{len(self.constants) - 1}"
-
-    def line(self, text: str, comment: str = "") -> None:
-        self.lines.append(("    " * self.depth + text, comment))
+    numberings: list[Numbering]
 
 
 def emit_cpu(program: Program, graph: Graph) -> Source:
     """The source of a program, and its content hash (which covers the runtime module).
 
     Kernels with equal bodies share one function. The others are written one after the other into parts, because Numba
-    and LLVM take a fixed time for each function.
+    and LLVM take a fixed time for each function. What a loop holds has parts of its own, which take its variable.
     """
-    functions = [_kernel_function(kernel, graph, program.sizes) for kernel in program.kernels]
-    repeats = Counter(function.signature for function in functions)
-    position = {buffer.number: slot for slot, buffer in enumerate(program.buffers, start=1 + len(program.sizes))}
-    shared: dict[str, str] = {}
-    texts: list[str] = []
-    parts = [_Part()]
-    for kernel, function in zip(program.kernels, functions):
-        if repeats[function.signature] > 1:
-            if function.signature not in shared:
-                shared[function.signature] = f"kernel_{kernel.number}"
-                texts.append(_function_text(shared[function.signature], function, describe(kernel)))
-            numbers = map(_typed, [*function.extents, *function.constants])
-            call = ", ".join(["context", *map(_buffer_name, function.buffers), *numbers, *function.sizes])
-            lines = [f"    {shared[function.signature]}({call})  # {describe(kernel)}"]
-        else:
-            lines = [f"    # {describe(kernel)}", *_inlined(function, kernel.number)]
-        buffers = {buffer.number: buffer for buffer in function.buffers}
-        if len(parts[-1].lines) + len(lines) + len(parts[-1].buffers | buffers) > PART_LENGTH:
-            parts.append(_Part())
-        parts[-1].lines += lines
-        parts[-1].buffers |= buffers
-    helpers: dict[str, Callable[..., Any]] = {}
-    for function in functions:
-        helpers |= function.helpers
-    texts += _entry(parts, program.sizes, position)
-    text = "\n\n".join([HEADER, *map(_helper_text, helpers.values()), *texts])
+    emission = _Emission(program, graph)
+    parts = emission.block(program.kernels, ())
+    texts = [*map(_helper_text, emission.helpers.values()), *emission.texts, *emission.part_texts, _entry(parts)]
+    text = "\n\n".join([HEADER, *texts])
     key = hashlib.sha256((text + _runtime_text()).encode()).hexdigest()[:24]
-    return Source(text.replace("@@KEY@@", key), key, program.sizes, program.buffers)
+    return Source(text.replace("@@KEY@@", key), key, program.sizes, program.buffers, emission.numberings)
 
 
 @dataclass(slots=True)
@@ -156,6 +79,78 @@ class _Part:
 
     lines: list[str] = field(default_factory=list)
     buffers: dict[int, Buffer] = field(default_factory=dict)
+
+
+class _Emission:
+    """The functions of a program as they are written: shared kernels, and parts."""
+
+    def __init__(self, program: Program, graph: Graph) -> None:
+        self.sizes = program.sizes
+        self.position = {b.number: slot for slot, b in enumerate(program.buffers, start=1 + len(program.sizes))}
+        self.texts: list[str] = []
+        self.part_texts: list[str] = []
+        self.helpers: dict[str, Callable[..., Any]] = {}
+        self.numberings: list[Numbering] = []
+        self.shared: dict[str, str] = {}
+        self.functions: dict[int, Function] = {}
+        self.prepare(program.kernels, Numbering(graph))
+        self.repeats = Counter(self.functions[kernel.number].signature for kernel in leaves(program.kernels))
+
+    def prepare(self, kernels: Sequence[Kernel], numbering: Numbering) -> None:
+        """Write every kernel as a function, to see which are equal."""
+        self.numberings.append(numbering)
+        for kernel in kernels:
+            if isinstance(kernel, LoopOver):
+                last = self.numberings[-1]
+                prefix = f"{numbering.prefix}{kernel.nodes[0]}."
+                self.prepare(kernel.kernels, Numbering(kernel.graph, prefix, last.first + len(last.graph)))
+            else:
+                self.functions[kernel.number] = kernel_function(kernel, numbering, self.sizes)
+                self.helpers |= self.functions[kernel.number].helpers
+
+    def block(self, kernels: Sequence[Kernel], variables: tuple[str, ...]) -> list[str]:
+        """Kernels that run one after the other inside the loops over `variables`; the calls that run them."""
+        parts = [_Part()]
+        for kernel in kernels:
+            lines, buffers = self.lines(kernel, variables)
+            if len(parts[-1].lines) + len(lines) + len(parts[-1].buffers | buffers) > PART_LENGTH:
+                parts.append(_Part())
+            parts[-1].lines += lines
+            parts[-1].buffers |= buffers
+        return [self.write_part(part, variables) for part in parts]
+
+    def lines(self, kernel: Kernel, variables: tuple[str, ...]) -> tuple[list[str], dict[int, Buffer]]:
+        """The lines that run a kernel, and the buffers they name."""
+        if isinstance(kernel, LoopOver):
+            calls = self.block(kernel.kernels, (*variables, kernel.variable))
+            head = f"    for {kernel.variable} in range({size_text(kernel.extent)}):  # {describe(kernel)}"
+            return [head, *(f"        {call}" for call in calls)], {}
+        function = self.functions[kernel.number]
+        buffers = {buffer.number: buffer for buffer in function.buffers}
+        if self.repeats[function.signature] == 1:
+            return [f"    # {describe(kernel)}", *_inlined(function, kernel.number)], buffers
+        if function.signature not in self.shared:
+            self.shared[function.signature] = f"kernel_{kernel.number}"
+            self.texts.append(_function_text(self.shared[function.signature], function, describe(kernel)))
+        numbers = map(_typed, [*function.extents, *function.constants])
+        call = ", ".join(["context", *map(_buffer_name, function.buffers), *numbers, *function.sizes])
+        return [f"    {self.shared[function.signature]}({call})  # {describe(kernel)}"], buffers
+
+    def write_part(self, part: _Part, variables: tuple[str, ...]) -> str:
+        """A function of the lines of a part; the call that runs it."""
+        call = f"part_{len(self.part_texts)}({', '.join(('context', *variables))})"
+        reads = [f"    {size_name(symbol)} = context[{slot}]" for slot, symbol in enumerate(self.sizes, start=1)]
+        pointers = map(self.pointer, part.buffers.values())
+        lines = [JIT, f"def {call}:", "    stay_apart()", *reads, *pointers, *part.lines, "    return"]
+        self.part_texts.append("\n".join(lines))
+        return call
+
+    def pointer(self, buffer: Buffer) -> str:
+        """Where a buffer lies; a window moves with the loops around it."""
+        place = f"context[{self.position[buffer.root.number]}]"
+        if buffer.begin != Index():
+            place += f" + ({index_text(buffer.begin)})*{np.dtype(buffer.type.dtype).itemsize}"
+        return f"    {_buffer_name(buffer)} = pointer_{buffer.type.dtype}({place})"
 
 
 def _runtime_text() -> str:
@@ -176,7 +171,7 @@ def _helper_text(function: Callable[..., Any]) -> str:
     return f"{JIT}\n{textwrap.dedent(inspect.getsource(function)).rstrip()}"
 
 
-def _function_text(name: str, function: _Function, summary: str) -> str:
+def _function_text(name: str, function: Function, summary: str) -> str:
     names = [f"p{slot}" for slot in range(len(function.buffers))]
     extents = [f"e{slot}" for slot in range(len(function.extents))]
     constants = [f"c{slot}" for slot in range(len(function.constants))]
@@ -185,7 +180,7 @@ def _function_text(name: str, function: _Function, summary: str) -> str:
     return "\n".join([JIT, f"def {name}({parameters}):  # {summary}", "    stay_apart()", *lines])
 
 
-def _inlined(function: _Function, number: int) -> Iterator[str]:
+def _inlined(function: Function, number: int) -> Iterator[str]:
     """The lines of a kernel with its own names: buffers by number, variables marked with the kernel's number."""
 
     def rename(match: re.Match[str]) -> str:
@@ -206,190 +201,9 @@ def _inlined(function: _Function, number: int) -> Iterator[str]:
         yield f"{text}  # {comment}" if comment else text
 
 
-def _entry(parts: list[_Part], sizes: list[sp.Symbol], position: dict[int, int]) -> Iterator[str]:
-    """One function for each part, and the entry that calls them."""
-    reads = [f"    {size_name(symbol)} = context[{slot}]" for slot, symbol in enumerate(sizes, start=1)]
-    for number, part in enumerate(parts):
-        pointers = [
-            f"    {_buffer_name(b)} = pointer_{b.type.dtype}(context[{position[b.number]}])"
-            for b in part.buffers.values()
-        ]
-        yield "\n".join(
-            [JIT, f"def part_{number}(context):", "    stay_apart()", *reads, *pointers, *part.lines, "    return"]
-        )
-    calls = [f"    part_{number}(context)" for number in range(len(parts))]
-    yield "\n".join(
-        ['@cfunc("void(int64, CPointer(int64))", cache=True)', "def step_@@KEY@@(thread, context):", *calls, ""]
+def _entry(calls: Sequence[str]) -> str:
+    """The function that runs the parts."""
+    lines = [f"    {call}" for call in calls]
+    return "\n".join(
+        ['@cfunc("void(int64, CPointer(int64))", cache=True)', "def step_@@KEY@@(thread, context):", *lines, ""]
     )
-
-
-# kernels -------------------------------------------------------------------------------------------------------------
-
-
-def _kernel_function(kernel: Kernel, graph: Graph, sizes: list[sp.Symbol]) -> _Function:
-    function = _Function()
-    if isinstance(kernel, ProductKernel):
-        _product(function, kernel, graph)
-    else:
-        function.helpers |= kernel.helpers
-        function.extents = [size_text(loop.extent) for loop in kernel.loops]
-        loops = [Loop(loop.variable, sp.Symbol(f"e{slot}"), loop.reverse) for slot, loop in enumerate(kernel.loops)]
-        _nest(function, loops, kernel.body, graph)
-    if not function.lines:
-        function.line("pass")
-    text = "\n".join(line for line, _ in function.lines)
-    for symbol in sizes:
-        if re.search(rf"\b{size_name(symbol)}\b", text):
-            function.sizes.setdefault(size_name(symbol))
-    return function
-
-
-def _nest(function: _Function, loops: list[Loop], body: list[Statement], graph: Graph) -> None:
-    for loop in loops:
-        extent = str(loop.extent) if str(loop.extent).startswith("e") else size_text(loop.extent)
-        bounds = f"{extent} - 1, -1, -1" if loop.reverse else extent
-        function.line(f"for {loop.variable} in range({bounds}):")
-        function.depth += 1
-    for statement in body:
-        _statement(function, statement, graph)
-    function.depth -= len(loops)
-
-
-def _statement(function: _Function, statement: Statement, graph: Graph) -> None:
-    match statement:
-        case Load(target=target, buffer=buffer, address=address):
-            function.line(f"{target} = {function.place(buffer, address)}", f"%{buffer.node}")
-        case Compute():
-            code, helpers = scalar_code(
-                statement.op, statement.arguments, statement.attributes, statement.argument_dtype, statement.dtype
-            )
-            function.helpers |= helpers
-            function.line(f"{statement.target} = {code}", f"%{statement.node} {statement.op}")
-        case Assign(target=target, text=text, dtype=dtype, node=node):
-            if graph.node(node).op == "constant":
-                text = function.constant(text)
-            function.line(f"{target} = {dtype}({text})", f"%{node} {graph.node(node).op}")
-        case Position():
-            _position(function, statement, graph)
-        case Choose():
-            _choose(function, statement, graph)
-        case Reduce():
-            _reduce(function, statement, graph)
-        case Store(buffer=buffer, address=address, value=value, node=node, combine=combine):
-            place = function.place(buffer, address)
-            text = _combined(combine, place, value, buffer.type.dtype) if combine else value
-            function.line(f"{place} = {text}", f"%{node} {equation_text(graph.node(node)).split('(')[0]}")
-        case Sort(values=values, places=places, spare=spare, size=size, descending=descending, node=node):
-            pointers = ", ".join(function.pointer(buffer) for buffer in (values, places, spare))
-            function.line(f"sort_row({pointers}, {size_text(size)}, {descending})", f"%{node} {graph.node(node).op}")
-        case Nest(loops=loops, body=body):
-            _nest(function, loops, body, graph)
-
-
-def _combined(combine: str, old: str, new: str, dtype: str) -> str:
-    if combine in ("sum", "product"):
-        code = f"{old} {'+' if combine == 'sum' else '*'} {new}"
-        return code if dtype.startswith("float") else f"{dtype}({code})"
-    sign = ">" if combine == "maximum" else "<"
-    return f"{new} if ({new} {sign} {old} or {new} != {new}) else {old}"
-
-
-def _position(function: _Function, statement: Position, graph: Graph) -> None:
-    """An index read from an array: out of range is reported through the status word, and reads entry 0 instead."""
-    name = statement.target
-    function.line(f"{name} = int64({statement.value})", f"%{statement.node} {graph.node(statement.node).op}")
-    function.line(f"if not 0 <= {name} < {size_text(statement.extent)}:")
-    function.line(f"    status[0] = {statement.node + 1}")
-    function.line(f"    {name} = 0")
-
-
-def _choose(function: _Function, statement: Choose, graph: Graph) -> None:
-    function.line(
-        f"{statement.target} = {_zero(statement.dtype)}", f"%{statement.node} {graph.node(statement.node).op}"
-    )
-    for number, (guards, body, value) in enumerate(statement.branches):
-        if guards:
-            condition = " and ".join(guard_text(guard) for guard in guards)
-            function.line(f"{'elif' if number else 'if'} {condition}:")
-        else:
-            function.line("else:" if number else "if True:")
-        function.depth += 1
-        for inner in body:
-            _statement(function, inner, graph)
-        function.line(f"{statement.target} = {value}")
-        function.depth -= 1
-
-
-def _zero(dtype: str) -> str:
-    return "False" if dtype == "bool" else f"{dtype}(0)"
-
-
-def _reduce(function: _Function, statement: Reduce, graph: Graph) -> None:
-    """An accumulator; sums and products of float32 are kept in float64 until the end."""
-    comment = f"%{statement.node} {graph.node(statement.node).op}"
-    total = f"a_{statement.target}"
-    combine = statement.combine
-    if combine in ("argmax", "argmin"):
-        _reduce_position(function, statement, graph, total, comment)
-        return
-    wide = "float64" if statement.dtype == "float32" and combine in ("sum", "product") else statement.dtype
-    function.line(f"{total} = {neutral_text(combine, wide)}", comment)
-    for loop in statement.loops:
-        function.line(f"for {loop.variable} in range({size_text(loop.extent)}):")
-        function.depth += 1
-    for inner in statement.body:
-        _statement(function, inner, graph)
-    value = statement.value if wide.startswith("float") else f"{wide}({statement.value})"
-    function.line(f"{total} = {_combined(combine, total, value, wide)}", comment)
-    function.depth -= len(statement.loops)
-    function.line(f"{statement.target} = {statement.dtype}({total})", comment)
-
-
-def _reduce_position(function: _Function, statement: Reduce, graph: Graph, total: str, comment: str) -> None:
-    (loop,) = statement.loops
-    extremum = "maximum" if statement.combine == "argmax" else "minimum"
-    sign = ">" if statement.combine == "argmax" else "<"
-    function.line(f"{total} = {neutral_text(extremum, statement.value_dtype)}", comment)
-    function.line(f"{statement.target} = int64(0)")
-    function.line(f"for {loop.variable} in range({size_text(loop.extent)}):")
-    function.depth += 1
-    for inner in statement.body:
-        _statement(function, inner, graph)
-    value = statement.value
-    function.line(f"if {value} {sign} {total} or ({value} != {value} and {total} == {total}):", comment)
-    function.line(f"    {total} = {value}")
-    function.line(f"    {statement.target} = int64({loop.variable})")
-    function.depth -= 1
-
-
-def _product(function: _Function, kernel: ProductKernel, graph: Graph) -> None:
-    """C = A·B by rows is Cᵀ = Bᵀ·Aᵀ by columns, which is how BLAS counts."""
-    itemsize = 4 if kernel.dtype == "float32" else 8
-    for number, extent in enumerate(kernel.batch):
-        function.line(f"for q{number} in range({size_text(extent)}):")
-        function.depth += 1
-    m, n, k = map(size_text, (kernel.m, kernel.n, kernel.k))
-    turned_left, lead_left = _layout(kernel.left, m, k)
-    turned_right, lead_right = _layout(kernel.right, k, n)
-    left, right, result = (_address(function, part, itemsize) for part in (kernel.left, kernel.right, kernel.result))
-    comment = " ".join(f"%{node} {graph.node(node).op}" for node in kernel.nodes)
-    function.line(
-        f"gemm_{kernel.dtype}({turned_right}, {turned_left}, {n}, {m}, {k}, {right}, {lead_right}, {left}, "
-        f"{lead_left}, {result}, max({n}, 1))",
-        comment,
-    )
-    function.depth -= len(kernel.batch)
-
-
-def _layout(operand: Operand, rows: str, columns: str) -> tuple[int, str]:
-    """(whether the matrix lies by columns, its leading dimension)."""
-    if operand.columns == 1:
-        return 0, f"max({size_text(operand.rows)}, {columns}, 1)"
-    return 1, f"max({size_text(operand.columns)}, {rows}, 1)"
-
-
-def _address(function: _Function, operand: Operand, itemsize: int) -> str:
-    pointer = f"address({function.pointer(operand.buffer)})"
-    steps = [f"q{number}*{size_text(step)}" for number, step in enumerate(operand.batch) if step != 0]
-    steps += [size_text(operand.offset)] if operand.offset != 0 else []
-    return f"{pointer} + ({' + '.join(steps)})*{itemsize}" if steps else pointer

@@ -1,7 +1,7 @@
 """Graphs, types of values, and the text form."""
 
 from .check import check_graph
-from .graph import Graph, Node, Origin, Requirement, equation_text, value_text
+from .graph import Graph, Node, Origin, Requirement, Subgraph, equation_text, value_text
 from .parse import parse_graph
 from .types import Dimension, TensorType, TupleType, symbol
 
@@ -11,6 +11,7 @@ __all__ = [
     "Node",
     "Origin",
     "Requirement",
+    "Subgraph",
     "TensorType",
     "TupleType",
     "check_graph",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import networkx as nx
@@ -165,6 +166,17 @@ class Graph:
                 self.requirements.append(requirement)
         return decided
 
+    def subgraphs(self) -> dict[str, Subgraph]:
+        """The graphs that nodes of this one hold as attributes, by key, in order of first use."""
+        held = (value for node in self.table for value in node.attributes.values() if isinstance(value, Subgraph))
+        return {inner.key: inner for inner in held}
+
+    def deep_nodes(self) -> Iterator[Node]:
+        """Every node of this graph and of the graphs inside it."""
+        yield from self.table
+        for inner in self.subgraphs().values():
+            yield from inner.graph.deep_nodes()
+
     def reachable(self) -> list[int]:
         """Ids that the outputs depend on, and all inputs, ascending."""
         seen = set(self.inputs)
@@ -189,6 +201,9 @@ class Graph:
             yield f"  array {key} = {_array_text(self.arrays[key])}"
         for requirement in self.requirements:
             yield f"  require {requirement.left} == {requirement.right}  # {requirement.reason}"
+        for key, inner in self.subgraphs().items():
+            yield f"  subgraph {key}:"
+            yield from (f"    {line}" for line in inner.graph.lines(origins))
         for node in self.nodes():
             text = f"  %{node.id}: {node.type} = {equation_text(node)}"
             where = " ".join(str(part) for part in (node.scope, node.origin) if part)
@@ -196,6 +211,34 @@ class Graph:
         for name, id in self.names.items():
             yield f"  name {name!r} = %{id}"
         yield f"  return {', '.join(f'%{id}' for id in self.outputs)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Subgraph:
+    """A graph as an attribute of a node: what a loop repeats, or what a branch computes.
+
+    It is closed: all it needs are its inputs, array constants too. Subgraphs of equal text are equal.
+    """
+
+    graph: Graph
+
+    @cached_property
+    def key(self) -> str:
+        return hashlib.sha256(str(self.graph).encode()).hexdigest()[:16]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Subgraph) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @property
+    def input_types(self) -> tuple[TensorType, ...]:
+        return tuple(map(self.graph.type, self.graph.inputs))
+
+    @property
+    def output_types(self) -> tuple[TensorType, ...]:
+        return tuple(map(self.graph.type, self.graph.outputs))
 
 
 def equation_text(node: Node) -> str:
@@ -214,6 +257,8 @@ def value_text(value: Any) -> str:
         return f"float({str(value)!r})"
     if isinstance(value, sp.Expr):
         return str(value)
+    if isinstance(value, Subgraph):
+        return f"subgraph({value.key!r})"
     return repr(value)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 
 from ..errors import GraphcompError, ParseError
-from .graph import Graph, Requirement
+from .graph import Graph, Requirement, Subgraph
 from .types import TensorType, TupleType, Type, dimension, symbol
 
 _MISTAKES = (ValueError, KeyError, SyntaxError, TypeError, IndexError, RecursionError, MemoryError, GraphcompError)
@@ -31,16 +31,41 @@ _TENSOR = re.compile(r"(\w+)\[([^\[\]]*)\]")
 
 def parse_graph(text: str, arrays: Mapping[str, np.ndarray] | None = None) -> Graph:
     """The graph that prints as `text`. Array constants of more than 64 entries come from `arrays`, by key."""
-    graph = Graph(arrays=dict(arrays or {}))
-    for number, line in enumerate(text.strip().splitlines(), start=1):
-        try:
-            _parse_line(graph, line.strip())
-        except _MISTAKES as error:
-            raise ParseError(f"line {number} of the graph's text cannot be read: {line.strip()!r} ({error})") from None
-    return graph
+    return _Reader(text, arrays or {}).read()
 
 
-def _parse_line(graph: Graph, line: str) -> None:
+class _Reader:
+    """The lines still to be read. What a subgraph holds is indented deeper than the line that names it."""
+
+    def __init__(self, text: str, arrays: Mapping[str, np.ndarray]) -> None:
+        self.lines = text.strip().splitlines()
+        self.arrays = arrays
+        self.next = 0
+
+    def read(self, least: int = 0) -> Graph:
+        """One graph: the lines indented by at least `least` from here on."""
+        graph, inner = Graph(arrays={} if least else dict(self.arrays)), dict[str, Subgraph]()
+        while self.next < len(self.lines) and _indent(self.lines[self.next]) >= least:
+            line = self.lines[self.next]
+            self.next += 1
+            if line.lstrip().startswith("subgraph "):
+                held = Subgraph(self.read(_indent(line) + 1))
+                inner[held.key] = held
+                continue
+            try:
+                _parse_line(graph, line.strip(), inner)
+            except _MISTAKES as error:
+                raise ParseError(
+                    f"line {self.next} of the graph's text cannot be read: {line.strip()!r} ({error})"
+                ) from None
+        return graph
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _parse_line(graph: Graph, line: str, inner: Mapping[str, Subgraph]) -> None:
     keyword = line.split(" ", 1)[0]
     if line.startswith("graph("):
         graph.inputs = _ids(line)
@@ -56,7 +81,7 @@ def _parse_line(graph: Graph, line: str) -> None:
         name, _, id = line.removeprefix("name ").rpartition(" = ")
         graph.names[ast.literal_eval(name)] = int(id.removeprefix("%"))
     else:
-        _parse_node(graph, line)
+        _parse_node(graph, line, inner)
 
 
 def _ids(text: str) -> list[int]:
@@ -75,7 +100,7 @@ def _parse_array(graph: Graph, line: str) -> None:
         raise ParseError(f"array {key} is too large for the text form; pass it in `arrays`")
 
 
-def _parse_node(graph: Graph, line: str) -> None:
+def _parse_node(graph: Graph, line: str, inner: Mapping[str, Subgraph]) -> None:
     match = _NODE.match(line)
     if match is None:
         raise ValueError("expected %id: type = op(...)")
@@ -85,9 +110,16 @@ def _parse_node(graph: Graph, line: str) -> None:
     if not isinstance(call, ast.Call):
         raise ValueError("expected op(...)")
     inputs = tuple(_input(argument) for argument in call.args)
-    attributes = {str(keyword.arg): _value(keyword.value) for keyword in call.keywords}
+    attributes = {str(keyword.arg): _attribute(keyword.value, inner) for keyword in call.keywords}
     if graph.add(op, inputs, attributes, parse_type(kind)) != int(id):
         raise ValueError(f"node %{id} is out of order")
+
+
+def _attribute(node: ast.expr, inner: Mapping[str, Subgraph]) -> Any:
+    match node:
+        case ast.Call(func=ast.Name(id="subgraph"), args=[ast.Constant(value=str(key))]):
+            return inner[key]
+    return _value(node)
 
 
 def _input(argument: ast.expr) -> int:

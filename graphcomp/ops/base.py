@@ -11,7 +11,7 @@ from ..graph import Graph, Node, TensorType, TupleType
 from ..graph.types import Dimension
 from .builder import Builder
 from .index import Piece
-from .record import Elementwise, Linear, Special, Tangents, register
+from .record import Elementwise, Linear, LinearCall, Special, Tangents, register
 
 
 def _input_shape(graph: Graph, *, shape: tuple[Dimension, ...], dtype: str, name: str = "") -> TensorType:
@@ -141,6 +141,9 @@ class _Item(Special):
     def check_arguments(self, types: Any) -> None:
         if len(types) != 1 or not isinstance(types[0], TupleType):
             raise GraphError("item takes the result of an op with several results")
+
+    def pull_back(self, b: Builder, call: LinearCall, cotangent: Any) -> dict[int, Any]:
+        return {0: {call.attributes["position"]: cotangent}}
 
 
 def _item_tangent(b: Builder, node: Node, tangents: Tangents) -> Any:

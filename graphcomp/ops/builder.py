@@ -18,7 +18,8 @@ class Builder:
     """`b.op_name(id, …, attribute=…)` appends a node of that op and returns its id.
 
     New nodes get the builder's current `scope` and `origin`. `partials[(node, slot)]` remembers the local partial
-    derivatives that elementwise ops were asked for.
+    derivatives that elementwise ops were asked for; `replaced[node]` is the node that stands for it where a forward
+    rule needs more results of it, such as what a loop must save for the way back.
     """
 
     def __init__(self, graph: Graph, records: Callable[[str], Any]) -> None:
@@ -26,6 +27,7 @@ class Builder:
         self.scope = ""
         self.origin: Origin | None = None
         self.partials: dict[tuple[int, int], int] = {}
+        self.replaced: dict[int, int] = {}
         self._records = records
 
     def emit(self, name: str, /, *inputs: int, **attributes: Any) -> int:

@@ -46,8 +46,8 @@ class LinearCall:
 
     attributes: Attributes
     operands: tuple[int | None, ...]
-    types: tuple[TensorType, ...]
-    type: TensorType
+    types: tuple[Any, ...]
+    type: Any
 
     def operand(self, slot: int) -> int:
         id = self.operands[slot]
@@ -127,6 +127,14 @@ class Op:
         if slot not in self.transposes:
             raise self.missing(f"a transpose for argument {slot}", "pass `transposes={slot: rule}`")
         return self.transposes[slot](b, call, cotangent)
+
+    def pull_back(self, b: Builder, call: LinearCall, cotangent: Any) -> dict[int, Any]:
+        """The cotangents of the linear arguments by slot; arguments that get none are left out.
+
+        The cotangent of a value with several results maps positions to ids, with those left out that are zero.
+        """
+        slots = [slot for slot, operand in enumerate(call.operands) if operand is None]
+        return {slot: self.transpose(b, call, slot, cotangent) for slot in slots}
 
     def missing(self, facet: str, remedy: str) -> MissingFacetError:
         return MissingFacetError(f"op `{self.name}` has no {facet.removeprefix('a ')}; {remedy} in its record.")

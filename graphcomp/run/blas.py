@@ -17,7 +17,7 @@ import threadpoolctl
 
 from ..graph.types import product, substitute
 from ..schedule import Program
-from ..schedule.program import ProductKernel
+from ..schedule.program import ProductKernel, leaves
 
 THREADED_FLOPS = 2**27
 """A single product with more floating-point operations than this uses all of BLAS's threads."""
@@ -31,12 +31,12 @@ def libraries() -> tuple[Any, ...]:
 
 
 def has_products(program: Program) -> bool:
-    return any(isinstance(kernel, ProductKernel) for kernel in program.kernels)
+    return any(isinstance(kernel, ProductKernel) for kernel in leaves(program.kernels))
 
 
 def needs_threads(program: Program, sizes: Mapping[sp.Symbol, int]) -> bool:
     """Whether any product of the program is large enough to be worth several threads."""
-    products = (kernel for kernel in program.kernels if isinstance(kernel, ProductKernel))
+    products = (kernel for kernel in leaves(program.kernels) if isinstance(kernel, ProductKernel))
     return any(2 * product(substitute((k.m, k.n, k.k), sizes)) > THREADED_FLOPS for k in products)
 
 

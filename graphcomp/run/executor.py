@@ -62,6 +62,7 @@ class Executor:
     def __init__(self, program: Program, source: Source, graph: Graph) -> None:
         self.program = program
         self.graph = graph
+        self.numberings = source.numberings
         self.entry, self.from_cache = load_entry(source)
         self._run = _SIGNATURE(self.entry.address)
         self._bindings: dict[tuple[int, ...], Binding] = {}
@@ -108,9 +109,10 @@ class Executor:
     def _check(self, status: int) -> None:
         if status == 0:
             return
-        node = self.graph.node(status - 1)
+        numbering = next(n for n in reversed(self.numberings) if n.first < status)
+        node = numbering.node(status - numbering.first - 1)
         where = f" At {node.origin}." if node.origin else ""
-        raise ExecutionError(f"{node.op} (%{node.id}): an index is out of range for its axis.{where}")
+        raise ExecutionError(f"{node.op} ({numbering.comment(node.id)}): an index is out of range for its axis.{where}")
 
 
 def _view(value: Any) -> Any:

@@ -11,19 +11,22 @@ import sympy as sp
 
 from .. import ops
 from ..errors import ExecutionError, InputError, ShapeError
-from ..graph import Graph, Node, TensorType
+from ..graph import Graph, Node, Subgraph, TensorType
 from ..graph.types import equal, substitute, symbols_of
 
 
-def interpret(graph: Graph, values: Sequence[Any]) -> list[np.ndarray]:
-    """The outputs of `graph` for arrays in the order of its inputs. Values are dropped after their last use."""
+def interpret(graph: Graph, values: Sequence[Any], sizes: Mapping[sp.Symbol, int] | None = None) -> list[np.ndarray]:
+    """The outputs of `graph` for arrays in the order of its inputs. Values are dropped after their last use.
+
+    `sizes` are the named sizes that are known already, as inside a loop.
+    """
     wanted = graph.reachable()
     last_use = {source: id for id in wanted for source in graph.node(id).inputs}
     last_use.update(dict.fromkeys(graph.outputs, len(graph)))
     expiring: dict[int, list[int]] = {}
     for id, user in last_use.items():
         expiring.setdefault(user, []).append(id)
-    results = _run(graph, values, set(wanted), expiring)
+    results = _run(graph, values, set(wanted), expiring, sizes)
     return [results[id] for id in graph.outputs]
 
 
@@ -32,9 +35,15 @@ def evaluate_all(graph: Graph, values: Sequence[Any]) -> dict[int, Any]:
     return _run(graph, values, set(range(len(graph))), {})
 
 
-def _run(graph: Graph, values: Sequence[Any], wanted: set[int], expiring: Mapping[int, list[int]]) -> dict[int, Any]:
+def _run(
+    graph: Graph,
+    values: Sequence[Any],
+    wanted: set[int],
+    expiring: Mapping[int, list[int]],
+    sizes: Mapping[sp.Symbol, int] | None = None,
+) -> dict[int, Any]:
     arrays = check_inputs(graph, values)
-    sizes = bind_sizes(graph, arrays)
+    sizes = bind_sizes(graph, arrays, sizes)
     results: dict[int, Any] = dict(zip(graph.inputs, arrays))
     with np.errstate(all="ignore"):
         for node in graph.nodes():
@@ -48,9 +57,7 @@ def _run(graph: Graph, values: Sequence[Any], wanted: set[int], expiring: Mappin
 def _evaluate(graph: Graph, node: Node, results: Mapping[int, Any], sizes: Mapping[sp.Symbol, int]) -> Any:
     if node.op == "array":
         return graph.arrays[node.attributes["key"]]
-    attributes = node.attributes
-    if sizes:
-        attributes = {name: substitute(value, sizes) for name, value in attributes.items()}
+    attributes = {name: _bound(value, sizes) for name, value in node.attributes.items()}
     try:
         result = ops.get(node.op).evaluate([results[id] for id in node.inputs], attributes)
     except ExecutionError as error:
@@ -60,8 +67,27 @@ def _evaluate(graph: Graph, node: Node, results: Mapping[int, Any], sizes: Mappi
     return tuple(np.asarray(part, dtype=item.dtype) for part, item in zip(result, node.type.items))
 
 
+def _bound(value: Any, sizes: Mapping[sp.Symbol, int]) -> Any:
+    """An attribute as the references take it: sizes are numbers, and a subgraph is a function."""
+    if isinstance(value, Subgraph):
+        return Procedure(value.graph, sizes)
+    return substitute(value, sizes) if sizes else value
+
+
+class Procedure:
+    """A subgraph as a function from arrays to a list of arrays; `types` are those of its results."""
+
+    def __init__(self, graph: Graph, sizes: Mapping[sp.Symbol, int]) -> None:
+        self.graph = graph
+        self.sizes = sizes
+        self.types = [substitute(graph.type(id), sizes) for id in graph.outputs]
+
+    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
+        return interpret(self.graph, arrays, self.sizes)
+
+
 def input_name(graph: Graph, id: int) -> str:
-    return next(iter(graph.labels(id)), graph.node(id).attributes["name"] or f"%{id}")
+    return next(iter(graph.labels(id)), graph.node(id).attributes.get("name", "") or f"%{id}")
 
 
 def check_inputs(graph: Graph, values: Sequence[Any]) -> list[np.ndarray]:
@@ -83,18 +109,20 @@ def check_inputs(graph: Graph, values: Sequence[Any]) -> list[np.ndarray]:
     return arrays
 
 
-def bind_sizes(graph: Graph, arrays: Sequence[np.ndarray]) -> dict[sp.Symbol, int]:
+def bind_sizes(
+    graph: Graph, arrays: Sequence[np.ndarray], known: Mapping[sp.Symbol, int] | None = None
+) -> dict[sp.Symbol, int]:
     """The values of the named sizes, from the inputs' shapes; checks every recorded requirement."""
-    sizes: dict[sp.Symbol, int] = {}
+    sizes: dict[sp.Symbol, int] = dict(known or {})
     for id, array in zip(graph.inputs, arrays):
         for wanted, found in zip(graph.type(id).shape, array.shape):
             if isinstance(wanted, sp.Symbol):
                 if found < 1:
                     raise InputError(f"the named size {wanted} is at least 1, but `{input_name(graph, id)}` is empty.")
-                known = sizes.setdefault(wanted, found)
-                if known != found:
+                value = sizes.setdefault(wanted, found)
+                if value != found:
                     raise InputError(
-                        f"the size {wanted} is {known} elsewhere but {found} in `{input_name(graph, id)}`."
+                        f"the size {wanted} is {value} elsewhere but {found} in `{input_name(graph, id)}`."
                     )
             if isinstance(wanted, int) and wanted != found:
                 given = TensorType(array.shape, str(array.dtype))

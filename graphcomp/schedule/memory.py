@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 
 from ..graph.types import substitute
-from .program import Program, used
+from .program import Kernel, LoopOver, Program, used
 
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector."""
@@ -24,24 +24,38 @@ class Arena:
 
 
 def lifetimes(program: Program) -> dict[int, tuple[int, int]]:
-    """(first, last) kernel that touches each scratch buffer."""
-    spans: dict[int, tuple[int, int]] = {}
-    for position, kernel in enumerate(program.kernels):
-        for buffer in used(kernel):
-            if buffer.role == "scratch":
-                first, _ = spans.get(buffer.number, (position, position))
-                spans[buffer.number] = (first, position)
-    return spans
+    """(first, last) kernel that touches each scratch buffer, counting those inside loops.
+
+    What a loop touches and does not make anew in each turn lives as long as the loop.
+    """
+    return spans(program.kernels, 0)[0]
+
+
+def spans(kernels: list[Kernel], start: int) -> tuple[dict[int, tuple[int, int]], int]:
+    """The lives of scratch buffers over kernels that are counted from `start`, and the next count."""
+    found: dict[int, tuple[int, int]] = {}
+    position = start
+    for kernel in kernels:
+        first = position
+        if isinstance(kernel, LoopOver):
+            inside, position = spans(kernel.kernels, position)
+            lives = {n: span if n in kernel.locals else (first, position - 1) for n, span in inside.items()}
+        else:
+            roots = {buffer.root.number for buffer in used(kernel) if buffer.root.role == "scratch"}
+            lives, position = dict.fromkeys(roots, (first, first)), position + 1
+        for number, (begin, end) in lives.items():
+            found[number] = (min(begin, found.get(number, (begin, end))[0]), end)
+    return found, position
 
 
 def plan_arena(program: Program, sizes: Mapping[sp.Symbol, int]) -> Arena:
     """Greedy best fit, large buffers first: each at the lowest offset free for its whole life."""
-    spans = lifetimes(program)
-    bytes_of = {b.number: _bytes(b.type, sizes) for b in program.buffers if b.number in spans}
+    lives = lifetimes(program)
+    bytes_of = {b.number: _bytes(b.type, sizes) for b in program.buffers if b.number in lives}
     placed: list[tuple[int, int, int, int]] = []
     offsets: dict[int, int] = {}
-    for number in sorted(spans, key=lambda n: (-bytes_of[n], spans[n])):
-        first, last = spans[number]
+    for number in sorted(lives, key=lambda n: (-bytes_of[n], lives[n])):
+        first, last = lives[number]
         offset = 0
         for start, end, begin, finish in sorted(placed):
             if begin <= last and first <= finish and start < offset + bytes_of[number]:

@@ -13,15 +13,21 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
-from ..graph import Dimension, TensorType
+from ..graph import Dimension, Graph, TensorType
 from ..graph.types import product
 from ..ops.index import Guard, Index
+
+START = Index()
 
 
 @dataclass(slots=True)
 class Buffer:
-    """Memory for one value. `order` lists the logical axes from slowest to fastest; `role` is input, array, output or
-    scratch."""
+    """Memory for one value. `order` lists the logical axes from slowest to fastest; `role` is input, array, output,
+    scratch or window.
+
+    A window is a part of the buffer `of` that begins at entry `place`, which may move with the loops around it: what a
+    step of a loop reads and writes.
+    """
 
     number: int
     type: TensorType
@@ -29,6 +35,22 @@ class Buffer:
     role: str
     node: int
     key: str = ""
+    of: Buffer | None = None
+    place: Index = START
+
+    @property
+    def root(self) -> Buffer:
+        """The buffer whose memory this is."""
+        return self if self.of is None else self.of.root
+
+    @property
+    def begin(self) -> Index:
+        """The entry of that buffer where this one begins."""
+        return self.place if self.of is None else self.of.begin + self.place
+
+    def become_window(self, target: Buffer) -> None:
+        """Lie where the window `target` lies."""
+        self.role, self.of, self.place = "window", target.of, target.place
 
     @property
     def strides(self) -> tuple[Dimension, ...]:
@@ -211,7 +233,23 @@ class ProductKernel:
     nodes: list[int]
 
 
-Kernel: TypeAlias = LoopKernel | ProductKernel
+@dataclass(slots=True)
+class LoopOver:
+    """Kernels that run again for each value of a variable in range(extent). `graph` holds the nodes that they compute.
+
+    `locals` are the numbers of the buffers that hold nothing from one turn to the next.
+    """
+
+    number: int
+    variable: str
+    extent: Dimension
+    kernels: list[Kernel]
+    nodes: list[int]
+    graph: Graph
+    locals: frozenset[int] = frozenset()
+
+
+Kernel: TypeAlias = LoopKernel | ProductKernel | LoopOver
 
 
 @dataclass(slots=True)
@@ -230,8 +268,27 @@ class Program:
         for kernel in self.kernels:
             nodes = " ".join(f"%{node}" for node in kernel.nodes)
             lines.append(f"  {describe(kernel)}  # {nodes}")
+            if isinstance(kernel, LoopOver):
+                lines += [f"    {line}" for line in inner_lines(kernel)]
         inputs, outputs = (", ".join(f"b{buffer.number}" for buffer in part) for part in (self.inputs, self.outputs))
         return "\n".join([*lines, f"  inputs {inputs}", f"  outputs {outputs}"])
+
+
+def inner_lines(loop: LoopOver) -> Iterator[str]:
+    """The kernels inside a loop, one a line."""
+    for kernel in loop.kernels:
+        yield describe(kernel)
+        if isinstance(kernel, LoopOver):
+            yield from (f"  {line}" for line in inner_lines(kernel))
+
+
+def leaves(kernels: list[Kernel]) -> Iterator[LoopKernel | ProductKernel]:
+    """The kernels that compute something, in order, those inside loops too."""
+    for kernel in kernels:
+        if isinstance(kernel, LoopOver):
+            yield from leaves(kernel.kernels)
+        else:
+            yield kernel
 
 
 def walk(body: list[Statement]) -> Iterator[Statement]:
@@ -246,23 +303,29 @@ def walk(body: list[Statement]) -> Iterator[Statement]:
 
 
 def written(kernel: Kernel) -> list[Buffer]:
-    if isinstance(kernel, ProductKernel):
-        return [kernel.result.buffer]
-    found = {s.buffer.number: s.buffer for s in kernel.statements() if isinstance(s, Store)}
+    """Every buffer that the kernel writes."""
+    found: dict[int, Buffer] = {}
+    for leaf in leaves([kernel]):
+        if isinstance(leaf, ProductKernel):
+            found[leaf.result.buffer.number] = leaf.result.buffer
+        else:
+            found |= {s.buffer.number: s.buffer for s in leaf.statements() if isinstance(s, Store)}
     return list(found.values())
 
 
 def used(kernel: Kernel) -> list[Buffer]:
     """Every buffer that the kernel reads or writes."""
-    if isinstance(kernel, ProductKernel):
-        return [kernel.left.buffer, kernel.right.buffer, kernel.result.buffer]
     found: dict[int, Buffer] = {}
-    for statement in kernel.statements():
-        if isinstance(statement, (Load, Store)):
-            found[statement.buffer.number] = statement.buffer
-        elif isinstance(statement, Sort):
-            for buffer in (statement.values, statement.places, statement.spare):
-                found[buffer.number] = buffer
+    for leaf in leaves([kernel]):
+        if isinstance(leaf, ProductKernel):
+            found |= {part.buffer.number: part.buffer for part in (leaf.left, leaf.right, leaf.result)}
+            continue
+        for statement in leaf.statements():
+            if isinstance(statement, (Load, Store)):
+                found[statement.buffer.number] = statement.buffer
+            elif isinstance(statement, Sort):
+                for buffer in (statement.values, statement.places, statement.spare):
+                    found[buffer.number] = buffer
     return list(found.values())
 
 
@@ -270,6 +333,8 @@ def describe(kernel: Kernel) -> str:
     """One line about a kernel: its number, its extents, and what it writes."""
     names = [f"b{buffer.number}" for buffer in written(kernel)]
     targets = ", ".join(names if len(names) <= 6 else [*names[:5], f"… ({len(names)} buffers)"])
+    if isinstance(kernel, LoopOver):
+        return f"kernel {kernel.number}: for {kernel.variable} in {kernel.extent}, {len(kernel.kernels)} kernels"
     if isinstance(kernel, ProductKernel):
         batch = f"{list(kernel.batch)} × " if kernel.batch else ""
         return (

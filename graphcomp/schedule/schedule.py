@@ -6,6 +6,7 @@ kernel has just computed are then used from registers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from .. import ops
@@ -19,10 +20,13 @@ from .lower import Body
 from .placement import is_source, moves_entries, stored_values
 from .products import View, classify, packed, plan_product, stored_view, view_of
 from .program import (
+    START,
     Buffer,
+    Kernel,
     Load,
     Loop,
     LoopKernel,
+    LoopOver,
     Nest,
     Operand,
     Position,
@@ -31,9 +35,12 @@ from .program import (
     Sort,
     Statement,
     Store,
+    leaves,
     used,
     walk,
+    written,
 )
+from .repeat import place_scan
 
 KERNEL_LIMIT = 250
 """Most statements in one kernel; compile time grows faster than linearly with a function's length."""
@@ -53,13 +60,16 @@ class Group:
 
 
 class Scheduler:
-    def __init__(self, graph: Graph) -> None:
+    """`depth` counts the loops around the graph; `all` are the buffers of the program as a whole."""
+
+    def __init__(self, graph: Graph, depth: int = 0, all: list[Buffer] | None = None) -> None:
         self.graph = graph
+        self.depth = depth
         self.stored = stored_values(graph)
         self.buffers: dict[int, Buffer] = {}
         self.packed: dict[tuple[int, tuple[int, ...]], Buffer] = {}
-        self.all: list[Buffer] = []
-        self.kernels: list[LoopKernel | ProductKernel] = []
+        self.all: list[Buffer] = [] if all is None else all
+        self.kernels: list[Kernel] = []
         self.groups: dict[int, Group] = {}
         self.ready: dict[int, int] = {}
         """For each buffer, the number of the kernel that fills it."""
@@ -73,6 +83,13 @@ class Scheduler:
         self.all.append(made)
         return made
 
+    def window(self, node: Node, of: Buffer, place: Index = START, order: tuple[int, ...] | None = None) -> Buffer:
+        """A part of a buffer, from entry `place` on, for a value of the node's type; row-major unless told."""
+        rows = order or tuple(range(node.tensor.rank))
+        made = Buffer(len(self.all), node.tensor, rows, "window", node.id, of=of, place=place)
+        self.all.append(made)
+        return made
+
     def scratch(self, node: Node, shape: tuple[Dimension, ...], dtype: str) -> Buffer:
         made = Buffer(len(self.all), TensorType(shape, dtype), tuple(range(len(shape))), "scratch", node.id)
         self.all.append(made)
@@ -81,20 +98,25 @@ class Scheduler:
     # the walk --------------------------------------------------------------------------------------------------------
 
     def run(self) -> Program:
+        self.walk()
+        outputs = [self.output(id) for id in self.graph.outputs]
+        kernels, buffers = remove_unread(self.kernels, self.all, outputs)
+        for kernel in leaves(kernels):
+            if isinstance(kernel, LoopKernel):
+                collapse_kernel(kernel)
+        inputs = [self.buffers[id] for id in self.graph.inputs]
+        read = {buffer.root.number for kernel in kernels for buffer in used(kernel)}
+        kept = [b for b in buffers if b.role != "array" or b.number in read]
+        return Program(kept, kernels, self.graph.symbols(), inputs, outputs)
+
+    def walk(self) -> None:
+        """Place every stored value, in order."""
         for node in self.graph.nodes():
-            if is_source(node):
+            if is_source(node) and node.id not in self.buffers:
                 role = node.op if node.op == "array" else "input"
                 self.buffers[node.id] = self.buffer(node, role=role)
             elif node.id in self.stored:
                 self.place(node)
-        outputs = [self.output(id) for id in self.graph.outputs]
-        kernels, buffers = remove_unread(self.kernels, self.all, outputs)
-        for kernel in kernels:
-            if isinstance(kernel, LoopKernel):
-                collapse_kernel(kernel)
-        inputs = [self.buffers[id] for id in self.graph.inputs]
-        kept = [b for b in buffers if b.role != "array" or any(b in used(k) for k in kernels)]
-        return Program(kept, kernels, self.graph.symbols(), inputs, outputs)
 
     def place(self, node: Node) -> None:
         record = ops.get(node.op)
@@ -419,6 +441,7 @@ KERNELS: dict[str, Any] = {
     "argsort": Scheduler.place_sort,
     "top_k": Scheduler.place_sort,
     "item": Scheduler.place_item,
+    "scan": place_scan,
 }
 """Templates for ops that are no loop over independent entries, by the name in their record."""
 
@@ -482,26 +505,42 @@ def neutral_text(combine: str, dtype: str) -> str:
 
 
 def remove_unread(
-    kernels: list[LoopKernel | ProductKernel], buffers: list[Buffer], outputs: list[Buffer]
-) -> tuple[list[LoopKernel | ProductKernel], list[Buffer]]:
+    kernels: list[Kernel], buffers: list[Buffer], outputs: list[Buffer]
+) -> tuple[list[Kernel], list[Buffer]]:
     """Drop stores that only registers were read from, then kernels that store nothing."""
-    read: set[int] = {buffer.number for buffer in outputs}
-    for kernel in kernels:
+    read: set[int] = {buffer.root.number for buffer in outputs}
+    for kernel in leaves(kernels):
         if isinstance(kernel, ProductKernel):
-            read |= {kernel.left.buffer.number, kernel.right.buffer.number}
+            read |= {kernel.left.buffer.root.number, kernel.right.buffer.root.number}
         else:
-            read |= {s.buffer.number for s in kernel.statements() if isinstance(s, Load)}
+            read |= {s.buffer.root.number for s in kernel.statements() if isinstance(s, Load)}
             for s in kernel.statements():
                 if isinstance(s, Sort):
                     read |= {s.values.number, s.places.number, s.spare.number}
-    for kernel in kernels:
+    for kernel in leaves(kernels):
         if isinstance(kernel, LoopKernel):
-            kernel.body[:] = [s for s in kernel.body if not isinstance(s, Store) or s.buffer.number in read]
-    kept = [k for k in kernels if isinstance(k, ProductKernel) or any(isinstance(s, Store) for s in k.statements())]
-    for number, kernel in enumerate(kept):
-        kernel.number = number
-    live = {b.number for k in kept for b in used(k)} | {b.number for b in outputs}
-    return kept, [b for b in buffers if b.number in live or b.role == "input"]
+            kernel.body[:] = [s for s in kernel.body if not isinstance(s, Store) or s.buffer.root.number in read]
+    kept = storing(kernels)
+    for number, each in enumerate(every(kept)):
+        each.number = number
+    live = {b.root.number for k in kept for b in used(k)} | {b.root.number for b in outputs}
+    return kept, [b for b in buffers if b.of is None and (b.number in live or b.role == "input")]
+
+
+def storing(kernels: list[Kernel]) -> list[Kernel]:
+    """The kernels that store something."""
+    for kernel in kernels:
+        if isinstance(kernel, LoopOver):
+            kernel.kernels = storing(kernel.kernels)
+    return [kernel for kernel in kernels if written(kernel)]
+
+
+def every(kernels: list[Kernel]) -> Iterator[Kernel]:
+    """All kernels, loops before what they hold."""
+    for kernel in kernels:
+        yield kernel
+        if isinstance(kernel, LoopOver):
+            yield from every(kernel.kernels)
 
 
 def schedule(graph: Graph) -> Program:

@@ -1,0 +1,267 @@
+"""The op `scan`: a body repeated along sequences, with values carried from step to step.
+
+    carryₜ₊₁, yₜ = body(carryₜ, xₜ, constants)
+
+Its derivative is a loop like itself. Forward: the body's values are computed once more with what must be saved of them,
+and a second loop, linear in the tangents, reads what was saved. Backward: that linear loop, transposed, runs in the
+other direction; the cotangents of constants are carried and added up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import ops
+from ..derive import accumulate, copy_node, depending, pull_back
+from ..errors import ShapeError
+from ..graph import Dimension, Graph, Node, Subgraph, TensorType, TupleType
+from ..ops import Builder, LinearCall, Special, register
+from ..ops.record import Attributes, Tangents
+from .linearized import Linearized, linearized
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A scan's attributes, and how its arguments divide: carried values, sequences, constants."""
+
+    body: Graph
+    length: Dimension
+    carries: int
+    sequences: int
+    reverse: bool
+    save: bool
+
+    @classmethod
+    def of(cls, attributes: Attributes) -> Loop:
+        return cls(**{**attributes, "body": attributes["body"].graph})
+
+    @property
+    def constants(self) -> range:
+        """The slots of what every step reads."""
+        return range(self.carries + self.sequences, len(self.body.inputs))
+
+    def is_sequence(self, slot: int) -> bool:
+        return self.carries <= slot < self.carries + self.sequences
+
+    def step_type(self, slot: int, type: TensorType) -> TensorType:
+        """The type of an argument as the body sees it."""
+        return type.with_shape(type.shape[1:]) if self.is_sequence(slot) else type
+
+
+def _shape(
+    graph: Graph, *types: TensorType, body: Subgraph, length: Dimension, carries: int, sequences: int, reverse: bool,
+    save: bool,
+) -> TupleType:  # fmt: skip
+    if len(types) != len(body.graph.inputs):
+        raise ShapeError(f"the body of a scan takes {len(body.graph.inputs)} values, not {len(types)}.")
+    for slot, (given, inner) in enumerate(zip(types, body.input_types)):
+        is_sequence = carries <= slot < carries + sequences
+        outer = inner.with_shape((length, *inner.shape)) if is_sequence else inner
+        _require_type(graph, f"argument {slot} of a scan", given, outer)
+    for given, wanted in zip(body.output_types[:carries], body.input_types):
+        _require_type(graph, "what a scan carries keeps its type", given, wanted)
+    for requirement in body.graph.requirements:
+        graph.require_equal(requirement.left, requirement.right, requirement.reason, requirement.origin)
+    results = body.output_types
+    return TupleType((*results[:carries], *(y.with_shape((length, *y.shape)) for y in results[carries:])))
+
+
+def _require_type(graph: Graph, what: str, given: TensorType, wanted: TensorType) -> None:
+    fits = given.dtype == wanted.dtype and given.rank == wanted.rank
+    for left, right in zip(given.shape, wanted.shape):
+        if graph.require_equal(left, right, what) is False:
+            fits = False
+    if not fits:
+        raise ShapeError(f"{what}: {wanted} was expected, not {given}.")
+
+
+def _reference(*arrays: Any, body: Any, length: int, carries: int, sequences: int, reverse: bool, save: bool) -> Any:
+    state, constants = list(arrays[:carries]), arrays[carries + sequences :]
+    results = [np.zeros((length, *type.shape), type.dtype) for type in body.types[carries:]]
+    for step in reversed(range(length)) if reverse else range(length):
+        found = body(*state, *(x[step] for x in arrays[carries : carries + sequences]), *constants)
+        state = found[:carries]
+        for result, entry in zip(results, found[carries:]):
+            result[step] = entry
+    return (*state, *results)
+
+
+# forward -------------------------------------------------------------------------------------------------------------
+
+
+def _tangent(b: Builder, node: Node, tangents: Tangents) -> list[int | None]:
+    loop = Loop.of(node.attributes)
+    part = _spread(loop, {slot for slot, tangent in enumerate(tangents) if tangent is not None})
+    saved = _save(b, node, loop, part)
+    result = _linear_loop(b, node, loop, part, tangents, saved)
+    found: list[int | None] = [None] * len(loop.body.outputs)
+    for position, moving in enumerate(part.moving):
+        found[moving] = b.item(result, position=position)
+    return found
+
+
+def _spread(loop: Loop, active: set[int]) -> Linearized:
+    """Linearize the body; a carried value that gets a tangent at one step has one at the next."""
+    passable = range(loop.carries, len(loop.body.inputs))
+    while True:
+        carried = [slot for slot in active if slot < loop.carries]
+        part = linearized(loop.body, active, passable, loop.constants, carried, loop.save)
+        spread = {position for position in part.moving if position < loop.carries}
+        if spread <= active:
+            return part
+        active |= spread
+
+
+def _save(b: Builder, node: Node, loop: Loop, part: Linearized) -> list[int]:
+    """Repeat the loop with the values that the way back needs among its results, one for each step."""
+    if not part.saved:
+        return []
+    full = b.emit("scan", *node.inputs, **{**node.attributes, "body": Subgraph(part.known)})
+    b.replaced[node.id] = full
+    first = len(loop.body.outputs)
+    return [b.item(full, position=first + position) for position in range(part.saved)]
+
+
+def _linear_loop(b: Builder, node: Node, loop: Loop, part: Linearized, tangents: Tangents, saved: Sequence[int]) -> int:
+    """The loop over tangents. Its sequences are tangents, sequences that are read, and saved values."""
+    arguments: list[tuple[int, int, int]] = []
+    inner = iter(part.linear.inputs)
+    for slot in part.active:
+        tangent = tangents[slot]
+        arguments.append((slot, b.zeros_like(node.inputs[slot]) if tangent is None else tangent, next(inner)))
+    arguments += [(slot, node.inputs[slot], next(inner)) for slot in part.passed]
+    stacked = [(id, next(inner)) for id in saved]
+    carries = [(id, place) for slot, id, place in arguments if slot < loop.carries]
+    sequences = [(id, place) for slot, id, place in arguments if loop.is_sequence(slot)] + stacked
+    constants = [(id, place) for slot, id, place in arguments if slot in loop.constants]
+    ordered = [*carries, *sequences, *constants]
+    part.linear.inputs = [place for _, place in ordered]
+    return b.emit(
+        "scan", *(id for id, _ in ordered), body=Subgraph(part.linear), length=loop.length, carries=len(carries),
+        sequences=len(sequences), reverse=loop.reverse, save=loop.save,
+    )  # fmt: skip
+
+
+# backward ------------------------------------------------------------------------------------------------------------
+
+
+class _Scan(Special):
+    kind: ClassVar[str] = "special"
+
+    def pull_back(self, b: Builder, call: LinearCall, cotangent: dict[int, int]) -> dict[int, int]:
+        loop = Loop.of(call.attributes)
+        turned = _Transposed(loop, call, cotangent)
+        arguments, attributes = turned.loop(b)
+        result = b.emit("scan", *arguments, **attributes)
+        return {
+            slot: b.item(result, position=position)
+            for position, slot in enumerate(turned.slots)
+            if call.operands[slot] is None
+        }
+
+
+class _Transposed:
+    """A linear loop's body, transposed.
+
+    It carries the cotangents of what was carried and the sums for constants, reads the cotangents of the ys and what
+    was read before, and gives the cotangents of the linear sequences. `slots` are the arguments of the linear loop that
+    its results belong to, in order.
+    """
+
+    def __init__(self, loop: Loop, call: LinearCall, cotangent: dict[int, int]) -> None:
+        self.old, self.call, self.cotangent = loop, call, cotangent
+        # What is carried is linear as a whole, also where it starts from zeros instead of a tangent.
+        linear = [slot for slot, operand in enumerate(call.operands) if operand is None or slot < loop.carries]
+        body = loop.body
+        self.graph = Graph()
+        b = ops.build(self.graph)
+        self.sums = [slot for slot in linear if slot in loop.constants]
+        self.ys = sorted(position for position in cotangent if position >= loop.carries)
+        carried = [_input(b, body, body.inputs[slot]) for slot in (*range(loop.carries), *self.sums)]
+        seeds = carried[: loop.carries] + [_input(b, body, body.outputs[position]) for position in self.ys]
+        self.kept_slots = [slot for slot in range(len(call.operands)) if slot not in linear]
+        kept = {body.inputs[slot]: _input(b, body, body.inputs[slot]) for slot in self.kept_slots}
+        reach = depending(body, [body.inputs[slot] for slot in linear])
+        for node in body.nodes():
+            if node.id not in reach and node.id not in kept:
+                kept[node.id] = copy_node(b, node, [kept[source] for source in node.inputs])
+        found: dict[int, Any] = {}
+        for position, seed in zip((*range(loop.carries), *self.ys), seeds):
+            if body.outputs[position] in reach:
+                accumulate(b, found, body.outputs[position], seed)
+        pull_back(b, body, reach, kept, found)
+        self._finish(b, linear, carried, kept, seeds, found)
+
+    def _finish(
+        self,
+        b: Builder,
+        linear: Sequence[int],
+        carried: Sequence[int],
+        kept: dict[int, int],
+        seeds: Sequence[int],
+        found: dict[int, Any],
+    ) -> None:
+        loop, body = self.old, self.old.body
+        adjoints = {slot: found.get(body.inputs[slot]) for slot in linear}
+        sequences = [slot for slot in linear if loop.is_sequence(slot) and adjoints[slot] is not None]
+        outputs = []
+        for slot, before in zip((*range(loop.carries), *self.sums), carried):
+            now = adjoints[slot]
+            if slot < loop.carries:
+                outputs.append(b.zeros_like(before) if now is None else now)
+            else:
+                outputs.append(before if now is None else b.add(before, now))
+        outputs += [adjoints[slot] for slot in sequences]
+        places = [kept[body.inputs[slot]] for slot in self.kept_slots]
+        read = [place for slot, place in zip(self.kept_slots, places) if loop.is_sequence(slot)]
+        fixed = [place for slot, place in zip(self.kept_slots, places) if slot in loop.constants]
+        self.graph.inputs = [*carried, *seeds[loop.carries :], *read, *fixed]
+        self.graph.outputs = outputs
+        self.slots = [*range(loop.carries), *self.sums, *sequences]
+
+    def loop(self, b: Builder) -> tuple[list[int], dict[str, Any]]:
+        """The arguments and attributes of the transposed loop."""
+        loop, call = self.old, self.call
+        start = [
+            self.cotangent[slot] if slot in self.cotangent else _zeros(b, call.types[slot])
+            for slot in range(loop.carries)
+        ]
+        start += [_zeros(b, call.types[slot]) for slot in self.sums]
+        read = [call.operand(slot) for slot in self.kept_slots if loop.is_sequence(slot)]
+        fixed = [call.operand(slot) for slot in self.kept_slots if slot in loop.constants]
+        sequences = [*(self.cotangent[position] for position in self.ys), *read]
+        attributes = {
+            "body": Subgraph(self.graph),
+            "length": loop.length,
+            "carries": len(start),
+            "sequences": len(sequences),
+            "reverse": not loop.reverse,
+            "save": loop.save,
+        }
+        return [*start, *sequences, *fixed], attributes
+
+
+def _input(b: Builder, graph: Graph, id: int) -> int:
+    type = graph.type(id)
+    return b.input(shape=type.shape, dtype=type.dtype)
+
+
+def _zeros(b: Builder, type: TensorType) -> int:
+    return b.constant(0.0, type.shape, type.dtype)
+
+
+register(
+    _Scan(
+        name="scan",
+        summary="a body repeated along sequences, with values carried from step to step",
+        arity=None,
+        shape=_shape,
+        reference=_reference,
+        tangent_rule=_tangent,
+        kernel="scan",
+    )
+)

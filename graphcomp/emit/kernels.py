@@ -1,0 +1,265 @@
+"""The text of one kernel: loops and statements, with parameters for what may differ between equal kernels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy as sp
+
+from ..graph import Graph, Node
+from ..ops.index import Index
+from ..schedule.program import (
+    Assign,
+    Buffer,
+    Choose,
+    Compute,
+    Load,
+    Loop,
+    LoopKernel,
+    Nest,
+    Operand,
+    Position,
+    ProductKernel,
+    Reduce,
+    Sort,
+    Statement,
+    Store,
+)
+from ..schedule.schedule import neutral_text
+from ..schedule.text import guard_text, index_text, size_name, size_text
+from .scalar import scalar_code
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """How the text speaks of a graph's nodes: `%7`, or `%3.7` for node 7 in the body of loop %3.
+
+    The status word names any node of the program by one number; those of this graph count from `first`.
+    """
+
+    graph: Graph
+    prefix: str = ""
+    first: int = 0
+
+    def node(self, id: int) -> Node:
+        return self.graph.node(id)
+
+    def comment(self, id: int, word: str = "") -> str:
+        return f"%{self.prefix}{id} {word}".rstrip()
+
+    def status(self, id: int) -> int:
+        return self.first + id + 1
+
+
+@dataclass(slots=True)
+class Function:
+    """The text of one kernel: parameters by role, so that equal kernels have equal text.
+
+    p0, p1, … are its buffers, e0, e1, … the extents of its outer loops, c0, c1, … its constants and those in its
+    addresses (the steps of a recurrence differ only there), and `sizes` the named sizes that it uses.
+    """
+
+    buffers: list[Buffer] = field(default_factory=list)
+    sizes: dict[str, None] = field(default_factory=dict)
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    helpers: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    extents: list[str] = field(default_factory=list)
+    constants: list[str] = field(default_factory=list)
+    depth: int = 1
+
+    def pointer(self, buffer: Buffer) -> str:
+        if buffer not in self.buffers:
+            self.buffers.append(buffer)
+        return f"p{self.buffers.index(buffer)}"
+
+    @property
+    def signature(self) -> str:
+        """What makes two kernels one function: their code without comments, and the dtypes of their buffers."""
+        return "\n".join([*(line for line, _ in self.lines), *(buffer.type.dtype for buffer in self.buffers)])
+
+    def place(self, buffer: Buffer, address: Index) -> str:
+        """An entry of a buffer."""
+        moving = index_text(Index(address.terms, 0))
+        if address.constant == 0:
+            return f"{self.pointer(buffer)}[{moving}]"
+        return f"{self.pointer(buffer)}[{moving} + {self.constant(size_text(address.constant))}]"
+
+    def constant(self, text: str) -> str:
+        self.constants.append(text)
+        return f"c{len(self.constants) - 1}"
+
+    def line(self, text: str, comment: str = "") -> None:
+        self.lines.append(("    " * self.depth + text, comment))
+
+
+def kernel_function(kernel: LoopKernel | ProductKernel, graph: Numbering, sizes: list[sp.Symbol]) -> Function:
+    function = Function()
+    if isinstance(kernel, ProductKernel):
+        _product(function, kernel, graph)
+    else:
+        function.helpers |= kernel.helpers
+        function.extents = [size_text(loop.extent) for loop in kernel.loops]
+        loops = [Loop(loop.variable, sp.Symbol(f"e{slot}"), loop.reverse) for slot, loop in enumerate(kernel.loops)]
+        _nest(function, loops, kernel.body, graph)
+    if not function.lines:
+        function.line("pass")
+    text = "\n".join(line for line, _ in function.lines)
+    for symbol in sizes:
+        if re.search(rf"\b{size_name(symbol)}\b", text):
+            function.sizes.setdefault(size_name(symbol))
+    return function
+
+
+def _nest(function: Function, loops: list[Loop], body: list[Statement], graph: Numbering) -> None:
+    for loop in loops:
+        extent = str(loop.extent) if str(loop.extent).startswith("e") else size_text(loop.extent)
+        bounds = f"{extent} - 1, -1, -1" if loop.reverse else extent
+        function.line(f"for {loop.variable} in range({bounds}):")
+        function.depth += 1
+    for statement in body:
+        _statement(function, statement, graph)
+    function.depth -= len(loops)
+
+
+def _statement(function: Function, statement: Statement, graph: Numbering) -> None:
+    match statement:
+        case Load(target=target, buffer=buffer, address=address):
+            function.line(f"{target} = {function.place(buffer, address)}", graph.comment(buffer.node))
+        case Compute():
+            code, helpers = scalar_code(
+                statement.op, statement.arguments, statement.attributes, statement.argument_dtype, statement.dtype
+            )
+            function.helpers |= helpers
+            function.line(f"{statement.target} = {code}", graph.comment(statement.node, statement.op))
+        case Assign(target=target, text=text, dtype=dtype, node=node):
+            if graph.node(node).op == "constant":
+                text = function.constant(text)
+            function.line(f"{target} = {dtype}({text})", graph.comment(node, graph.node(node).op))
+        case Position():
+            _position(function, statement, graph)
+        case Choose():
+            _choose(function, statement, graph)
+        case Reduce():
+            _reduce(function, statement, graph)
+        case Store(buffer=buffer, address=address, value=value, node=node, combine=combine):
+            place = function.place(buffer, address)
+            text = _combined(combine, place, value, buffer.type.dtype) if combine else value
+            function.line(f"{place} = {text}", graph.comment(node, graph.node(node).op))
+        case Sort(values=values, places=places, spare=spare, size=size, descending=descending, node=node):
+            pointers = ", ".join(function.pointer(buffer) for buffer in (values, places, spare))
+            code = f"sort_row({pointers}, {size_text(size)}, {descending})"
+            function.line(code, graph.comment(node, graph.node(node).op))
+        case Nest(loops=loops, body=body):
+            _nest(function, loops, body, graph)
+
+
+def _combined(combine: str, old: str, new: str, dtype: str) -> str:
+    if combine in ("sum", "product"):
+        code = f"{old} {'+' if combine == 'sum' else '*'} {new}"
+        return code if dtype.startswith("float") else f"{dtype}({code})"
+    sign = ">" if combine == "maximum" else "<"
+    return f"{new} if ({new} {sign} {old} or {new} != {new}) else {old}"
+
+
+def _position(function: Function, statement: Position, graph: Numbering) -> None:
+    """An index read from an array: out of range is reported through the status word, and reads entry 0 instead."""
+    name = statement.target
+    function.line(f"{name} = int64({statement.value})", graph.comment(statement.node, graph.node(statement.node).op))
+    function.line(f"if not 0 <= {name} < {size_text(statement.extent)}:")
+    function.line(f"    status[0] = {graph.status(statement.node)}")
+    function.line(f"    {name} = 0")
+
+
+def _choose(function: Function, statement: Choose, graph: Numbering) -> None:
+    function.line(
+        f"{statement.target} = {_zero(statement.dtype)}", graph.comment(statement.node, graph.node(statement.node).op)
+    )
+    for number, (guards, body, value) in enumerate(statement.branches):
+        if guards:
+            condition = " and ".join(guard_text(guard) for guard in guards)
+            function.line(f"{'elif' if number else 'if'} {condition}:")
+        else:
+            function.line("else:" if number else "if True:")
+        function.depth += 1
+        for inner in body:
+            _statement(function, inner, graph)
+        function.line(f"{statement.target} = {value}")
+        function.depth -= 1
+
+
+def _zero(dtype: str) -> str:
+    return "False" if dtype == "bool" else f"{dtype}(0)"
+
+
+def _reduce(function: Function, statement: Reduce, graph: Numbering) -> None:
+    """An accumulator; sums and products of float32 are kept in float64 until the end."""
+    comment = graph.comment(statement.node, graph.node(statement.node).op)
+    total = f"a_{statement.target}"
+    combine = statement.combine
+    if combine in ("argmax", "argmin"):
+        _reduce_position(function, statement, graph, total, comment)
+        return
+    wide = "float64" if statement.dtype == "float32" and combine in ("sum", "product") else statement.dtype
+    function.line(f"{total} = {neutral_text(combine, wide)}", comment)
+    for loop in statement.loops:
+        function.line(f"for {loop.variable} in range({size_text(loop.extent)}):")
+        function.depth += 1
+    for inner in statement.body:
+        _statement(function, inner, graph)
+    value = statement.value if wide.startswith("float") else f"{wide}({statement.value})"
+    function.line(f"{total} = {_combined(combine, total, value, wide)}", comment)
+    function.depth -= len(statement.loops)
+    function.line(f"{statement.target} = {statement.dtype}({total})", comment)
+
+
+def _reduce_position(function: Function, statement: Reduce, graph: Numbering, total: str, comment: str) -> None:
+    (loop,) = statement.loops
+    extremum = "maximum" if statement.combine == "argmax" else "minimum"
+    sign = ">" if statement.combine == "argmax" else "<"
+    function.line(f"{total} = {neutral_text(extremum, statement.value_dtype)}", comment)
+    function.line(f"{statement.target} = int64(0)")
+    function.line(f"for {loop.variable} in range({size_text(loop.extent)}):")
+    function.depth += 1
+    for inner in statement.body:
+        _statement(function, inner, graph)
+    value = statement.value
+    function.line(f"if {value} {sign} {total} or ({value} != {value} and {total} == {total}):", comment)
+    function.line(f"    {total} = {value}")
+    function.line(f"    {statement.target} = int64({loop.variable})")
+    function.depth -= 1
+
+
+def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> None:
+    """C = A·B by rows is Cᵀ = Bᵀ·Aᵀ by columns, which is how BLAS counts."""
+    itemsize = 4 if kernel.dtype == "float32" else 8
+    for number, extent in enumerate(kernel.batch):
+        function.line(f"for q{number} in range({size_text(extent)}):")
+        function.depth += 1
+    m, n, k = map(size_text, (kernel.m, kernel.n, kernel.k))
+    turned_left, lead_left = _layout(kernel.left, m, k)
+    turned_right, lead_right = _layout(kernel.right, k, n)
+    left, right, result = (_address(function, part, itemsize) for part in (kernel.left, kernel.right, kernel.result))
+    comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
+    function.line(
+        f"gemm_{kernel.dtype}({turned_right}, {turned_left}, {n}, {m}, {k}, {right}, {lead_right}, {left}, "
+        f"{lead_left}, {result}, max({n}, 1))",
+        comment,
+    )
+    function.depth -= len(kernel.batch)
+
+
+def _layout(operand: Operand, rows: str, columns: str) -> tuple[int, str]:
+    """(whether the matrix lies by columns, its leading dimension)."""
+    if operand.columns == 1:
+        return 0, f"max({size_text(operand.rows)}, {columns}, 1)"
+    return 1, f"max({size_text(operand.columns)}, {rows}, 1)"
+
+
+def _address(function: Function, operand: Operand, itemsize: int) -> str:
+    pointer = f"address({function.pointer(operand.buffer)})"
+    steps = [f"q{number}*{size_text(step)}" for number, step in enumerate(operand.batch) if step != 0]
+    steps += [size_text(operand.offset)] if operand.offset != 0 else []
+    return f"{pointer} + ({' + '.join(steps)})*{itemsize}" if steps else pointer

@@ -1,0 +1,201 @@
+"""Loops and branches inside a graph: `scan`, `cond`, `while_loop`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import (
+    control,  # noqa: F401  (registers the ops)
+    ops,
+)
+from .derive import copy_node
+from .errors import InputError, ShapeError, TraceError
+from .graph import Dimension, Graph, Subgraph, TensorType, TupleType
+from .graph.types import equal
+from .trace import TracedGraph, trace_function
+from .trace.functions import concatenate, stack
+from .trace.tracer import type_of, user_origin
+from .trace.tree import Structure, flatten
+from .transform import run
+
+Body = Callable[[Any, Any], tuple[Any, Any]]
+
+
+def scan(
+    body: Body,
+    init: Any,
+    xs: Any = None,
+    length: Dimension | None = None,
+    *,
+    reverse: bool = False,
+    unroll: int = 1,
+    checkpoint: bool = False,
+) -> tuple[Any, Any]:
+    """Repeat `body(carry, x) -> (carry, y)` along sequences; returns the last carry and all ys, stacked.
+
+    ``init`` is the first carry and ``xs`` the sequences: arrays or nested containers of them; those in ``xs`` have one
+    first axis of equal length, and x holds their entries along it. Without ``xs``, ``length`` (an integer or a named
+    size) says how many steps. The carry keeps its containers, shapes and dtypes. ``reverse`` goes from the last entry
+    to the first; ys stand where their xs stood. ``unroll`` steps are written out in each turn of the loop (all of them
+    where it is at least the length): for pictures, and for short loops. With ``checkpoint`` the derivative's way back
+    keeps only the carries and computes the rest of each step again.
+
+    The body is traced once, whatever the length. Raises ShapeError where lengths or the carry's types do not agree.
+    """
+    steps = _length(xs, length)
+    if unroll != 1:
+        return _unrolled(body, init, xs, steps, reverse, unroll, checkpoint)
+    values, sequences = [_array(leaf) for leaf in flatten(init)[0]], flatten(xs)[0] if xs is not None else []
+    traced = _trace_body(body, init, xs)
+    values = _as_carried(values, traced, flatten(init)[1])
+    closed, constants = close(traced)
+    attributes = {
+        "body": Subgraph(closed),
+        "length": steps,
+        "carries": len(values),
+        "sequences": len(sequences),
+        "reverse": bool(reverse),
+        "save": not checkpoint,
+    }
+    results = call("scan", [*values, *sequences, *constants], attributes)
+    carry, ys = traced.result_structure.children
+    count = carry.leaf_count()
+    return carry.unflatten(results[:count]), ys.unflatten(results[count:])
+
+
+def _length(xs: Any, length: Dimension | None) -> Dimension:
+    """The number of steps, on which all sequences must agree."""
+    leaves = flatten(xs)[0] if xs is not None else []
+    if any(len(np.shape(leaf) if not hasattr(leaf, "shape") else leaf.shape) == 0 for leaf in leaves):
+        raise ShapeError("scan: each array in xs needs a first axis, along which the loop goes.")
+    sizes = [leaf.shape[0] for leaf in leaves] + ([] if length is None else [length])
+    if not sizes:
+        raise InputError("scan: give xs, or length, the number of steps.")
+    for size in sizes[1:]:
+        if equal(sizes[0], size) is False:
+            raise ShapeError(f"scan: the sequences have different lengths, {', '.join(map(str, sizes))}.")
+    return sizes[0] if isinstance(sizes[0], int) or not isinstance(sizes[0], np.integer) else int(sizes[0])
+
+
+def _array(leaf: Any) -> Any:
+    return leaf if hasattr(leaf, "shape") else np.asarray(leaf)
+
+
+def _trace_body(body: Body, init: Any, xs: Any) -> TracedGraph:
+    """The body's graph for the types of one step."""
+    leaves, structure = flatten(init)
+    carry = structure.unflatten([_spec(leaf) for leaf in leaves])
+    x = None
+    if xs is not None:
+        sequences, inner = flatten(xs)
+        types = [_spec(leaf) for leaf in sequences]
+        x = inner.unflatten([type.with_shape(type.shape[1:]) for type in types])
+    traced = trace_function(body, (carry, x))
+    result = traced.result_structure
+    if result.kind not in ("tuple", "list") or len(result.children) != 2:
+        raise TraceError("the body of a scan returns (carry, y); y may be None.")
+    if result.children[0] != structure:
+        raise TraceError(
+            "the body of a scan must return its carry in the containers in which it came: "
+            f"{', '.join(structure.paths('carry')) or 'nothing'}, "
+            f"not {', '.join(result.children[0].paths('carry')) or 'nothing'}."
+        )
+    return traced
+
+
+def _spec(leaf: Any) -> TensorType:
+    type = type_of(_array(leaf))
+    assert isinstance(type, TensorType)
+    return type
+
+
+def _as_carried(values: list[Any], traced: TracedGraph, structure: Structure) -> list[Any]:
+    """The first carry, checked against what the body makes of it."""
+    for value, id, path in zip(values, traced.outputs, structure.paths("carry")):
+        before, after = _spec(value), traced.type(id)
+        same = before.rank == after.rank and all(equal(a, b) is not False for a, b in zip(before.shape, after.shape))
+        if before.dtype != after.dtype or not same:
+            origin = traced.node(id).origin
+            where = f" At {origin}." if origin else ""
+            raise ShapeError(
+                f"scan: {path} comes in as {before} and goes out as {after}; what is carried keeps its type. "
+                f"Start with zeros of that type, or convert it in the body.{where}"
+            )
+    return values
+
+
+def close(traced: TracedGraph) -> tuple[Graph, list[Any]]:
+    """A traced body with its array constants as further inputs, and the outer values of all that it closes over."""
+    closed = Graph(requirements=list(traced.requirements))
+    b = ops.build(closed)
+    ids = {id: copy_node(b, traced.node(id), ()) for id in traced.inputs}
+    arrays: list[Any] = []
+    closed.inputs = list(ids.values())
+    for node in traced.nodes():
+        if node.op == "array":
+            arrays.append(traced.arrays[node.attributes["key"]])
+            ids[node.id] = b.input(shape=node.shape, dtype=node.dtype)
+            closed.inputs.append(ids[node.id])
+        elif node.id not in ids:
+            ids[node.id] = copy_node(b, node, [ids[source] for source in node.inputs])
+    closed.outputs = [ids[id] for id in traced.outputs]
+    closed.names = {name: ids[id] for name, id in traced.names.items()}
+    return closed, [*traced.captured, *arrays]
+
+
+def call(op: str, values: Sequence[Any], attributes: dict[str, Any]) -> list[Any]:
+    """The results of an op with several, for values: computed at once, or added to the trace in progress."""
+    graph = Graph()
+    b = ops.build(graph)
+    b.scope, b.origin = "", user_origin()
+    types = [_spec(value) for value in values]
+    graph.inputs = [b.input(shape=type.shape, dtype=type.dtype) for type in types]
+    result = b.emit(op, *graph.inputs, **attributes)
+    type = graph.node(result).type
+    assert isinstance(type, TupleType)
+    graph.outputs = [b.item(result, position=position) for position in range(len(type.items))]
+    return run(graph, values)
+
+
+def _unrolled(
+    body: Body, init: Any, xs: Any, length: Dimension, reverse: bool, unroll: int, checkpoint: bool
+) -> tuple[Any, Any]:
+    """Groups of `unroll` steps, written out; what is left over is written out after the loop."""
+    if not isinstance(length, int) or unroll < 1:
+        raise InputError(f"scan: unroll is a positive number of steps of a known length, not {unroll} of {length}.")
+    turns, rest = divmod(length, unroll)
+    if turns <= 1:
+        return _written_out(body, init, xs, length, reverse)
+    start, stop = (rest, length) if reverse else (0, length - rest)
+    sequences, structure = flatten(xs)
+    grouped = [x[start:stop].reshape((turns, unroll, *x.shape[1:])) for x in sequences]
+
+    def group(carry: Any, x: Any) -> tuple[Any, Any]:
+        return _written_out(body, carry, x, unroll, reverse)
+
+    carry, ys = scan(
+        group, init, None if xs is None else structure.unflatten(grouped), turns, reverse=reverse, checkpoint=checkpoint
+    )
+    leaves, inner = flatten(ys)
+    leaves = [y.reshape((turns * unroll, *y.shape[2:])) for y in leaves]
+    if rest:
+        left = [x[:start] if reverse else x[stop:] for x in sequences]
+        carry, last = _written_out(body, carry, None if xs is None else structure.unflatten(left), rest, reverse)
+        parts = zip(flatten(last)[0], leaves) if reverse else zip(leaves, flatten(last)[0])
+        leaves = [concatenate(pair, 0) for pair in parts]
+    return carry, inner.unflatten(leaves)
+
+
+def _written_out(body: Body, carry: Any, xs: Any, length: int, reverse: bool) -> tuple[Any, Any]:
+    """All steps one after the other."""
+    sequences, structure = flatten(xs)
+    found: list[Any] = [None] * length
+    for step in reversed(range(length)) if reverse else range(length):
+        carry, found[step] = body(carry, None if xs is None else structure.unflatten([x[step] for x in sequences]))
+    if not length:
+        raise InputError("scan: a loop that is written out has at least one step.")
+    leaves = [flatten(y)[0] for y in found]
+    return carry, flatten(found[0])[1].unflatten([stack(column, 0) for column in zip(*leaves)])
