@@ -163,7 +163,7 @@ def test_an_index_out_of_range_inside_a_loop_is_named() -> None:
         return gx.scan(lambda c, i: (c + gnp.take(x, i), None), 0.0, np.array([0, 7]))[0]
 
     for run in (f, gx.jit(f)):
-        with pytest.raises(GraphcompError, match="out of range.*test_loops"):
+        with pytest.raises(GraphcompError, match=r"out of range.*test_loops"):
             run(np.zeros(3))
 
 
