@@ -14,9 +14,13 @@ from ..graph import Graph
 from ..nn import Module
 from ..trace import trace
 from ..trace.tree import flatten
-from .account import Account, Part, Telling, finish
+from .account import Account, Part, Telling, finish, varying_nodes
 from .evaluation import evaluation
 from .forward_mode import forward_mode
+from .network.blocks import blocks
+from .network.collapse import Collapse, check_collapse, chosen_grouping, wanted_grouping
+from .network.group_account import GroupAccount
+from .network.story import tell_groups
 from .output import Story
 from .reverse_mode import reverse_mode, saved_values
 from .seeds import ends
@@ -50,6 +54,7 @@ def explain(
     jacobian_rows: Literal["outputs", "inputs"] = "outputs",
     language: str = "en",
     quiz: bool = False,
+    collapse: Collapse | None = None,
 ) -> Story:
     """Explain a computation step by step.
 
@@ -63,20 +68,44 @@ def explain(
     ``granularity``: a frame for each node, or for each contribution to a sum.  ``jacobian_rows``: what the rows of
     the table of derivatives stand for.  ``language``: of the sentences.  ``quiz``: whether each frame asks for its
     derivative first.
-    Raises InputError for missing or unknown inputs, RenderError for an unknown option or more than 500 nodes.
+    ``collapse``: tell groups of nodes as one step each: scopes to a depth (1, 2, …), scopes of a name
+    ("encoder/*", or several such patterns), the lines of the user's code ("lines"), the values that assignments name
+    ("names"), or the scopes for which a function of a ``Group`` is true.  Then each value that crosses a group's
+    border is told, with its shape, statistics and adjoint.  A graph of more than 500 nodes is told by the finest of
+    these levels that has few steps.
+    Raises InputError for missing or unknown inputs, RenderError for an unknown option, for a graph of more than 500
+    nodes that nothing divides into groups, or for a ``collapse`` that matches nothing.
     """
     given = {"mode": mode, "notation": notation, "granularity": granularity, "jacobian_rows": jacobian_rows}
     check_choices(given, digits)
     language_table(language)
     graph, values = traced(source, at)
-    if len(graph) > MOST_NODES:
-        raise RenderError(
-            f"the graph has {len(graph)} nodes, and at most {MOST_NODES} can be told one by one; "
-            "graphcomp.render.network draws a graph of any size"
-        )
     lines = not isinstance(source, (str, sp.Basic))
     telling = Telling(notation, digits, granularity, jacobian_rows, language, quiz, lines)
-    return tell(Account(graph, values, telling), MODES[mode], wrt)
+    if collapse is None and len(graph) <= MOST_NODES:
+        return tell(Account(graph, values, telling), MODES[mode], wrt)
+    return tell_collapsed(graph, values, telling, MODES[mode], wrt, collapse)
+
+
+def tell_collapsed(
+    graph: Graph,
+    values: list[Any],
+    telling: Telling,
+    modes: Sequence[Mode],
+    wrt: str | Sequence[str] | None,
+    collapse: Collapse | None,
+) -> Story:
+    """The story of a graph's groups; an input that ``wrt`` names is told by itself."""
+    if telling.quiz:
+        raise RenderError("a quiz asks for each node's derivative, and groups of nodes are told here; leave it out")
+    if collapse is not None:
+        check_collapse(collapse)
+    shown = varying_nodes(graph)
+    groups = chosen_grouping(graph, shown) if collapse is None else wanted_grouping(graph, shown, collapse)
+    kept = set() if wrt is None else set(chosen_inputs(graph, wrt))
+    account = GroupAccount(graph, values, blocks(graph, shown, groups, kept), telling)
+    check_tellable(account, modes[-1])
+    return tell_groups(account, modes, chosen_inputs(graph, wrt))
 
 
 def tell(account: Account, modes: Sequence[Mode], wrt: str | Sequence[str] | None = None) -> Story:
