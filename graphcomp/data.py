@@ -44,8 +44,9 @@ def batches(data: Sequence[Any], size: int, seed: int | None = None, keep_last: 
     """
     arrays = [np.asarray(array) for array in data]
     count = _count(arrays)
-    if size < 1:
-        raise InputError(f"a batch holds at least one example, not {size}.")
+    check_count("a batch holds examples", size)
+    if not (seed is None or (isinstance(seed, (int, np.integer)) and seed >= 0)):
+        raise InputError(f"a seed is a whole number of at least 0, or None, not {seed!r}.")
     if size > count and not keep_last:
         raise InputError(f"a batch of {size} is larger than the data set of {count} examples.")
     order = np.arange(count) if seed is None else np.random.default_rng(seed).permutation(count)
@@ -53,6 +54,12 @@ def batches(data: Sequence[Any], size: int, seed: int | None = None, keep_last: 
     for start in range(0, stop, size):
         chosen = order[start : start + size]
         yield tuple(array[chosen] for array in arrays)
+
+
+def check_count(what: str, value: Any) -> None:
+    """Raise unless `value` is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"{what}: a whole number of at least 1, not {value!r}.")
 
 
 def _count(arrays: Sequence[np.ndarray]) -> int:
@@ -77,9 +84,12 @@ def digits(seed: int = 0, held_out: float = 0.2) -> Dataset:
 
     pixels, labels = load_digits(return_X_y=True)
     images = (pixels / 16).astype("float32").reshape(-1, 1, 8, 8)
-    parts = train_test_split(
-        images, labels.astype("int64"), test_size=held_out, random_state=seed, shuffle=True, stratify=labels
-    )
+    try:
+        parts = train_test_split(
+            images, labels.astype("int64"), test_size=held_out, random_state=seed, shuffle=True, stratify=labels
+        )
+    except ValueError as error:
+        raise InputError(f"the digits cannot be split: {error}") from None
     return Dataset((parts[0], parts[2]), (parts[1], parts[3]))
 
 
@@ -121,6 +131,11 @@ def palindromes(
     About `count` different strings in all, as many of each length as there are (short lengths have few), half of each
     length palindromes. A part of each length and class is held out; no string is in both parts.
     """
+    if count < 1 or letters < 2 or not 2 <= shortest <= longest or not 0 < held_out < 1:
+        raise InputError(
+            "palindromes take a count ≥ 1, letters ≥ 2, 2 ≤ shortest ≤ longest and 0 < held_out < 1, not "
+            f"{count}, {letters}, {shortest} to {longest} and {held_out}."
+        )
     generator = np.random.default_rng(seed)
     train: list[tuple[String, int]] = []
     test: list[tuple[String, int]] = []

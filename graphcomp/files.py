@@ -13,7 +13,7 @@ def write_whole(path: Path, content: str | bytes) -> Path:
     Raises OSError; then nothing is left behind, and an older file of that name is as it was.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}.{threading.get_ident()}.part")
+    temporary = path.parent / f".{path.name[:40]}.{os.getpid()}.{threading.get_ident()}.part"
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,6 +97,7 @@ def adamw(
 
 def _adam(name: str, learning_rate: Rate, beta1: float, beta2: float, epsilon: float, decay: float) -> Optimizer:
     _check(learning_rate, beta1=beta1, beta2=beta2)
+    _check_not_negative(epsilon=epsilon, weight_decay=decay)
 
     def init(parameters: Any) -> AdamState:
         return AdamState(_zero_step(), _zeros(parameters), _zeros(parameters))
@@ -139,6 +141,8 @@ def cosine_decay(peak: float, steps: int, warmup: int = 0) -> Callable[[Any], An
     if not 0 <= warmup < steps:
         raise InputError(f"warmup {warmup} must be at least 0 and below the number of steps {steps}.")
 
+    _check_not_negative(peak=peak)
+
     def rate(step: Any) -> Any:
         time = gnp.astype(step, "float32")
         progress = gnp.clip((time - warmup) / (steps - warmup), 0.0, 1.0)
@@ -149,11 +153,17 @@ def cosine_decay(peak: float, steps: int, warmup: int = 0) -> Callable[[Any], An
 
 
 def _check(learning_rate: Rate, **factors: float) -> None:
-    if not callable(learning_rate) and not learning_rate > 0:
+    if not callable(learning_rate) and not (isinstance(learning_rate, Real) and learning_rate > 0):
         raise InputError(f"the learning rate is a number above 0 or a function of the step, not {learning_rate!r}.")
     for name, factor in factors.items():
-        if not 0 <= factor < 1:
-            raise InputError(f"{name} is at least 0 and below 1, not {factor}.")
+        if not (isinstance(factor, Real) and 0 <= factor < 1):
+            raise InputError(f"{name} is at least 0 and below 1, not {factor!r}.")
+
+
+def _check_not_negative(**numbers: float) -> None:
+    for name, number in numbers.items():
+        if not (isinstance(number, Real) and 0 <= number < math.inf):
+            raise InputError(f"{name} is a number of at least 0, not {number!r}.")
 
 
 def _zero_step() -> np.ndarray:

@@ -51,6 +51,8 @@ def as_key(value: Any) -> Any:
 def _words(key: Any, stream: Any, shape: Shape) -> Any:
     sizes = (shape,) if not isinstance(shape, (tuple, list)) else tuple(shape)
     sizes = tuple(dimension(size) for size in sizes)
+    if any(isinstance(size, int) and size < 0 for size in sizes):
+        raise ShapeError(f"random numbers cannot fill the shape {sizes}: a size is not negative.")
     if not isinstance(key, Tracer) and not all(isinstance(size, int) for size in sizes):
         raise TraceError(f"random numbers of the shape {sizes} need their key as an argument of the traced function.")
     return apply("random_bits", as_key(key), stream, shape=sizes)

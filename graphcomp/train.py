@@ -22,12 +22,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from . import random
-from .data import batches
+from .data import batches, check_count
 from .errors import DataError, InputError
 from .files import write_whole
+from .graph import TensorType
 from .jit import jit
 from .optim import Optimizer
-from .trace.tracer import type_of
+from .trace.tracer import spec, type_of
 from .trace.tree import flatten, leaves, tree_map
 from .transform import value_and_grad
 
@@ -76,25 +77,32 @@ def fit(
     *,
     epochs: int,
     batch_size: int | None = None,
+    keep_last: bool = False,
     seed: int = 0,
     progress: bool = True,
     target: str = "cpu",
 ) -> Training:
     """Train `model` to make `loss(model(*inputs), targets)` small, for `data` = (*inputs, targets).
 
-    Each epoch takes the examples in a new order drawn from the seed; a last batch that would be short is left out. With
-    `batch_size=None` all data are one batch, as they are. A model whose call takes a `key` gets a new one at each step.
+    Each epoch takes the examples in a new order drawn from the seed. A last batch that would be short is left out, or
+    with `keep_last` taken as well: the step is then compiled once for batches of any size. With `batch_size=None` all
+    data are one batch, as they are. A model whose call takes a `key` gets a new one at each step.
     """
-    if epochs < 1:
-        raise InputError(f"training takes at least one epoch, not {epochs}.")
-    step = jit(train_step(loss, optimizer), target=target, donate=(0, 1))
+    check_count("training takes epochs", epochs)
+    if len(data) < 2:
+        raise InputError(f"data are the model's arguments, then the targets; {len(data)} arrays were given.")
+    if batch_size is not None:
+        check_count("a batch holds examples", batch_size)
+    short = keep_last and batch_size is not None and len(data[0]) % batch_size > 0
+    specs = (None, None, tuple(map(_any_count, data))) if short else None
+    step = jit(train_step(loss, optimizer), target=target, donate=(0, 1), specs=specs)
     state = optimizer.init(model)
     takes_key = getattr(model, "takes_key", False)
     losses: list[Any] = []
     start = first = time.perf_counter()
-    count = epochs * (1 if batch_size is None else len(data[0]) // batch_size)
+    count = epochs * (1 if batch_size is None else len(data[0]) // batch_size + short)
     with _progress(progress, count) as advance:
-        for number, batch in enumerate(_all_batches(data, batch_size, seed, epochs)):
+        for number, batch in enumerate(_all_batches(data, batch_size, seed, epochs, short)):
             key = (random.fold_in(random.key(seed), number),) if takes_key else ()
             model, state, value = step(model, state, batch, *key)
             losses.append(value)
@@ -106,12 +114,20 @@ def fit(
     return Training(tree_map(np.asarray, model), values, first - start, time.perf_counter() - first)
 
 
-def _all_batches(data: Sequence[Any], size: int | None, seed: int, epochs: int) -> Iterator[tuple[Any, ...]]:
+def _any_count(array: Any) -> TensorType:
+    """The type of any number of an array's examples."""
+    array = np.asarray(array)
+    return spec(("batch", *array.shape[1:]), array.dtype)
+
+
+def _all_batches(
+    data: Sequence[Any], size: int | None, seed: int, epochs: int, keep_last: bool
+) -> Iterator[tuple[Any, ...]]:
     for epoch in range(epochs):
         if size is None:
             yield tuple(data)
         else:
-            yield from batches(data, size, seed=seed + 2**32 * epoch)
+            yield from batches(data, size, seed + 2**32 * epoch, keep_last)
 
 
 class _progress:
@@ -161,6 +177,8 @@ def predict(model: Any, *inputs: Any, target: str = "cpu") -> Any:
 
 def accuracy(model: Any, *data: Any, target: str = "cpu") -> float:
     """The part of the examples whose largest output is their label, for data = (*inputs, integer labels)."""
+    if len(data) < 2 or not len(data[-1]):
+        raise InputError("accuracy takes the model's arguments, then the labels of at least one example.")
     *inputs, labels = data
     scores = predict(model, *inputs, target=target)
     labels = np.asarray(labels)
@@ -182,7 +200,8 @@ def save_weights(path: str | os.PathLike[str], model: Any) -> None:
     try:
         write_whole(Path(path), save(named))
     except (OSError, SafetensorError) as error:
-        raise DataError(f"the weights cannot be written to {path}: {error}.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"the weights cannot be written to {path}: {reason}.") from None
 
 
 def load_weights(path: str | os.PathLike[str], model: Any) -> Any:

@@ -36,9 +36,21 @@ def test_batches_refuse_what_does_not_fit(arrays):
 
 
 def test_batches_refuse_bad_sizes():
-    for size in (0, 4):
+    for size in (0, 4, 1.5, "2", True):
         with pytest.raises(errors.InputError, match="batch"):
             next(data.batches((np.arange(3),), size))
+
+
+def test_bad_seeds_and_parts_are_refused():
+    with pytest.raises(errors.InputError, match="seed"):
+        next(data.batches((np.arange(3),), 1, seed=-1))
+    with pytest.raises(errors.InputError, match="test_size"):
+        data.digits(held_out=1.5)
+    with pytest.raises(errors.InputError, match="random_state"):
+        data.digits(seed=-1)
+    for options in ({"count": 0}, {"letters": 1}, {"shortest": 1}, {"longest": 1}, {"held_out": 1.0}):
+        with pytest.raises(errors.InputError, match="palindromes take"):
+            data.palindromes(**{"count": 100, **options})
 
 
 def test_karate_club():
@@ -182,11 +194,74 @@ def test_dropout_gets_a_new_key_at_each_step():
     np.testing.assert_array_equal(noisy.losses, again.losses)
 
 
-def test_fit_and_accuracy_refuse_bad_input():
-    with pytest.raises(errors.InputError, match="epoch"):
-        train.fit(perceptron(), nn.softmax_cross_entropy, quadrants(), optim.sgd(0.1), epochs=0)
-    with pytest.raises(errors.InputError, match="accuracy"):
-        train.accuracy(perceptron(), quadrants()[0], np.zeros((120, 1), int), target="numpy")
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+def test_a_short_last_batch_is_taken_on_request(target):
+    """100 examples in batches of 40: the same losses as by hand, two full batches and one of 20 in each epoch."""
+    points = quadrants(100)
+    optimizer = optim.sgd(0.5)
+    options = {"epochs": 2, "batch_size": 40, "seed": 3, "keep_last": True, "progress": False, "target": target}
+    found = train.fit(perceptron(), nn.softmax_cross_entropy, points, optimizer, **options)
+    model, losses, sizes = perceptron(), [], []
+    state, step = optimizer.init(model), train.train_step(nn.softmax_cross_entropy, optimizer)
+    for epoch in range(2):
+        for batch in data.batches(points, 40, 3 + 2**32 * epoch, keep_last=True):
+            model, state, loss = step(model, state, batch)
+            losses.append(float(loss))
+            sizes.append(len(batch[0]))
+    assert sizes == [40, 40, 20] * 2
+    np.testing.assert_allclose(found.losses, losses, rtol=1e-5)
+    np.testing.assert_allclose(found.model.layers[0].weight, model.layers[0].weight, rtol=1e-4, atol=1e-6)
+
+
+def test_each_epoch_has_an_order_of_its_own():
+    points = quadrants(100)
+    still = optim.sgd(1e-30)
+    options = {"epochs": 2, "batch_size": 50, "progress": False, "target": "numpy"}
+    losses = train.fit(perceptron(), nn.softmax_cross_entropy, points, still, **options).losses
+    assert len(set(losses)) == 4
+    np.testing.assert_allclose(losses[:2].mean(), losses[2:].mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"epochs": 0}, "epochs: a whole number of at least 1, not 0"),
+        ({"epochs": 1.5}, "epochs"),
+        ({"batch_size": 0}, "batch"),
+        ({"batch_size": 2.5}, "batch"),
+        ({"batch_size": "4"}, "batch"),
+        ({"batch_size": 121}, "larger than the data set"),
+        ({"data": ()}, "0 arrays were given"),
+        ({"data": quadrants()[:1]}, "1 arrays were given"),
+    ],
+)
+def test_fit_refuses_bad_input(options, words):
+    arguments = {"data": quadrants(), "epochs": 1, "progress": False, "target": "numpy", **options}
+    with pytest.raises(errors.InputError, match=words):
+        train.fit(perceptron(), nn.softmax_cross_entropy, optimizer=optim.sgd(0.1), **arguments)
+
+
+def test_accuracy_refuses_bad_input():
+    points, labels = quadrants()
+    for arguments in ((points, np.zeros((120, 1), int)), (points[:0], labels[:0]), (points,), ()):
+        with pytest.raises(errors.InputError, match="accuracy"):
+            train.accuracy(perceptron(), *arguments, target="numpy")
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+@pytest.mark.parametrize("label", [-1, 2])
+def test_labels_that_are_no_class_are_refused(target, label):
+    points, labels = quadrants(6)
+    with pytest.raises(errors.ExecutionError, match="out of range"):
+        train.fit(
+            perceptron(),
+            nn.softmax_cross_entropy,
+            (points, np.where(np.arange(6) == 3, label, labels)),
+            optim.sgd(0.1),
+            epochs=1,
+            progress=False,
+            target=target,
+        )
 
 
 def test_weights_come_back(tmp_path):
@@ -203,8 +278,9 @@ def test_weights_that_cannot_be_written_leave_nothing(tmp_path):
     with pytest.raises(errors.DataError, match="written"):
         train.save_weights(tmp_path / "missing" / "model.safetensors", perceptron())
     (tmp_path / "taken").mkdir()
-    with pytest.raises(errors.DataError, match="written"):
-        train.save_weights(tmp_path / "taken", perceptron())
+    for path in (tmp_path / "taken", ".", ""):
+        with pytest.raises(errors.DataError, match="written"):
+            train.save_weights(path, perceptron())
     assert [entry.name for entry in tmp_path.iterdir()] == ["taken"]
 
 

@@ -570,9 +570,25 @@ BAD = {
     "rate": lambda: nn.dropout(values(3), 1.0, random.key(0)),
     "padding": lambda: nn.MaxPool2d(2, padding=2)(values(1, 1, 4, 4)),
     "output padding": lambda: nn.TransposedConv1d.create(1, 1, 2, output_padding=1, key=0)(values(1, 1, 4)),
+    "window of a fraction": lambda: nn.Conv2d.create(1, 1, 3.5, key=0),
     "edge": lambda: nn.normalized_edges(np.array([0]), np.array([4]), 3),
     "edges": lambda: nn.normalized_edges(np.array([0.5]), np.array([1.0]), 3),
 }
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Linear.create(-1, 3, key=0),
+        lambda: nn.Linear.create(0, 0, key=0),
+        lambda: nn.Linear.create(3, 2.5, key=0),
+        lambda: nn.Conv2d.create(0, 4, 3, key=0),
+        lambda: nn.Embedding.create(-3, 4, key=0),
+    ],
+)
+def test_layers_of_no_size_are_refused(make):
+    with pytest.raises(errors.ShapeError, match=r"at least 1|not negative"):
+        make()
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -129,7 +129,20 @@ def test_cosine_decay():
     np.testing.assert_allclose(steps, [0.2, 1.0, 2.0, 1.0, 0.0, 0.0], atol=1e-6)
 
 
-@pytest.mark.parametrize("make", [lambda: optim.sgd(0), lambda: optim.sgd(-1.0), lambda: optim.sgd(0.1, momentum=1.0)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: optim.sgd(0),
+        lambda: optim.sgd(-1.0),
+        lambda: optim.sgd("0.1"),
+        lambda: optim.sgd(0.1, momentum=1.0),
+        lambda: optim.sgd(0.1, momentum="0.9"),
+        lambda: optim.adam(float("nan")),
+        lambda: optim.adam(epsilon=-1e-8),
+        lambda: optim.adamw(weight_decay=-0.1),
+        lambda: optim.cosine_decay(-0.1, 10),
+    ],
+)
 def test_bad_settings(make):
     with pytest.raises(errors.InputError):
         make()

@@ -23,10 +23,10 @@ _AXES = {1: ("w", "i"), 2: ("hw", "ij")}
 
 def per_axis(value: Sizes, rank: int, what: str, least: int) -> tuple[int, ...]:
     """One integer for each spatial axis, from one for all or a sequence."""
-    sizes = (value,) * rank if isinstance(value, int) else tuple(int(size) for size in value)
-    if len(sizes) != rank or any(size < least for size in sizes):
+    sizes = tuple(value) if isinstance(value, Sequence) else (value,) * rank
+    if len(sizes) != rank or not all(isinstance(size, (int, np.integer)) and size >= least for size in sizes):
         raise InputError(f"{what} is one integer ≥ {least} or {rank} of them, not {value!r}.")
-    return sizes
+    return tuple(map(int, sizes))
 
 
 def check_image(layer: str, x: Any, rank: int, channels: int | None = None) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import numpy as gnp
 from ..errors import DTypeError, ShapeError
+from ..trace.tracer import apply
 from .functional import log_softmax
 from .module import array_type, in_scope
 
@@ -24,8 +25,9 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
         raise DTypeError(f"labels are integer class numbers, not {array_type(labels)}.")
     if shape[:-1] != wanted or not shape:
         raise ShapeError(f"softmax_cross_entropy takes logits [..., C] and labels [...], not {shape} and {wanted}.")
+    # The op itself refuses a negative label; gnp.take_along_axis would count it from the end, as NumPy does.
     places = gnp.expand_dims(labels, len(wanted))
-    return -gnp.mean(gnp.take_along_axis(log_softmax(logits), places, -1))
+    return -gnp.mean(apply("take_along_axis", log_softmax(logits), places, axis=len(wanted)))
 
 
 @in_scope
