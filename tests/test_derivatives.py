@@ -544,3 +544,15 @@ def test_integers_have_no_tangents_and_no_cotangents() -> None:
     assert scale == 5.0
     _, tangent = gx.jvp(pick, arguments, (np.ones(4), None, 0.0))
     assert np.array_equal(tangent, [2.0, 2.0, 2.0])
+
+
+@pytest.mark.parametrize("text", ["w = x + 1; z = w*x", "w = x - 1; z = x*w", "w = 1 + x; z = w*w*x"])
+def test_a_tangent_that_is_passed_on_has_an_adjoint_of_its_own(text: str) -> None:
+    """w = x + 1 has the tangent of x; but in z = w·x the adjoint of w is x, and that of x is x + w."""
+    graph = gx.trace(text)
+    derived = reverse(graph)
+    values = evaluate_all(derived.graph, [3.0, 1.0])
+    w = 2.0 if "-" in text else 4.0
+    adjoints = (2 * w * 3.0, 2 * w * 3.0 + w * w) if "w*w" in text else (3.0, 3.0 + w)
+    found = (values[derived.adjoint[graph.names[name]]] for name in ("w", "x"))
+    assert tuple(map(float, found)) == adjoints

@@ -14,6 +14,7 @@ from graphcomp.errors import ExecutionError, InputError, LoweringError
 from graphcomp.graph import Graph
 from graphcomp.ops import Special, register
 from graphcomp.ops.record import REGISTRY
+from graphcomp.run.blas import libraries, single_threaded
 from graphcomp.schedule import Program, plan_arena, schedule
 from graphcomp.schedule.memory import lifetimes
 from graphcomp.schedule.program import LoopKernel, ProductKernel
@@ -201,3 +202,26 @@ def test_wrong_arguments_are_named() -> None:
         compiled(np.ones((2, 3)), np.ones((4, 3)))
     with pytest.raises(InputError, match=r"`x` is float64\[B, 3\], but was given float32\[2, 3\]"):
         compiled(np.ones((2, 3), "float32"), np.ones((2, 3)))
+
+
+def test_windows_that_overlap_are_packed_before_a_product() -> None:
+    """Neighbouring windows of a vector start one entry apart: BLAS takes no matrix whose rows overlap."""
+    for stride in (1, 2, 4):
+        x, w = np.arange(11.0), np.linspace(-1.0, 1.0, 12).reshape(4, 3)
+        found = gx.jit(lambda x, w: gnp.unfold(x, (4,), (stride,)) @ w)(x, w)  # noqa: B023
+        windows = np.lib.stride_tricks.sliding_window_view(x, 4)[::stride]
+        np.testing.assert_allclose(found, windows @ w, rtol=1e-14)
+
+
+def test_blas_gets_its_threads_back() -> None:
+    before = [library.get_num_threads() for library in libraries()]
+    for library in libraries():
+        library.set_num_threads(2)
+    try:
+        with pytest.raises(ZeroDivisionError), single_threaded(True):
+            assert {library.get_num_threads() for library in libraries()} == {1}
+            raise ZeroDivisionError
+        assert {library.get_num_threads() for library in libraries()} == {2}
+    finally:
+        for library, count in zip(libraries(), before):
+            library.set_num_threads(count)

@@ -182,3 +182,25 @@ def test_rules_that_go_round_are_named() -> None:
     back = Rule("back", call.add(x, call.negative(y)), call.subtract(x, y))
     with pytest.raises(GraphError, match="go round: back, there"):
         simplify(gx.trace("a - b"), by_op([there, back]))
+
+
+@pytest.mark.parametrize("axes", [(0, 1), (0, 2), (0, 1, 2), (1, 2), (0,)])
+@pytest.mark.parametrize("shape", [(4,), (1, 4), (3, 1), (3, 4)])
+def test_sums_of_copies_with_axes_in_front(shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    """The axes of the sum count from the broadcast shape, which may have more of them than what was broadcast."""
+    x = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    graph = trace_function(lambda x: gnp.sum(gnp.broadcast_to(x, (2, 3, 4)), axes), (x,))
+    simplified = simplify(graph)
+    copied = any((2, 3, 4)[axis] != ((1, 1, *shape)[-3:])[axis] for axis in axes)
+    assert ("sum of copies" in {rewrite.rule for rewrite in simplified.history}) == copied
+    np.testing.assert_array_equal(interpret(simplified.graph, [x])[0], np.broadcast_to(x, (2, 3, 4)).sum(axes))
+
+
+@pytest.mark.parametrize(
+    ("x", "wanted"), [([-np.inf, -np.inf], -np.inf), ([np.inf, 0.0], np.inf), ([-np.inf, 2.0], 2.0)]
+)
+def test_log_sum_exp_of_infinities(x: list[float], wanted: float) -> None:
+    """The shift is by a finite number only: ∞ - ∞ would be NaN."""
+    graph = stabilise(trace_function(lambda x: gnp.log(gnp.sum(gnp.exp(x))), (np.array(x),)))
+    assert "max" in {node.op for node in graph.nodes()}
+    assert interpret(graph, [np.array(x)])[0] == wanted
