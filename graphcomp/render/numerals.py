@@ -67,7 +67,9 @@ def quantity(value: Any, digits: int = 3) -> Mathematics:
     if array.ndim == 2 and array.size <= MOST_ENTRIES:
         rows = tuple(bracketed(row, digits) for row in array)
         return Row((Text("["), joined(rows, COMMA), Text("]")))
-    return Text(f"vector of {array.size}" if array.ndim == 1 else f"{shape_text(array.shape)} array")
+    shape = f"vector of {array.size}" if array.ndim == 1 else f"{shape_text(array.shape)} array"
+    strange = int(np.size(array) - np.isfinite(array).sum()) if array.dtype.kind == "f" else 0
+    return Text(f"{shape}, {strange} not finite" if strange else shape)
 
 
 def is_spelled_out(value: Any) -> bool:

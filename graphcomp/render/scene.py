@@ -17,7 +17,7 @@ from .mathematics import Mathematics
 Point = tuple[float, float]
 Span = tuple[int, int]
 Spans = tuple[Span, ...] | None
-Role = Literal["card", "label", "edge", "content", "caption", "panel", "page"]
+Role = Literal["card", "label", "edge", "content", "caption", "panel", "page", "map"]
 Anchor = Literal["start", "middle", "end"]
 ASCENT, DESCENT = 0.76, 0.24
 
@@ -86,7 +86,7 @@ class Primitive:
 
 @dataclass(frozen=True)
 class Rectangle(Primitive):
-    """A rectangle, its corners rounded (or only the lower ones)."""
+    """A rectangle, its corners rounded (or only the lower ones); one with a title tells it to who points at it."""
 
     bounds: Box
     fill: str = ""
@@ -94,6 +94,7 @@ class Rectangle(Primitive):
     thickness: float = 0.0
     radius: float = 0.0
     lower_corners_only: bool = False
+    title: str = ""
 
     @property
     def box(self) -> Box:

@@ -180,10 +180,11 @@ def draw_rectangle(item: Rectangle, colours: Paint, frames: str) -> str:
     outline = stroked(item.stroke, item.thickness, colours) if item.stroke else ""
     if item.lower_corners_only:
         return f'<path{frames} d="{lower_rounded(box, item.radius)}" fill="{fill}" {outline}/>'
-    return (
-        f'<rect{frames} x="{short(box.left)}" y="{short(box.top)}" width="{short(box.width)}" '
-        f'height="{short(box.height)}" rx="{short(item.radius)}" fill="{fill}" {outline}/>'
-    )
+    place = f'x="{short(box.left)}" y="{short(box.top)}" width="{short(box.width)}" height="{short(box.height)}"'
+    if item.title:
+        told = f"<title>{escape(clean(item.title))}</title>"
+        return f'<rect{frames} {place} fill="{fill}" pointer-events="all" {outline}>{told}</rect>'
+    return f'<rect{frames} {place} rx="{short(item.radius)}" fill="{fill}" {outline}/>'
 
 
 def lower_rounded(box: Box, radius: float) -> str:
