@@ -204,7 +204,7 @@ def test_named_sizes(case: str) -> None:
 def test_the_names_stand_in_the_own_numpy_too() -> None:
     assert gnp.linalg.norm([3.0, 4.0]) == 5
     assert gnp.trace(gnp.tile(np.eye(2), (1, 1))) == 2
-    assert gx.trace("log10(x) + hypot(x, y)").names.keys() >= {"x", "y"}
+    assert gx.trace("log10(x) + exp2(y) + cbrt(x)").names.keys() >= {"x", "y"}
 
 
 def test_numpy_names_are_told_apart_by_their_modules() -> None:
