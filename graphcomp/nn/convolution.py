@@ -7,6 +7,7 @@ V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", 20
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -44,12 +45,9 @@ def pad_image(x: Any, padding: tuple[int, ...], value: float = 0.0) -> Any:
     return gnp.pad(x, ((0, 0), (0, 0), *((width, width) for width in padding)), constant_values=value)
 
 
-def _check_groups(inputs: int, outputs: int, groups: int) -> None:
-    if groups < 1 or inputs % groups or outputs % groups:
-        raise InputError(f"{groups} groups do not divide {inputs} input and {outputs} output channels.")
+class _Windowed(Module):
+    """What a convolution and its transpose have in common: their fields, and how they are made."""
 
-
-class _Convolution(Module):
     weight: Any
     bias: Any = None
     stride: Sizes = 1
@@ -72,23 +70,44 @@ class _Convolution(Module):
         groups: int = 1,
         bias: bool = True,
         dtype: Any = "float32",
+        **others: Sizes,
     ) -> Self:
-        """`inputs` channels to `outputs` channels; weights by He's rule, the bias zero."""
-        _check_groups(inputs, outputs, groups)
+        """`inputs` channels to `outputs` channels; weights by He's rule, the bias zero. `others` are further fields."""
+        if groups < 1 or inputs % groups or outputs % groups:
+            raise InputError(f"{groups} groups do not divide {inputs} input and {outputs} output channels.")
+        channels = cls.weight_channels(inputs, outputs, groups)
         sizes = per_axis(window, cls.rank, "the window", 1)
-        shape = (outputs, inputs // groups, *sizes)
-        weight = he_normal(key, shape, int(np.prod(shape[1:])), dtype)
-        return cls(weight, np.zeros(outputs, dtype) if bias else None, stride, padding, dilation, groups)
+        weight = he_normal(key, (*channels, *sizes), inputs // groups * math.prod(sizes), dtype)
+        return cls(weight, np.zeros(outputs, dtype) if bias else None, stride, padding, dilation, groups, **others)
+
+    @staticmethod
+    def weight_channels(inputs: int, outputs: int, groups: int) -> tuple[int, int]:
+        """The first two sizes of the weight."""
+        raise NotImplementedError
+
+    def settings(self) -> tuple[tuple[int, ...], ...]:
+        """Stride, padding and dilation of each axis."""
+        return (
+            per_axis(self.stride, self.rank, "the stride", 1),
+            per_axis(self.padding, self.rank, "the padding", 0),
+            per_axis(self.dilation, self.rank, "the dilation", 1),
+        )
+
+    def with_bias(self, y: Any) -> Any:
+        return y if self.bias is None else y + gnp.reshape(self.bias, (-1, *(1,) * self.rank))
+
+
+class _Convolution(_Windowed):
+    @staticmethod
+    def weight_channels(inputs: int, outputs: int, groups: int) -> tuple[int, int]:
+        return outputs, inputs // groups
 
     def __call__(self, x: Any) -> Any:
-        rank, groups = self.rank, self.groups
-        outputs, inputs, *window = self.weight.shape
-        check_image(type(self).__name__, x, rank, inputs * groups)
-        stride = per_axis(self.stride, rank, "the stride", 1)
-        dilation = per_axis(self.dilation, rank, "the dilation", 1)
-        x = pad_image(x, per_axis(self.padding, rank, "the padding", 0))
-        y = _correlate(gnp.unfold(x, window, stride, dilation), self.weight, groups, rank)
-        return y if self.bias is None else y + gnp.reshape(self.bias, (outputs, *(1,) * rank))
+        _, inputs, *window = self.weight.shape
+        check_image(type(self).__name__, x, self.rank, inputs * self.groups)
+        stride, padding, dilation = self.settings()
+        windows = gnp.unfold(pad_image(x, padding), window, stride, dilation)
+        return self.with_bias(_correlate(windows, self.weight, self.groups, self.rank))
 
 
 def _correlate(windows: Any, weight: Any, groups: int, rank: int) -> Any:
@@ -121,53 +140,22 @@ class Conv2d(_Convolution):
     rank = 2
 
 
-class _TransposedConvolution(Module):
-    weight: Any
-    bias: Any = None
-    stride: Sizes = 1
-    padding: Sizes = 0
+class _TransposedConvolution(_Windowed):
     output_padding: Sizes = 0
-    dilation: Sizes = 1
-    groups: int = 1
-    rank: ClassVar[int]
 
-    @classmethod
-    def create(
-        cls,
-        inputs: int,
-        outputs: int,
-        window: Sizes,
-        *,
-        key: Any,
-        stride: Sizes = 1,
-        padding: Sizes = 0,
-        output_padding: Sizes = 0,
-        dilation: Sizes = 1,
-        groups: int = 1,
-        bias: bool = True,
-        dtype: Any = "float32",
-    ) -> Self:
-        """`inputs` channels to `outputs` channels; weights by He's rule, the bias zero."""
-        _check_groups(inputs, outputs, groups)
-        shape = (inputs, outputs // groups, *per_axis(window, cls.rank, "the window", 1))
-        weight = he_normal(key, shape, inputs // groups * int(np.prod(shape[2:])), dtype)
-        return cls(
-            weight, np.zeros(outputs, dtype) if bias else None, stride, padding, output_padding, dilation, groups
-        )
+    @staticmethod
+    def weight_channels(inputs: int, outputs: int, groups: int) -> tuple[int, int]:
+        return inputs, outputs // groups
 
     def __call__(self, x: Any) -> Any:
-        rank = self.rank
-        check_image(type(self).__name__, x, rank, self.weight.shape[0])
-        stride = per_axis(self.stride, rank, "the stride", 1)
-        dilation = per_axis(self.dilation, rank, "the dilation", 1)
-        padding = per_axis(self.padding, rank, "the padding", 0)
-        extra = per_axis(self.output_padding, rank, "the output padding", 0)
+        check_image(type(self).__name__, x, self.rank, self.weight.shape[0])
+        stride, padding, dilation = self.settings()
+        extra = per_axis(self.output_padding, self.rank, "the output padding", 0)
         _check_extra(extra, stride)
-        windows = _spread(x, self.weight, self.groups, rank)
+        windows = _spread(x, self.weight, self.groups, self.rank)
         sizes = _transposed_sizes(x.shape[2:], self.weight.shape[2:], stride, dilation, extra)
         whole = gnp.fold(windows, sizes, stride, dilation)
-        y = whole[(..., *(slice(p, size - p) for p, size in zip(padding, sizes)))]
-        return y if self.bias is None else y + gnp.reshape(self.bias, (y.shape[1], *(1,) * rank))
+        return self.with_bias(whole[(..., *(slice(p, size - p) for p, size in zip(padding, sizes)))])
 
 
 def _check_extra(extra: tuple[int, ...], stride: tuple[int, ...]) -> None:
