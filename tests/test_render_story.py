@@ -309,7 +309,7 @@ def test_products_of_tensors_are_shown_as_they_are_computed() -> None:
     sums = {story.node(frame.focus).definition.plain(): frame.equation for frame in story.frames}
     assert sums["w"][2].plain() == "w₂ᵀ·w\u0304₄"
     assert sums["x"][2].plain() == "w\u0304₄·w₁ᵀ"
-    assert sums["b"][2].plain() == "sum(w\u0304₅,\u00a0axes=(0,))"
+    assert sums["b"][2].plain() == "sum(w\u0304₅,\u00a0axis=0)"
     for frame in story.frames:
         for fact in frame.facts:
             if fact.kind == "adjoint":
@@ -558,3 +558,8 @@ def test_running_sums_are_sums() -> None:
     so_far = [fact.data for frame in frames for fact in frame.facts if fact.kind == "adjoint"]
     np.testing.assert_allclose(so_far, np.cumsum(products))
     assert len(frames) == 4
+
+
+def test_a_partial_without_a_formula_is_shown_as_it_is_computed() -> None:
+    story = explain(lambda x: gnp.sum(gnp.relu(x)), (np.linspace(-1, 1, 6),), notation="bar")
+    assert story.frames[-1].equation[2].plain().replace("\u00a0", " ") == "where(w₁ > 0, 1, 0) ⊙ w\u0304₂"

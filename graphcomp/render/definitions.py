@@ -37,7 +37,14 @@ COMPARISONS = {
     "logical_or": "∨",
 }
 HIDDEN_ATTRIBUTES = {"shape", "dtype", "name"}
-NEUTRAL_ATTRIBUTES = {"step": 1, "between": 0, "before": 0, "after": 0}  # with these an op does not do it at all
+NEUTRAL_ATTRIBUTES = {
+    "step": 1,
+    "stride": 1,
+    "dilation": 1,
+    "between": 0,
+    "before": 0,
+    "after": 0,
+}  # with these an op does not do it at all
 LONGEST_ATTRIBUTE = 20
 
 
@@ -101,12 +108,19 @@ def one_operand(op: str, operand: Mathematics) -> Mathematics:
 
 
 def attribute_texts(attributes: Mapping[str, Any]) -> list[Mathematics]:
-    """What else an op was told, such as ``axes=(0,)``."""
+    """What else an op was told, such as ``axis=0``."""
     return [
-        Text(f"{name}={shorten(str(value), LONGEST_ATTRIBUTE)}")
+        attribute_text(name, value)
         for name, value in attributes.items()
         if name not in HIDDEN_ATTRIBUTES and not is_neutral(name, value)
     ]
+
+
+def attribute_text(name: str, value: Any) -> Mathematics:
+    """``size=3``; of several axes that are just one, ``axis=0``."""
+    if name == "axes" and isinstance(value, tuple) and len(value) == 1:
+        name, value = "axis", value[0]
+    return Text(f"{name}={shorten(str(value), LONGEST_ATTRIBUTE)}")
 
 
 def is_neutral(name: str, value: Any) -> bool:

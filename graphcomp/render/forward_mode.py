@@ -130,7 +130,7 @@ class ForwardTelling:
             self.tangent(operand),
             account.derivative(account.symbol(node.id), account.symbol(operand)),
             self.execution.run(self.derived.product[edge]),
-            None if edge in partials.values else self.form(node.id, self.derived.product[edge]),
+            None if edge in partials.formulas else self.form(node.id, self.derived.product[edge]),
             None if so_far is None else self.execution.run(so_far),
         )
 

@@ -176,26 +176,28 @@ class ReverseTelling:
             return sums(self.account, parts, self.partials, 1)
         if id == self.output or id not in self.derived.derivative:
             return []
-        form = self.form(id, self.derived.derivative[id], self.symbols)
+        form = self.form(id, self.derived.derivative[id])
         return [form] if form else []
 
-    def form(self, id: int, product: int, symbols: Mapping[int, Mathematics]) -> Mathematics | None:
-        """A derived node as it is computed from the adjoints of other nodes."""
-        others = {other: symbol for other, symbol in symbols.items() if other != id}
-        return product_form(self.derived.graph, product, stops(self.account, self.derived, others), self.account.digits)
+    def form(self, id: int, product: int, user: int | None = None) -> Mathematics | None:
+        """A derived node as it is computed from the adjoints of other nodes, the user's before all."""
+        others = {other: symbol for other, symbol in self.symbols.items() if other not in (id, user)}
+        ends = stops(self.account, self.derived, others)
+        ends.pop(product, None)  # also another node's adjoint, perhaps, but one that is not told yet
+        if user is not None:
+            ends |= stops(self.account, self.derived, {user: self.symbols[user]})
+        return product_form(self.derived.graph, product, ends, self.account.digits)
 
     def part(self, id: int, edge: Edge, so_far: int | None) -> Part:
         """What one use of a node hands back to it."""
         account, product = self.account, self.derived.product[edge]
-        ends = dict(self.symbols)
-        ends[edge[0]] = ends.pop(edge[0])  # the last: the user's symbol, where several adjoints are the same node
         return Part(
             edge,
             self.symbols[edge[0]],
             self.adjoint(edge[0]),
             account.derivative(account.symbol(edge[0]), account.symbol(id)),
             self.execution.run(product),
-            None if edge in self.partials.values else self.form(id, product, ends),
+            None if edge in self.partials.formulas else self.form(id, product, edge[0]),
             None if so_far is None else self.execution.run(so_far),
         )
 
