@@ -1,5 +1,6 @@
 """Whole networks: groups by scope, folded repeats, levels laid out one by one, files that stay small."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,20 @@ import pytest
 
 import graphcomp as gx
 from graphcomp import nn, optim, random
+from graphcomp.derive import reverse
 from graphcomp.errors import RenderError
 from graphcomp.graph import Graph
-from graphcomp.render.network import Network, network
+from graphcomp.render.network import Network, Numbers, activations, gradient_norms, network, times
 from graphcomp.render.network.picture import UNSHOWN
-from graphcomp.render.scene import Curve, Scene, Words
+from graphcomp.render.scene import Arrowhead, Box, Curve, Rectangle, Scene, Words
+from graphcomp.run import evaluate_all
 from graphcomp.trace import trace
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
+import attention
+import cnn
+import gnn
+import rnn
 
 BLOCKS = 12
 
@@ -74,7 +83,7 @@ def test_forward_backward_and_update_stand_apart(picture: Network) -> None:
 def test_equal_blocks_are_folded(picture: Network, step: Graph) -> None:
     blocks = [member for member in picture.levels["encoder"].members.values() if "blocks" in member.title]
     assert sum(member.times for member in blocks) == BLOCKS
-    assert any(member.title == f"blocks ×{BLOCKS - 1}" for member in blocks)
+    assert [member.title for member in blocks] == [f"blocks ×{BLOCKS}"]
     assert picture.root.total() == len(told(step))
     unfolded = network(step, repeats=False)
     names = [member for member in unfolded.levels["encoder"].members.values() if "blocks" in member.title]
@@ -100,6 +109,96 @@ def overlaps(scene: Scene) -> list[tuple[str, str]]:
         for other in cards[index + 1 :]
         if one.box.meets(other.box, 0.5) and not one.box.holds(other.box) and not other.box.holds(one.box)
     ]
+
+
+def crossings(scene: Scene) -> list[tuple[str, str]]:
+    """Edges that run through a card or a label they neither belong to nor lie in."""
+    solid = [item for item in scene.primitives if item.role in ("card", "label")]
+    found = []
+    for edge in (item for item in scene.primitives if isinstance(item, Curve)):
+        points = list(edge.samples())
+        around = [edge.points[0], edge.points[-1]]
+        for item in solid:
+            inside = all(item.box.holds_point(end, -2.0) for end in around)
+            if not inside and any(item.box.holds_point(point, 1.0) for point in points):
+                found.append((edge.owner, item.owner))
+    return found
+
+
+def gradient(model: Any, *batch: Any) -> Any:
+    return gx.grad(lambda model, *batch: gx.numpy.mean(model(*batch) ** 2))(model, *batch)
+
+
+MODELS: dict[str, tuple[Any, ...]] = {
+    "cnn": (cnn.network(), np.zeros((2, 1, 8, 8), "float32")),
+    "attention": (attention.network(), np.zeros((2, 1, 8, 8), "float32")),
+    "rnn": (rnn.network(8), np.zeros((2, 5), "int64"), np.array([3, 5])),
+    "gnn": (gnn.network(8, 4), np.eye(8, dtype="float32"), np.eye(8, dtype="float32")),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("repeats", [False, True])
+def test_edges_go_round_the_cards_of_others(name: str, backward: bool, repeats: bool) -> None:
+    function = gradient if backward else lambda model, *batch: model(*batch)
+    drawn = network(trace(function, *MODELS[name]), repeats=repeats)
+    for scene in (*(drawn.scene(path=path, opened=()) for path in drawn.levels), drawn.scene(9)):
+        assert crossings(scene) == [] and overlaps(scene) == []
+        heads = [item.owner for item in scene.primitives if isinstance(item, Arrowhead)]
+        assert sorted(set(heads)) == sorted({item.owner for item in scene.primitives if isinstance(item, Curve)})
+        assert all(item.size >= 15 for item in scene.primitives if isinstance(item, Words))
+
+
+def test_an_edge_through_a_card_is_found() -> None:
+    card = Rectangle("card", Box(40, 0, 60, 20), "card", owner="b")
+    edge = Curve("edge", ((0, 10), (30, 10), (70, 10), (100, 10)), "line", 1, owner="a")
+    assert crossings(Scene(100, 20, "", (card, edge))) == [("a", "b")]
+
+
+def test_a_recurrence_is_rolled_up_with_its_state_going_back() -> None:
+    graph = trace(lambda model, *batch: model(*batch), *MODELS["rnn"])
+    rolled = network(graph).levels["reader/memory"]
+    (step,) = [member for member in rolled.members.values() if member.title.startswith("step")]
+    assert step.title == "step ×5" and step.times == 5
+    assert rolled.edges[step.key, step.key] == {"float32[2, 8]": 15}  # hidden twice and memory once, four times over
+    scene = network(graph).scene(2)
+    assert any(isinstance(item, Words) and item.text.endswith("to the next") for item in scene.primitives)
+    unrolled = network(graph, repeats=False).levels["reader/memory"]
+    assert sum(member.title.startswith("step") for member in unrolled.members.values()) == 5
+    assert not any(one == other for one, other in unrolled.edges)
+    inside = network(graph).levels[step.key].members
+    assert "to the next" in inside
+
+
+def test_only_the_repeats_asked_for_are_folded(step: Graph) -> None:
+    drawn = network(step, repeats=["adam/part*"])
+    assert sum(member.kind == "group" for member in drawn.levels["encoder"].members.values()) >= BLOCKS
+    assert any(member.times > 100 for member in drawn.levels["adam"].members.values())
+
+
+def test_measured_numbers_lie_over_the_cards() -> None:
+    graph = trace(lambda model, *batch: gx.numpy.mean(model(*batch) ** 2), *MODELS["gnn"])
+    inputs = [np.ones(graph.type(id).shape, graph.type(id).dtype) for id in graph.inputs]
+    taken = times(graph, inputs)
+    assert all(value > 0 for value in taken.values.values())
+    drawn = network(graph, overlay=taken)
+    groups = [member.number for member in drawn.levels[""].members.values()]
+    assert sum(filter(None, groups)) == pytest.approx(sum(taken.values.values()))
+    gradients = gradient_norms(graph, inputs)
+    exact = reverse(graph)
+    values = evaluate_all(exact.graph, [*inputs, np.ones((), "float32")])
+    for id in graph.inputs:
+        if graph.type(id).is_float:
+            assert gradients.values[id] == pytest.approx(np.linalg.norm(values[exact.adjoint[id]]), rel=1e-4)
+    means = activations(graph, inputs, np.mean)
+    known = evaluate_all(graph, inputs)
+    assert all(means.values[id] == pytest.approx(float(np.mean(known[id]))) for id in means.values)
+    assert Numbers({1: 3.0, 2: -4.0}, "", "norm").of([1, 2, 3]) == 5
+    assert Numbers({1: 3.0, 2: -4.0}, "", "largest").of([1, 2, 3]) == -4
+    assert Numbers({}).of([1]) is None
+    with pytest.raises(RenderError, match="total"):
+        network(graph, overlay={}, overlay_total="most")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])

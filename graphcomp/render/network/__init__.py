@@ -2,6 +2,7 @@
 
 from .groups import Group
 from .levels import Level, Member
+from .overlays import Numbers, activations, gradient_norms, times
 from .picture import Network, network
 
-__all__ = ["Group", "Level", "Member", "Network", "network"]
+__all__ = ["Group", "Level", "Member", "Network", "Numbers", "activations", "gradient_norms", "network", "times"]

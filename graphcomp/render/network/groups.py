@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from ...graph import Graph, Node
+from ...graph import Graph
 
 PASSES = ("", "backward", "update")
 FEWEST_TO_FOLD, MOST_NODES, MANY_USERS, MOST_CALLS = 2, 60, 5, 8
+LEAST_SHARED = 0.75  # a recurrence's last step lacks what only the next would read, its first may start from zeros
+Step = tuple[str, str, str]
 
 
 @dataclass
 class Group:
-    """Some nodes directly, and groups inside; ``times`` blocks equal to it are folded into it."""
+    """Some nodes directly, and groups inside; ``times`` blocks like it are folded into it, which is at ``position``."""
 
     path: str
     name: str
@@ -24,6 +26,7 @@ class Group:
     children: list[Group] = field(default_factory=list)
     times: int = 1
     folded: list[Group] = field(default_factory=list)
+    position: int = 0
 
     def all_nodes(self) -> list[int]:
         """Every node inside, in order; of folded blocks only those of the one shown."""
@@ -34,9 +37,17 @@ class Group:
             stack.extend(group.children)
         return sorted(found)
 
+    def every_node(self) -> list[int]:
+        """Every node that a group stands for, those of folded blocks as well."""
+        return [id for one in (self, *self.folded) for id in one.own_nodes()]
+
+    def own_nodes(self) -> list[int]:
+        """Every node inside, those of blocks folded inside as well."""
+        return [*self.nodes, *(id for child in self.children for id in child.every_node())]
+
     def total(self) -> int:
         """How many nodes a group stands for, those of folded blocks counted."""
-        return self.times * (len(self.nodes) + sum(child.total() for child in self.children))
+        return len(self.every_node())
 
     def walk(self) -> Iterable[Group]:
         """This group and all inside, outer ones first."""
@@ -46,21 +57,24 @@ class Group:
             yield group
             stack.extend(reversed(group.children))
 
-    def signature(self, graph: Graph, memo: dict[str, int]) -> int:
-        """Equal for blocks that do the same, whatever they are called."""
-        if self.path not in memo:
-            sizes_differ = self.name.startswith("part ")  # the updates of parameters of all shapes are one block
-            nodes = tuple(shape_of_node(graph.node(id), sizes_differ) for id in self.nodes)
-            inner = tuple(
-                (plain_name(child.name), child.times, child.signature(graph, memo)) for child in self.children
-            )
-            memo[self.path] = hash((nodes, inner))
-        return memo[self.path]
+    def steps(self, graph: Graph) -> list[Step]:
+        """What is done inside, in order: equal for blocks that do the same, whatever they are called."""
+        sizes_differ = self.name.startswith("part ")  # the updates of parameters of all shapes are one block
+        found: list[tuple[int, Step]] = []
+        stack = [(self, "")]
+        while stack:
+            group, inside = stack.pop()
+            for id in group.nodes:
+                node = graph.node(id)
+                found.append((id, (inside, node.op, "" if sizes_differ else str(node.type))))
+            for child in group.children:
+                stack.extend((one, f"{inside}/{plain_name(one.first_name)}") for one in (child, *child.folded))
+        return [step for _, step in sorted(found)]
 
-
-def shape_of_node(node: Node, sizes_differ: bool) -> tuple[str, str]:
-    """What must agree for two nodes to be the same step of equal blocks."""
-    return node.op, "" if sizes_differ else str(node.type)
+    @property
+    def first_name(self) -> str:
+        """The name without the number of folded blocks."""
+        return self.name.partition(" ×")[0]
 
 
 def plain_name(name: str) -> str:
@@ -81,11 +95,22 @@ def group_by_scope(graph: Graph, shown: Sequence[int]) -> Group:
 
 
 def adopt(graph: Graph, shown: Sequence[int], scopes: dict[int, str]) -> None:
-    """Give nodes without a scope that of their first user."""
-    for id in reversed(shown):
+    """Give inputs and constants without a scope the innermost one around their users in the first one's module."""
+    users: dict[int, list[str]] = defaultdict(list)
+    for id in shown:
         for source in graph.node(id).inputs:
             if source in scopes and not graph.node(source).scope and not graph.node(source).inputs:
-                scopes[source] = scopes[id]
+                users[source].append(scopes[id])
+    for id, found in users.items():
+        outermost = found[0].split("/")[0]
+        scopes[id] = common_scope([scope for scope in found if scope.split("/")[0] == outermost])
+
+
+def common_scope(scopes: Sequence[str]) -> str:
+    """The innermost scope around all."""
+    parts = [scope.split("/") for scope in scopes]
+    shared = [several[0] for several in zip(*parts, strict=False) if len(set(several)) == 1]
+    return "/".join(shared)
 
 
 def pass_numbers(graph: Graph, shown: Sequence[int], scopes: dict[int, str]) -> dict[int, int]:
@@ -191,23 +216,47 @@ def components(graph: Graph, nodes: Sequence[int], whole: bool = False) -> list[
     return list(parts.values())
 
 
-def fold_repeats(graph: Graph, root: Group) -> None:
-    """Fold equal groups with the same name (but for a number) into the first of them, innermost first."""
-    memo: dict[str, int] = {}
+def fold_repeats(graph: Graph, root: Group, wanted: Callable[[Group], bool]) -> None:
+    """Fold groups that do the same and have one name (but for a number) into the first of them, innermost first."""
     for group in reversed(list(root.walk())):
-        by_kind: dict[tuple[str, int], list[Group]] = defaultdict(list)
+        by_name: dict[str, list[Group]] = defaultdict(list)
         for child in group.children:
-            by_kind[plain_name(child.name), child.signature(graph, memo)].append(child)
-        group.children = [join(equal) for equal in by_kind.values()]
+            by_name[plain_name(child.name)].append(child)
+        group.children = [
+            joined
+            for name, children in by_name.items()
+            for joined in (join_equal(graph, children) if name and wanted(children[0]) else children)
+        ]
 
 
-def join(equal: list[Group]) -> Group:
-    """The first of equal groups, which stands for all."""
-    first = equal[0]
+def join_equal(graph: Graph, children: list[Group]) -> list[Group]:
+    """Each largest block with those that do the same steps, but for a few."""
+    steps = {child.path: child.steps(graph) for child in children}
+    left, found = list(children), []
+    while left:
+        whole = max(left, key=lambda child: len(steps[child.path]))
+        equal = [child for child in left if child is whole or is_like(steps[child.path], steps[whole.path])]
+        left = [child for child in left if child not in equal]
+        found.append(join([whole, *(child for child in equal if child is not whole)], children))
+    return found
+
+
+def is_like(part: Sequence[Step], whole: Sequence[Step]) -> bool:
+    """Whether two lists hold the same steps, but for a few."""
+    shared = sum((Counter(part) & Counter(whole)).values())
+    return shared >= LEAST_SHARED * max(len(part), len(whole))
+
+
+def join(equal: list[Group], order: list[Group]) -> Group:
+    """The largest of equal groups, which stands for all; in their order, so that it is known what comes next."""
+    whole = equal[0]
     if len(equal) >= FEWEST_TO_FOLD:
-        first.times, first.folded = len(equal), equal[1:]
-        first.name = f"{plain_name(first.name)} ×{len(equal)}"
-    return first
+        number = {id(child): position for position, child in enumerate(order)}
+        equal = sorted(equal, key=lambda child: number[id(child)])
+        whole.times, whole.position = len(equal), equal.index(whole)
+        whole.folded = [child for child in equal if child is not whole]
+        whole.name = f"{plain_name(whole.name)} ×{len(equal)}"
+    return whole
 
 
 def fold_rule(root: Group, rule: str, feeds: Callable[[Group, Group], bool]) -> None:

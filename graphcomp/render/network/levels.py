@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 from ...graph import Graph
 from .groups import Group
+from .overlays import Numbers
 
 MOST_PORTS = 6
+NEXT = "the next"
+PLACES = {"from": 0, "group": 1, "node": 1, "to": 2}
+Chain = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -34,60 +39,97 @@ class Level:
 
     def connect(self, source: str, target: str, shape: str) -> None:
         """Add an edge, or one more value that flows along it."""
-        if source != target:
-            shapes = self.edges.setdefault((source, target), {})
-            shapes[shape] = shapes.get(shape, 0) + 1
+        shapes = self.edges.setdefault((source, target), {})
+        shapes[shape] = shapes.get(shape, 0) + 1
 
 
-def levels(graph: Graph, root: Group, overlay: Mapping[int, float]) -> dict[str, Level]:
-    """The level of every group that can be opened."""
+def levels(graph: Graph, root: Group, numbers: Numbers) -> dict[str, Level]:
+    """The level of every group that can be opened, its members in the order of the computation."""
     found = {group.path: Level(group.path) for group in root.walk()}
-    chains: dict[int, tuple[str, ...]] = {}
+    chains: dict[int, Chain] = {}
     titles: dict[str, str] = {}
     for group in root.walk():
         level = found[group.path]
-        for child in group.children:
-            titles[child.path] = child.name
-            level.members[child.path] = group_member(graph, child, overlay)
-        for id in group.nodes:
-            level.members[f"%{id}"] = node_member(graph, id, overlay)
+        members = [(middle_of(child.all_nodes()), group_member(graph, child, numbers)) for child in group.children]
+        members += [(id, node_member(graph, id, numbers)) for id in group.nodes]
+        for _, member in sorted(members, key=lambda pair: pair[0]):
+            level.members[member.key] = member
+            titles[member.key] = member.title
     add_chains(root, (), chains)
     for target in sorted(chains):
         for source in graph.node(target).inputs:
             if source in chains:
                 lift(found, titles, chains[source], chains[target], str(graph.node(source).type))
+    for level in found.values():
+        level.members = {key: level.members[key] for key in in_order(level)}
     return found
 
 
-def add_chains(group: Group, above: tuple[str, ...], chains: dict[int, tuple[str, ...]]) -> None:
-    """For each node the groups around it, outermost first, then the node; folded blocks stand where the first does."""
-    here = (*above, group.path)
+def in_order(level: Level) -> list[str]:
+    """The members so that edges lead to later ones; in a circle, the one that was computed first comes first."""
+    place = {key: (PLACES[member.kind], number) for number, (key, member) in enumerate(level.members.items())}
+    waiting = dict.fromkeys(place, 0)
+    after: dict[str, list[str]] = {key: [] for key in place}
+    for one, other in level.edges:
+        if one != other:
+            waiting[other] += 1
+            after[one].append(other)
+    ready = [(at, key) for key, at in place.items() if not waiting[key]]
+    heapify(ready)
+    found: dict[str, None] = {}
+    while len(found) < len(place):
+        if not ready:
+            heappush(ready, min((at, key) for key, at in place.items() if key not in found))
+        _, key = heappop(ready)
+        if key in found:
+            continue
+        found[key] = None
+        for other in after[key]:
+            waiting[other] -= 1
+            if not waiting[other]:
+                heappush(ready, (place[other], other))
+    return list(found)
+
+
+def add_chains(group: Group, above: Chain, chains: dict[int, Chain]) -> None:
+    """For each node the groups around it, outermost first, then the node; each with the block's number if folded.
+
+    A folded block has no inside of its own: edges end at the block that stands for it.
+    """
+    here = (*above, (group.path, group.position))
     for id in group.nodes:
-        chains[id] = (*here, f"%{id}")
+        chains[id] = (*here, (f"%{id}", 0))
     for child in group.children:
         add_chains(child, here, chains)
-    for twin in group.folded:
-        for id in twin.all_nodes():
-            # A folded block has no inside of its own: edges end at the block.
-            chains[id] = (*above, group.path)
+    for number, twin in enumerate(group.folded):
+        for id in twin.every_node():
+            chains[id] = (*above, (group.path, number + (number >= group.position)))
 
 
-def lift(
-    found: dict[str, Level], titles: Mapping[str, str], source: tuple[str, ...], target: tuple[str, ...], shape: str
-) -> None:
-    """Draw an edge between the members that hold its ends, and ports on the levels it crosses."""
+def lift(found: dict[str, Level], titles: Mapping[str, str], source: Chain, target: Chain, shape: str) -> None:
+    """Draw an edge between the members that hold its ends, and ports on the levels it crosses.
+
+    From one of folded blocks to another it is an edge back to the block that stands for them.
+    """
     depth = 0
     while depth < min(len(source), len(target)) and source[depth] == target[depth]:
         depth += 1
     if depth == min(len(source), len(target)):
         return
-    found[source[depth - 1]].connect(source[depth], target[depth], shape)
+    (one, _), (other, _) = source[depth], target[depth]
+    found[source[depth - 1][0]].connect(one, other, shape)
+    around = NEXT if one == other else title(titles, one), NEXT if one == other else title(titles, other)
     for inner in range(depth, len(target) - 1):
-        port = add_port(found[target[inner]], "from", title(titles, source[depth]))
-        found[target[inner]].connect(port, target[inner + 1], shape)
+        level = found[target[inner][0]]
+        level.connect(add_port(level, "from", around[0]), target[inner + 1][0], shape)
     for inner in range(depth, len(source) - 1):
-        port = add_port(found[source[inner]], "to", title(titles, target[depth]))
-        found[source[inner]].connect(source[inner + 1], port, shape)
+        level = found[source[inner][0]]
+        level.connect(source[inner + 1][0], add_port(level, "to", around[1]), shape)
+
+
+def middle_of(nodes: Sequence[int]) -> int:
+    """The median: a group's few late nodes do not say when it was computed."""
+    return nodes[len(nodes) // 2] if nodes else 0
 
 
 def title(titles: Mapping[str, str], key: str) -> str:
@@ -105,18 +147,18 @@ def add_port(level: Level, direction: str, name: str) -> str:
     return key
 
 
-def group_member(graph: Graph, group: Group, overlay: Mapping[int, float]) -> Member:
+def group_member(graph: Graph, group: Group, numbers: Numbers) -> Member:
     """A closed group's card."""
-    nodes = group.all_nodes()
-    known = [overlay[id] for id in nodes if id in overlay]
-    size = group.total() // group.times
-    detail = f"{size} nodes" if group.times == 1 else f"{group.times} of {size} nodes"
-    return Member(group.path, group.name, detail, "group", size, group.times, sum(known) if known else None)
+    size = len(group.own_nodes())
+    alike = all(len(twin.own_nodes()) == size for twin in group.folded)
+    counted = f"{size} nodes" if alike else f"up to {size} nodes"
+    detail = counted if group.times == 1 else f"{group.times} of {counted}"
+    return Member(group.path, group.name, detail, "group", size, group.times, numbers.of(group.every_node()))
 
 
-def node_member(graph: Graph, id: int, overlay: Mapping[int, float]) -> Member:
+def node_member(graph: Graph, id: int, numbers: Numbers) -> Member:
     """A node's card."""
     node = graph.node(id)
     name = str(node.attributes.get("name", "") or "") if node.op == "input" else ""
     label = next(iter(graph.labels(id)), name) if node.op == "input" else ""
-    return Member(f"%{id}", label or node.op, str(node.type), "node", 1, 1, overlay.get(id))
+    return Member(f"%{id}", label or node.op, str(node.type), "node", 1, 1, numbers.of([id]))

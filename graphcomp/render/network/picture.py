@@ -19,9 +19,11 @@ from ..picture import arrow
 from ..png import write_png
 from ..scene import Box, Primitive, Rectangle, Scene, Words
 from ..svg import write_svg
+from .collapse import Closed
 from .groups import Group, fold_repeats, fold_rule, group_by_scope, split_calls, split_components
 from .layout import place
 from .levels import Level, Member, levels
+from .overlays import Numbers, Total
 from .page import write_page
 
 TITLE_SIZE, DETAIL_SIZE, HEADER, PADDING = 19.0, 15.0, 44.0, 16.0
@@ -38,13 +40,12 @@ class Network:
     graph: Graph
     root: Group
     title: str
-    overlay: Mapping[int, float] = field(default_factory=dict)
-    overlay_name: str = ""
+    numbers: Numbers = field(default_factory=Numbers)
 
     @cached_property
     def levels(self) -> dict[str, Level]:
         """What each group shows when it is open, by its path; "" is the outermost."""
-        return levels(self.graph, self.root, self.overlay)
+        return levels(self.graph, self.root, self.numbers)
 
     @cached_property
     def largest(self) -> float:
@@ -194,11 +195,15 @@ def flow_text(level: Level, pair: tuple[str, str]) -> str:
     if any(level.members[key].kind != "group" for key in pair):
         return ""
     shapes = level.edges[pair]
+    itself = pair[0] == pair[1]
+    links = max(level.members[pair[0]].times - 1, 1) if itself else 1
+    last = " to the next" if itself else ""
     if len(shapes) > 1:
-        return f"{sum(shapes.values())} values"
+        return f"{round(sum(shapes.values()) / links)} values{last}"
     (shape, times), *_ = shapes.items()
     inner = shape.partition("[")[2].rstrip("]").replace(", ", "×")
-    return (inner or "number") + (f", {times} times" if times > 1 else "")
+    times = round(times / links)
+    return (inner or "number") + (f", {times} times" if times > 1 else "") + last
 
 
 def flow_size(text: str) -> tuple[float, float]:
@@ -222,16 +227,21 @@ def network(
     *,
     title: str = "",
     fold: Sequence[str] = (),
-    repeats: bool = True,
-    overlay: Mapping[int, float] | None = None,
+    repeats: bool | str | Sequence[str] = True,
+    overlay: Numbers | Mapping[int, float] | None = None,
     overlay_name: str = "",
+    overlay_total: Total = "sum",
 ) -> Network:
     """A graph of any size as groups that can be opened.
 
     Nodes are grouped by scope, those of the backward pass apart.  ``fold``: rules such as ``Conv > BatchNorm > ReLU``
-    that make one group of neighbours.  ``repeats``: whether equal blocks are shown once, with their number.
-    ``overlay``: a number for some nodes (time, gradient norm), shown on the cards and added up for groups.
+    that make one group of neighbours.  ``repeats``: whether equal blocks are shown once, with their number (a
+    recurrence rolled up, its state an edge back to itself), or the names of those that are, such as "encoder/blocks.*".
+    ``overlay``: a number for some nodes, shown on the cards: any of your own, with a name and how a group's is made
+    of its nodes' ("sum", "norm", "mean" or "largest"), or what ``times``, ``gradient_norms`` or ``activations`` of
+    ``graphcomp.render.network`` measured.
     """
+    numbers = overlay if isinstance(overlay, Numbers) else Numbers(overlay or {}, overlay_name, overlay_total)
     shown_nodes = [id for id in graph.reachable() if graph.node(id).op not in UNSHOWN]
     root = group_by_scope(graph, shown_nodes)
     split_calls(graph, root)
@@ -239,8 +249,9 @@ def network(
     for rule in fold:
         fold_rule(root, rule, lambda one, other: feeds(graph, one, other))
     if repeats:
-        fold_repeats(graph, root)
-    return Network(graph, root, title or f"{len(shown_nodes)} nodes", overlay or {}, overlay_name)
+        closed = Closed(repeats) if not isinstance(repeats, bool) else None
+        fold_repeats(graph, root, lambda group: closed is None or closed(group))
+    return Network(graph, root, title or f"{len(shown_nodes)} nodes", numbers)
 
 
 def feeds(graph: Graph, one: Group, other: Group) -> bool:
