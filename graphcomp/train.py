@@ -8,10 +8,11 @@ The step `(model, state, batch) → (model, state, loss)` holds the forward pass
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from .errors import DataError, InputError
 from .files import write_whole
 from .graph import TensorType
 from .jit import jit
+from .nn.normalization import BatchNorm, batch_statistics, map_batch_norms
 from .optim import Optimizer
 from .trace.tracer import spec, type_of
 from .trace.tree import flatten, leaves, tree_map
@@ -185,6 +187,30 @@ def accuracy(model: Any, *data: Any, target: str = "cpu") -> float:
     if scores.shape[:-1] != labels.shape:
         raise InputError(f"accuracy takes outputs [..., C] and labels [...], not {scores.shape} and {labels.shape}.")
     return float(np.mean(scores.argmax(-1) == labels))
+
+
+# batch normalisation -------------------------------------------------------------------------------------------------
+
+
+def with_population_statistics(model: Any, batches: Iterable[tuple[Any, ...]], target: str = "cpu") -> Any:
+    """`model` with every `nn.BatchNorm` holding averages over `batches`, for prediction.
+
+    A batch is a tuple of the model's arguments: `with_population_statistics(model, data.batches((images,), 64))`. It
+    stands at the end of training, because a model that holds statistics no longer takes those of its batch.
+    S. Ioffe, C. Szegedy, "Batch Normalization", 2015, algorithm 2.
+    """
+    bare = map_batch_norms(lambda layer: dataclasses.replace(layer, mean=None, variance=None), model)
+    step = jit(batch_statistics, target=target)
+    found = [[np.asarray(pair) for pair in step(bare, *batch)] for batch in batches]
+    if not found or not found[0]:
+        raise InputError("there is nothing to measure: the model has no BatchNorm, or there is no batch.")
+    averages = iter([np.mean(pairs, 0) for pairs in zip(*found)])
+
+    def hold(layer: BatchNorm) -> BatchNorm:
+        mean, variance = next(averages)
+        return dataclasses.replace(layer, mean=mean, variance=variance)
+
+    return map_batch_norms(hold, bare)
 
 
 # weights in files ----------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import graphcomp as gx
-from graphcomp import errors, nn, random
+from graphcomp import errors, nn, random, train
 from graphcomp import numpy as gnp
 from graphcomp.trace.tree import flatten, leaves
 
@@ -302,6 +302,87 @@ def test_batch_norm_with_given_statistics():
     norm = nn.BatchNorm.create(4, dtype="float64")
     x = values(8, 4, 3)
     np.testing.assert_allclose(norm(x[:2], norm.statistics(x)), norm(x)[:2], rtol=1e-12)
+
+
+class Normed(nn.Module):
+    """Two batch norms, one of them in a list, and a name for each place."""
+
+    first: nn.Conv1d
+    norm: nn.BatchNorm
+    rest: list
+    head: nn.Linear
+
+    def __call__(self, x):
+        x = nn.relu(self.norm(self.first(x)))
+        for layer in self.rest:
+            x = layer(x)
+        return self.head(x.mean(-1))
+
+
+class Spare(nn.Module):
+    """Passes its input on, and leaves its layer unused."""
+
+    layer: nn.BatchNorm
+
+    def __call__(self, x):
+        return x
+
+
+def normed():
+    norms = [nn.BatchNorm(values(3, seed=k) + 2, values(3, seed=k + 5)) for k in range(2)]
+    convolution = nn.Conv1d.create(2, 3, 3, key=0, dtype="float64")
+    return Normed(convolution, norms[0], [norms[1], nn.tanh], nn.Linear.create(3, 2, key=1, dtype="float64"))
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+def test_population_statistics(target):
+    """Algorithm 2: means of the batches' means, and of their unbiased variances; the second norm sees the first."""
+    model, batches = normed(), [(values(6, 2, 9, seed=k),) for k in range(3)]
+    held = train.with_population_statistics(model, batches, target=target)
+    inputs = [model.first(x) for (x,) in batches]
+    np.testing.assert_allclose(held.norm.mean, np.mean([x.mean((0, 2)) for x in inputs], 0), rtol=1e-12)
+    variances = [x.var((0, 2), ddof=1) for x in inputs]
+    np.testing.assert_allclose(held.norm.variance, np.mean(variances, 0), rtol=1e-12)
+    inputs = [nn.relu(model.norm(x)) for x in inputs]
+    np.testing.assert_allclose(held.rest[0].mean, np.mean([x.mean((0, 2)) for x in inputs], 0), rtol=1e-12)
+    assert model.norm.mean is None and held.norm.scale is model.norm.scale and held.rest[1] is nn.tanh
+    x = values(5, 2, 9, seed=7)
+    np.testing.assert_allclose(held(x)[2:3], held(x[2:3]), rtol=1e-12)
+    assert np.abs(model(x)[2:3] - model(x[2:3])).max() > 0.01
+    again = train.with_population_statistics(held, batches, target=target)
+    np.testing.assert_array_equal(again.norm.mean, held.norm.mean)
+
+
+def test_held_statistics_get_no_gradient_and_are_saved(tmp_path):
+    held = train.with_population_statistics(normed(), [(values(6, 2, 9),)], target="numpy")
+    gradients = gx.grad(lambda model: model(values(4, 2, 9)).sum())(held)
+    assert not gradients.norm.mean.any() and not gradients.rest[0].variance.any() and gradients.norm.scale.any()
+    train.save_weights(tmp_path / "model.safetensors", held)
+    blank = train.with_population_statistics(normed(), [(values(6, 2, 9, seed=3),)], target="numpy")
+    loaded = train.load_weights(tmp_path / "model.safetensors", blank)
+    np.testing.assert_array_equal(loaded.rest[0].variance, held.rest[0].variance)
+
+
+@needs_torch
+def test_batch_norm_with_held_statistics():
+    mean, variance = values(4, seed=2), np.exp(values(4, seed=3))
+    agrees_with_torch(
+        lambda x, a, b: nn.BatchNorm(a, b, mean=mean, variance=variance)(x),
+        lambda x, a, b: F.batch_norm(x, torch.tensor(mean), torch.tensor(variance), a, b, training=False),
+        *(values(8, 4, 3), values(4), values(4, seed=1)),
+    )
+
+
+def test_what_cannot_be_measured_is_refused():
+    for model, batches in ((nn.relu, [(values(2, 3),)]), (nn.BatchNorm.create(3), [])):
+        with pytest.raises(errors.InputError, match="nothing to measure"):
+            train.with_population_statistics(model, batches, target="numpy")
+    with pytest.raises(errors.ShapeError, match="needs two"):
+        train.with_population_statistics(nn.BatchNorm.create(3), [(values(1, 3),)], target="numpy")
+    model = normed()
+    object.__setattr__(model, "rest", [Spare(nn.BatchNorm.create(3))])
+    with pytest.raises(errors.InputError, match="does not use: BatchNorm"):
+        train.with_population_statistics(model, [(values(4, 2, 9),)], target="numpy")
 
 
 # activations and losses ----------------------------------------------------------------------------------------------

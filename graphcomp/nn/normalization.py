@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import math
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from .. import numpy as gnp
-from ..errors import ShapeError
+from ..errors import InputError, ShapeError
 from .linear import check_last_axis
 from .module import Module, array_type
 
@@ -46,14 +51,17 @@ class LayerNorm(Module):
 class BatchNorm(Module):
     """Normalise each channel of [N, C, …] over the batch and all positions, then scale and shift it.
 
-    A pure function: `norm(x)` takes the batch's own statistics; `norm(x, statistics)` those of `norm.statistics(batch)`
-    for one large batch, or of averages kept by the caller, as prediction needs.
-    S. Ioffe, C. Szegedy, "Batch Normalization", 2015, algorithm 1.
+    Without `mean` and `variance` it takes those of the batch at hand, as training needs. A prediction must not depend on
+    what else is in its batch: `train.with_population_statistics` gives the model whose norms hold averages over the
+    training set. Held statistics are constants: no gradient reaches them. `norm(x, statistics)` takes others.
+    S. Ioffe, C. Szegedy, "Batch Normalization", 2015, algorithms 1 and 2.
     """
 
     scale: Any
     shift: Any
     epsilon: float = 1e-5
+    mean: Any = None
+    variance: Any = None
 
     @classmethod
     def create(cls, channels: int, *, epsilon: float = 1e-5, dtype: Any = "float32") -> BatchNorm:
@@ -70,7 +78,62 @@ class BatchNorm(Module):
         channels = self.scale.shape[0]
         if len(shape) < 2 or shape[1] != channels:
             raise ShapeError(f"BatchNorm takes [N, {channels}, …], not {array_type(x)}.")
-        mean, variance = self.statistics(x) if statistics is None else statistics
+        mean, variance = self._held() or self._measured(x) if statistics is None else statistics
         wide = (channels, *(1,) * (len(shape) - 2))
         mean, variance, scale, shift = (gnp.reshape(v, wide) for v in (mean, variance, self.scale, self.shift))
         return _standardize(x, mean, variance, self.epsilon) * scale + shift
+
+    def _held(self) -> tuple[Any, Any] | None:
+        if self.mean is None:
+            return None
+        return gnp.stop_gradient(self.mean), gnp.stop_gradient(self.variance)
+
+    def _measured(self, x: Any) -> tuple[Any, Any]:
+        mean, variance = self.statistics(x)
+        measured = _MEASURED.get()
+        if measured is not None:
+            count = math.prod(size for axis, size in enumerate(array_type(x).shape) if axis != 1)
+            if count == 1:
+                raise ShapeError(f"{array_type(x)} has one entry for each channel; its variance needs two.")
+            measured.setdefault(id(self), []).append(gnp.stack([mean, variance * count / (count - 1)]))
+        return mean, variance
+
+
+_MEASURED: ContextVar[dict[int, list[Any]] | None] = ContextVar("what the batch norms being called met", default=None)
+
+
+def batch_statistics(model: Any, *inputs: Any) -> list[Any]:
+    """[2, C] for each `BatchNorm` of a model, in their order: mean and unbiased variance that `model(*inputs)` meets."""
+    measured: dict[int, list[Any]] = {}
+    token = _MEASURED.set(measured)
+    try:
+        model(*inputs)
+    finally:
+        _MEASURED.reset(token)
+    found: list[Any] = []
+
+    def note(layer: BatchNorm) -> BatchNorm:
+        if id(layer) not in measured:
+            raise InputError(f"the model has a layer that it does not use: {layer}.")
+        found.append(gnp.mean(gnp.stack(measured[id(layer)]), 0))
+        return layer
+
+    map_batch_norms(note, model)
+    return found
+
+
+def map_batch_norms(function: Callable[[BatchNorm], BatchNorm], value: Any) -> Any:
+    """A model, or any container, with `function` applied to each `BatchNorm` in it."""
+    if isinstance(value, BatchNorm):
+        return function(value)
+    if isinstance(value, dict):
+        return {key: map_batch_norms(function, part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        parts = [map_batch_norms(function, part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if not isinstance(value, Module):
+        return value
+    mapped = copy.copy(value)
+    for field in dataclasses.fields(value):  # type: ignore[arg-type]
+        object.__setattr__(mapped, field.name, map_batch_norms(function, getattr(value, field.name)))
+    return mapped
