@@ -225,3 +225,14 @@ def test_blas_gets_its_threads_back() -> None:
     finally:
         for library, count in zip(libraries(), before):
             library.set_num_threads(count)
+
+
+def test_float32_sums_and_products_are_kept_in_float64() -> None:
+    """A float32 total of 200,000 tenths would be off in the third digit, as each addition rounds."""
+    x = np.full(200_000, 0.1, "float32")
+    found = gx.jit(lambda x: (x.sum(), np.prod(1 + x * np.float32(1e-5)), x.mean()))(x)
+    exact = x.astype("float64")
+    factors = (1 + x * np.float32(1e-5)).astype("float64")
+    for got, wanted in zip(found, (exact.sum(), np.prod(factors), exact.mean())):
+        assert got.dtype == "float32"
+        np.testing.assert_allclose(got, wanted, rtol=1e-7)

@@ -204,3 +204,12 @@ def test_log_sum_exp_of_infinities(x: list[float], wanted: float) -> None:
     graph = stabilise(trace_function(lambda x: gnp.log(gnp.sum(gnp.exp(x))), (np.array(x),)))
     assert "max" in {node.op for node in graph.nodes()}
     assert interpret(graph, [np.array(x)])[0] == wanted
+
+
+@pytest.mark.parametrize("exponent", [-1.0, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0])
+def test_powers_keep_their_value(exponent: float) -> None:
+    """Small whole powers become products, of the right number of factors."""
+    graph = simplify(trace_function(lambda x: x**exponent, (MILD,))).graph
+    assert ("power" in {node.op for node in graph.nodes()}) == (exponent not in (1, 2, 3, 4))
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(interpret(graph, [MILD])[0], MILD**exponent, rtol=1e-14)

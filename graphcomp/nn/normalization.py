@@ -51,8 +51,8 @@ class LayerNorm(Module):
 class BatchNorm(Module):
     """Normalise each channel of [N, C, …] over the batch and all positions, then scale and shift it.
 
-    Without `mean` and `variance` it takes those of the batch at hand, as training needs. A prediction must not depend on
-    what else is in its batch: `train.with_population_statistics` gives the model whose norms hold averages over the
+    Without `mean` and `variance` it takes those of the batch at hand, as training needs. A prediction must not depend
+    on what else is in its batch: `train.with_population_statistics` gives the model whose norms hold averages over the
     training set. Held statistics are constants: no gradient reaches them. `norm(x, statistics)` takes others.
     S. Ioffe, C. Szegedy, "Batch Normalization", 2015, algorithms 1 and 2.
     """
@@ -103,7 +103,7 @@ _MEASURED: ContextVar[dict[int, list[Any]] | None] = ContextVar("what the batch 
 
 
 def batch_statistics(model: Any, *inputs: Any) -> list[Any]:
-    """[2, C] for each `BatchNorm` of a model, in their order: mean and unbiased variance that `model(*inputs)` meets."""
+    """[2, C] for each `BatchNorm` of a model, in their order: mean and unbiased variance of what it is given."""
     measured: dict[int, list[Any]] = {}
     token = _MEASURED.set(measured)
     try:
