@@ -10,11 +10,11 @@ import io
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .fitting import row_items
 from .mathematics import Mathematics, Row, Text, clean
 from .palette import LIGHT, luminance
 from .pdf import FONT, draw, new_canvas
 from .scene import Formula, Primitive, Scene
-from .slide import row_items
 
 PAGE = (841.89, 595.28)  # A4, landscape, in points
 MARGIN, GAP, HEADING = 30.0, 14.0, 22.0

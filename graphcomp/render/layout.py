@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ class Layout:
     """Where everything is: cards by node, labels and curves by edge (user, slot).
 
     An edge's curves run from the operand to the user: one if it has no label, else one to it and one from it.
+    ``crossed`` counts the curves for which there was no way around a card or a label.
     """
 
     width: float
@@ -42,6 +43,7 @@ class Layout:
     cards: dict[int, Box]
     labels: dict[Edge, Box]
     curves: dict[Edge, Parts]
+    crossed: int = 0
 
 
 def lay_out(
@@ -58,14 +60,14 @@ def lay_out(
     """
     attempts = (lay_out_once(cards, edges, labels, direction, gaps, spread) for spread in SPREADS)
     layouts = list(takewhile_crossed(attempts))
-    return min(layouts, key=lambda found: found[0])[1]
+    return min(layouts, key=lambda found: found.crossed)
 
 
-def takewhile_crossed(attempts: Iterator[tuple[int, Layout]]) -> Iterator[tuple[int, Layout]]:
+def takewhile_crossed(attempts: Iterator[Layout]) -> Iterator[Layout]:
     """Layouts up to the first in which no edge runs through a card or a label."""
     for attempt in attempts:
         yield attempt
-        if not attempt[0]:
+        if not attempt.crossed:
             return
 
 
@@ -76,8 +78,8 @@ def lay_out_once(
     direction: Direction,
     gaps: Gaps | None,
     spread: float,
-) -> tuple[int, Layout]:
-    """One layout, and how many curves in it run through something."""
+) -> Layout:
+    """One layout."""
     drawing = build(cards, edges, labels, direction, gaps, spread)
     drawing.layout(prog="dot")
     height = float(str(drawing.graph_attr["bb"]).split(",")[3])
@@ -99,7 +101,7 @@ def lay_out_once(
         for edge, parts in curves.items()
     }
     crossed = sum(not is_free(part, obstacles) for parts in best.values() for part in parts)
-    return crossed, framed(boxes, chips, best)
+    return replace(framed(boxes, chips, best), crossed=crossed)
 
 
 def build(

@@ -24,7 +24,7 @@ from .pdf import write_pdf
 from .picture import draw
 from .png import write_png
 from .scene import Scene
-from .slide import slide
+from .slide import poster, slide
 from .story import StoryContent
 from .svg import write_animated_svg, write_svg
 from .tables import write_dot, write_markdown, write_terminal
@@ -61,12 +61,22 @@ class Story(StoryContent):
     @cached_property
     def scene(self) -> Scene:
         """Every frame's slide, as positioned primitives; ``scene.at(frame)`` is one of them."""
-        return slide(self, draw(self))
+        return slide(self)
 
-    def svg(self, frame: int = -1, *, animate: bool = False) -> str:
-        """One frame's slide as an SVG document, or all of them, one after the other in time."""
+    @cached_property
+    def poster(self) -> Scene:
+        """The same with the whole graph in every frame, on a page as large as that takes."""
+        return poster(self)
+
+    def svg(self, frame: int | None = None, *, animate: bool = False) -> str:
+        """One frame's slide as an SVG document, or all of them, one after the other in time.
+
+        Without a frame, the whole graph as the last one leaves it, on a page as large as that takes.
+        """
         if animate:
             return write_animated_svg(self.scene, len(self.frames))
+        if frame is None:
+            return write_svg(self.poster, self.frame_number(-1))
         return write_svg(self.scene, self.frame_number(frame))
 
     def png(self, frame: int = -1) -> bytes:
@@ -124,10 +134,10 @@ class Story(StoryContent):
     def save(self, path: str | Path, *, frames: bool = False, animate: bool = False, handout: bool = False) -> Path:
         """Write by suffix (``SUFFIXES`` lists them); returns the path.
 
-        SVG and PNG hold the last frame; with ``frames=True`` the path, less its suffix, becomes a folder with a file
-        for each frame, and with ``animate=True`` an SVG plays all of them; with ``handout=True`` a PDF has four
-        frames on each page with blanks, and the answers.  Raises RenderError for an unknown suffix
-        or a path that cannot be written; nothing half-written stays behind.
+        SVG and PNG hold the last frame, an SVG with the whole graph however large; with ``frames=True`` the path, less
+        its suffix, becomes a folder with a file for each frame, and with ``animate=True`` an SVG plays all of them;
+        with ``handout=True`` a PDF has four frames on each page with blanks, and the answers.  Raises RenderError for
+        an unknown suffix or a path that cannot be written; nothing half-written stays behind.
         """
         path = Path(path)
         suffix = path.suffix.lower()

@@ -6,9 +6,10 @@ The scene holds the whole story: what changes carries the frames in which it is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
+from .curves import cut_back
 from .fitting import cut
 from .heat import HEAT_GAP, HeatMap, heat_map, heat_width
 from .layout import Direction, Layout, lay_out
@@ -179,9 +180,16 @@ class Arrangement:
 
 
 def arranged(
-    story: StoryContent, direction: Direction = "right", style: Style = ROOMY, room: Room = SLIDE_ROOM
+    story: StoryContent,
+    direction: Direction = "right",
+    style: Style = ROOMY,
+    room: Room = SLIDE_ROOM,
+    unbroken: Collection[Edge] = (),
 ) -> Arrangement:
-    """Measure a story's graph and lay it out; left to right, it is broken into rows that suit ``room``."""
+    """Measure a story's graph and lay it out; left to right, it is broken into rows that suit ``room``.
+
+    The edges in ``unbroken`` stay within a row.
+    """
     cards = {node.id: card_plan(story, node, style) for node in story.nodes}
     labels = {} if story.mode == "evaluate" else {edge.key: chip_plan(story, edge, style) for edge in story.edges}
     card_rows = row_heights(cards.values(), style.card_sizes, style.card_rows, style.air)
@@ -195,7 +203,7 @@ def arranged(
         direction,
         style.gaps if labels else style.gaps_without_labels,
     )
-    layout = wrapped(layout, room) if direction == "right" else layout
+    layout = wrapped(layout, room, style.smallest_scale, unbroken) if direction == "right" else layout
     return Arrangement(layout, cards, labels, card_rows, label_rows)
 
 
@@ -357,13 +365,10 @@ def with_head(
     points: tuple[Point, ...], length: float, width: float
 ) -> tuple[tuple[Point, ...], tuple[Point, Point, Point]]:
     """A curve cut back to the base of an arrowhead at its end, and the head's corners."""
-    tip, before = points[-1], next(point for point in reversed(points[:-1]) if math.dist(point, points[-1]) > 1e-6)
-    distance = math.dist(tip, before)
-    along = ((tip[0] - before[0]) / distance, (tip[1] - before[1]) / distance)
-    base = (tip[0] - along[0] * length, tip[1] - along[1] * length)
+    tip, base = points[-1], cut_back(points, length)[-1]
+    distance = math.dist(tip, base)
+    along = ((tip[0] - base[0]) / distance, (tip[1] - base[1]) / distance)
     side = (-along[1] * width / 2, along[0] * width / 2)
-    # The line goes a little into the head, so that no gap shows between them.
-    end = (tip[0] - along[0] * (length - 2), tip[1] - along[1] * (length - 2))
-    control = (points[-2][0] - along[0] * (length - 2), points[-2][1] - along[1] * (length - 2))
     corners = (tip, (base[0] + side[0], base[1] + side[1]), (base[0] - side[0], base[1] - side[1]))
-    return (*points[:-2], control, end), corners
+    # The line goes a little into the head, so that no gap shows between them.
+    return cut_back(points, length - 2), corners

@@ -1,130 +1,148 @@
-"""Composes a slide: the title, the graph, and below it the sentence and equation of each frame.
+"""Composes slides: the title, the graph, and below it the sentence and equation of each frame.
 
-A slide is 13⅓ × 7½ inches (1280 × 720 pixels); when a graph is too large for that at a readable size, the page
-grows in the same proportions instead of the text shrinking below 14 points.
+A slide has a fixed size, and text that never shrinks: a graph too large for it is shown part by part (see
+``chapters``) beside a small map of the whole.  ``poster`` is a picture to be looked at alone: it holds the whole
+graph, and grows in the same proportions where that needs more room.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from .glyphs import text_width
-from .jacobian import Table, shows_table
-from .mathematics import Mathematics, Operator, Row
-from .scene import Box, Formula, Primitive, Rectangle, Scene, Words, measure
-from .story import Frame, StoryContent
+from .chapters import Chapter, chapters, whole
+from .fitting import cut_words
+from .overview import overview
+from .panel import Panels, Place, panels
+from .picture import describe, drawn, element_name
+from .scene import Box, Curve, Point, Primitive, Rectangle, Scene, Words
+from .story import StoryContent
+from .wrap import Room
 
-WIDTH, HEIGHT = 1280.0, 720.0
-MARGIN, TITLE_SIZE, TITLE_BASELINE, GRAPH_TOP = 36.0, 25.0, 47.0, 70.0
-SENTENCE_SIZE, EQUATION_SIZE, NUMBER_SIZE = 21.0, 26.0, 19.0
-LINE_GAP, INDENT = 13.0, 34.0
-SMALLEST_SCALE, LARGEST_SCALE = 0.9, 1.3
-
-
-def slide(story: StoryContent, graph: Scene) -> Scene:
-    """Every frame's slide in one scene; ``graph`` is the story's drawing."""
-    table = Table(story) if shows_table(story) else None
-    panels = [panel(frame, WIDTH - 2 * MARGIN - (table.width + 30 if table else 0)) for frame in story.frames]
-    panel_height = max([height for _, height in panels] + ([table.height] if table else []), default=0.0)
-    page = page_scale(graph, panel_height)
-    width, height = WIDTH * page, HEIGHT * page
-    panel_height, graph_top, margin = panel_height * page, GRAPH_TOP * page, MARGIN * page
-    free_width, free_height = width - 2 * margin, height - graph_top - panel_height - 14
-    scale = min(free_width / graph.width, free_height / graph.height, LARGEST_SCALE)
-    left = (width - graph.width * scale) / 2
-    top = graph_top + (free_height - graph.height * scale) / 2
-    lower = Box(0, height - panel_height, width, height)
-    items: list[Primitive] = [
-        Rectangle("page", Box(0, 0, width, height), "page"),
-        Rectangle("panel", lower, "panel"),
-        Words("caption", MARGIN, TITLE_BASELINE, fitted(story.title, WIDTH - 190), TITLE_SIZE, "ink", bold=True).moved(
-            0, 0, page
-        ),
-    ]
-    items.extend(item.moved(left, top, scale) for item in graph.primitives)
-    for index, (content, _) in enumerate(panels):
-        items.extend(on_frame(item, index, lower.top, page) for item in content)
-        items.append(page_number(index, len(panels)).moved(0, 0, page))
-    if table:
-        items.extend(item.moved(0, lower.top, page) for item in table.drawn(WIDTH - MARGIN - table.width))
-    return Scene(width, height, story.title, tuple(items), graph.descriptions)
+MARGIN, TITLE_SIZE, TITLE_BASELINE = 36.0, 25.0, 47.0
+GRAPH_MARGIN, GRAPH_TOP, GRAPH_BOTTOM = 20.0, 70.0, 14.0
+NUMBER_SIZE, NUMBER_WIDTH = 19.0, 118.0
+MAP_ROOM, MAP_TOP = (330.0, 54.0), 10.0
+SMALLEST_SCALE, LARGEST_SCALE = 0.89, 1.3
+GOOD_PANEL, MOST_PANEL = 0.3, 0.62
+STUB, STUB_PLACES = 15.0, (0.5, 0.28, 0.72, 0.12, 0.88)
 
 
-def page_scale(graph: Scene, panel_height: float) -> float:
-    """How much larger than 1280 × 720 a slide is: only where the text of the graph would become too small."""
-    across = graph.width * SMALLEST_SCALE / (WIDTH - 2 * MARGIN)
-    down = (graph.height * SMALLEST_SCALE + 14) / max(HEIGHT - GRAPH_TOP - panel_height, HEIGHT / 4)
-    return max(1.0, across, down)
+@dataclass(frozen=True)
+class Page:
+    """The size of a slide."""
+
+    width: float
+    height: float
+
+    def panels(self, story: StoryContent) -> Panels:
+        """What stands below the graph in each frame."""
+        return panels(story, Place(self.width, MARGIN, GOOD_PANEL * self.height, MOST_PANEL * self.height))
+
+    def room(self, panel_height: float) -> Room:
+        """What is left for the graph above a panel."""
+        return self.width - 2 * GRAPH_MARGIN, self.height - GRAPH_TOP - panel_height - GRAPH_BOTTOM
 
 
-def on_frame(item: Primitive, frame: int, top: float, scale: float) -> Primitive:
-    """A part of a panel, moved to the panel and limited to its frame."""
-    return replace(item.moved(0, top, scale), frames=((frame, frame + 1),))
+SLIDE = Page(1280.0, 720.0)
+"""13⅓ × 7½ inches."""
 
 
-def page_number(frame: int, frames: int) -> Primitive:
+def slide(story: StoryContent, page: Page = SLIDE) -> Scene:
+    """Every frame's slide in one scene; all of its text has 14 points or more, the pixel being ¾ point."""
+    texts = page.panels(story)
+    told = chapters(story, lambda start, stop: page.room(texts.height(start, stop)), LARGEST_SCALE)
+    return composed(story, told, texts, page)
+
+
+def poster(story: StoryContent, page: Page = SLIDE) -> Scene:
+    """The same with the whole graph in every frame, on a page so large that text is as on a slide."""
+    texts = page.panels(story)
+    below = texts.height(0, len(story.frames))
+    chapter = whole(story, page.room(below), LARGEST_SCALE)
+    growth = max(1.0, SMALLEST_SCALE / chapter.scale)
+    scene = composed(story, [chapter], texts, page)
+    items = tuple(item.moved(0, 0, growth) for item in scene.primitives)
+    return replace(scene, width=growth * scene.width, height=growth * scene.height, primitives=items)
+
+
+def composed(story: StoryContent, told: list[Chapter], texts: Panels, page: Page) -> Scene:
+    """The slides of chapters."""
+    right = page.width - MARGIN - NUMBER_WIDTH
+    items: list[Primitive] = [Rectangle("page", Box(0, 0, page.width, page.height), "page")]
+    if len(told) > 1:
+        items.extend(overview(story, told, (right, MAP_TOP), MAP_ROOM))
+        right = min(item.box.left for item in items[1:]) - MARGIN
+    title = cut_words(story.title, right - MARGIN, TITLE_SIZE)
+    items.append(Words("caption", MARGIN, TITLE_BASELINE, title, TITLE_SIZE, "ink", bold=True))
+    for chapter in told:
+        top = page.height - texts.height(chapter.start, chapter.stop)
+        shown = (*panel_items(texts, chapter, page, top), *graph_items(chapter, page, top))
+        items.extend(shown if len(told) == 1 else filter(None, (within(item, chapter) for item in shown)))
+    items.extend(page_number(index, len(story.frames), page) for index in range(len(story.frames)))
+    descriptions = {element_name(node.id): describe(story, node) for node in story.nodes}
+    return Scene(page.width, page.height, story.title, tuple(items), descriptions)
+
+
+def panel_items(texts: Panels, chapter: Chapter, page: Page, top: float) -> Iterator[Primitive]:
+    """The panel with the sentence and equation of each frame of a chapter, and the table."""
+    yield Rectangle("panel", Box(0, top, page.width, page.height), "panel")
+    for index in range(chapter.start, chapter.stop):
+        for item in texts.contents[index]:
+            yield replace(item.moved(0, top, 1.0), frames=((index, index + 1),))
+    if texts.table:
+        for item in texts.table.drawn(page.width - MARGIN - texts.table.width):
+            yield item.moved(0, top, 1.0)
+
+
+def graph_items(chapter: Chapter, page: Page, bottom: float) -> Iterator[Primitive]:
+    """The graph of a chapter in the middle of the room above the panel, and the edges that leave it."""
+    graph = drawn(chapter.story, chapter.arrangement, chapter.style)
+    left = (page.width - graph.width * chapter.scale) / 2
+    top = GRAPH_TOP + (bottom - GRAPH_TOP - GRAPH_BOTTOM - graph.height * chapter.scale) / 2
+    for item in (*stubs(chapter), *graph.primitives):
+        yield later(item.moved(left, top, chapter.scale), chapter.start)
+
+
+def later(item: Primitive, start: int) -> Primitive:
+    """A part of a chapter, whose frames count from its first one, with the story's frames."""
+    if item.frames is None or not start:
+        return item
+    return replace(item, frames=tuple((first + start, last + start) for first, last in item.frames))
+
+
+def within(item: Primitive, chapter: Chapter) -> Primitive | None:
+    """A primitive as far as it is shown in a chapter's frames."""
+    spans = ((chapter.start, chapter.stop),) if item.frames is None else item.frames
+    inside = [(max(start, chapter.start), min(stop, chapter.stop)) for start, stop in spans]
+    shown = tuple((start, stop) for start, stop in inside if start < stop)
+    return replace(item, frames=shown) if shown else None
+
+
+def stubs(chapter: Chapter) -> Iterator[Primitive]:
+    """Short dashed lines at the cards from which edges lead to nodes that the chapter leaves out."""
+    layout = chapter.arrangement.layout
+    ends = sorted(
+        {point for parts in layout.curves.values() for point in (parts[0][0], parts[-1][-1])}, key=lambda p: p[1]
+    )
+    for node, entering in chapter.hidden:
+        box = layout.cards[node]
+        side = box.left if entering else box.right
+        down = free_place(box, [y for x, y in ends if abs(x - side) < 1])
+        first: Point = (side - STUB, down) if entering else (side, down)
+        third = STUB / 3
+        points = (first, (first[0] + third, down), (first[0] + 2 * third, down), (first[0] + STUB, down))
+        yield Curve("edge", points, "line", 1.6, dashed=True)
+
+
+def free_place(box: Box, taken: list[float]) -> float:
+    """A height on a card's side away from the edges that end there."""
+    places = [box.top + part * box.height for part in STUB_PLACES]
+    return max(places, key=lambda place: min((abs(place - other) for other in taken), default=0.0))
+
+
+def page_number(frame: int, frames: int, page: Page) -> Primitive:
     """``3 / 5``."""
+    place = (page.width - MARGIN, TITLE_BASELINE)
     text = f"{frame + 1} / {frames}"
-    place = (WIDTH - MARGIN, TITLE_BASELINE)
     return Words("caption", *place, text, NUMBER_SIZE, "muted", "end", frames=((frame, frame + 1),))
-
-
-def panel(frame: Frame, width: float = WIDTH - 2 * MARGIN) -> tuple[list[Primitive], float]:
-    """A frame's sentence and equation, and the height they need."""
-    items: list[Primitive] = []
-    baseline = 16.0
-    for line in wrapped(frame.sentence, width):
-        baseline += 22
-        items.append(Words("caption", MARGIN, baseline, line, SENTENCE_SIZE, "ink"))
-        baseline += 7
-    top = baseline + 9
-    for indent, formula, size in equation_lines(frame.equation, width):
-        _, ascent, descent = measure(formula, size)
-        items.append(Formula("caption", MARGIN + indent, top + ascent, formula, size, "ink"))
-        top += ascent + descent + LINE_GAP
-    return items, top + 10
-
-
-def equation_lines(sides: tuple[Mathematics, ...], width: float) -> list[tuple[float, Mathematics, float]]:
-    """The chain of equalities broken into lines (indent, formula, size): symbols first, numbers below."""
-    if not sides:
-        return []
-    first = Row((sides[0], Operator("="), sides[1])) if len(sides) > 1 else sides[0]
-    lines: list[tuple[float, Mathematics]] = [(0.0, first)]
-    for side in sides[2:]:
-        continued = Row((*row_items(lines[-1][1]), Operator("="), side))
-        fits = lines[-1][0] + measure(continued, EQUATION_SIZE)[0] <= width
-        if (len(lines) == 1 and len(sides) > 3) or not fits:
-            lines.append((INDENT, Row((Operator("="), side))))
-        else:
-            lines[-1] = (lines[-1][0], continued)
-    return [
-        (indent, line, EQUATION_SIZE * min(1.0, (width - indent) / measure(line, EQUATION_SIZE)[0]))
-        for indent, line in lines
-    ]
-
-
-def row_items(formula: Mathematics) -> tuple[Mathematics, ...]:
-    """The items of a row, or the formula alone."""
-    return formula.items if isinstance(formula, Row) else (formula,)
-
-
-def wrapped(text: str, width: float) -> list[str]:
-    """Words broken into lines no wider than ``width``; a word that is wider is shortened."""
-    lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width(longer, SENTENCE_SIZE) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(fitted(word, width, SENTENCE_SIZE))
-    return lines
-
-
-def fitted(text: str, width: float, size: float = TITLE_SIZE) -> str:
-    """The text, cut with an ellipsis where it would be too wide."""
-    if text_width(text, size) * 1.03 <= width:
-        return text
-    while text and text_width(text + "…", size) * 1.03 > width:
-        text = text[:-1]
-    return text + "…"

@@ -36,6 +36,11 @@ class Style:
     widest_card: float = math.inf
     widest_label: float = math.inf
 
+    @property
+    def smallest_scale(self) -> float:
+        """How much a drawing may shrink until its smallest text has fourteen points."""
+        return SMALLEST_TEXT / min(*self.card_sizes, *self.label_sizes)
+
 
 ROOMY = Style(
     card_sizes=(24, 31, 24),
@@ -53,20 +58,20 @@ ROOMY = Style(
     gaps_without_labels=(0.5, 1.0),
 )
 COMPACT = Style(
-    card_sizes=(19.5, 22, 19.5),
-    label_sizes=(19, 19),
-    card_rows=(34, 35, 33),
-    label_rows=(29, 28),
-    air=0.42,
-    card_padding=11,
-    label_padding=8,
-    card_radius=10,
-    label_radius=7,
-    narrowest_card=112,
-    common_width=230,
-    gaps=(0.2, 0.44),
-    gaps_without_labels=(0.3, 0.6),
+    card_sizes=(18.7, 21, 18.7),
+    label_sizes=(18.7, 18.7),
+    card_rows=(32, 33, 31),
+    label_rows=(28, 27),
+    air=0.38,
+    card_padding=9,
+    label_padding=6,
+    card_radius=9,
+    label_radius=6,
+    narrowest_card=100,
+    common_width=150,
+    gaps=(0.18, 0.35),
+    gaps_without_labels=(0.3, 0.42),
     widest_card=400,
-    widest_label=240,
+    widest_label=304,
 )
-"""As small as a slide allows: all of its text has 14 points or a little more."""
+"""As small as a slide allows: all of its text has 14 points, or a little more."""

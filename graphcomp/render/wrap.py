@@ -6,19 +6,21 @@ An edge that crosses a break runs to the end of its row and goes on, at the same
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from .layout import Layout, Parts
+from .curves import as_points, divided_where
+from .layout import Edge, Layout, Parts
 from .scene import Box, Point
 
 Room = tuple[float, float]
 SLIDE_ROOM: Room = (1208.0, 440.0)
-SCALE_WANTED, MOST_ROWS = 0.9, 5
-ROW_GAP, OVERHANG = 34.0, 26.0
+MOST_ROWS = 5
+ROW_GAP, OVERHANG = 30.0, 20.0
 Curve = tuple[Point, ...]
 
 
@@ -42,21 +44,24 @@ def scale_of(layout: Layout, room: Room) -> float:
     return min(room[0] / layout.width, room[1] / layout.height)
 
 
-def wrapped(layout: Layout, room: Room = SLIDE_ROOM) -> Layout:
-    """The layout in as many rows as make it largest in a room; as it is where that is large enough."""
-    if scale_of(layout, room) >= SCALE_WANTED or not layout.cards:
+def wrapped(layout: Layout, room: Room, scale_wanted: float, unbroken: Collection[Edge] = ()) -> Layout:
+    """The layout in as many rows as make it largest in a room; as it is where that is large enough.
+
+    The edges in ``unbroken`` stay within one row.
+    """
+    if scale_of(layout, room) >= scale_wanted or not layout.cards:
         return layout
     found = [layout]
     for count in range(2, MOST_ROWS + 1):
-        cuts = chosen_cuts(layout, count)
+        cuts = chosen_cuts(layout, count, unbroken)
         if len(cuts) == count - 1:
             found.append(in_rows(layout, cuts))
     return max(found, key=lambda one: scale_of(one, room))
 
 
-def chosen_cuts(layout: Layout, count: int) -> list[float]:
+def chosen_cuts(layout: Layout, count: int, unbroken: Collection[Edge]) -> list[float]:
     """Where to break into that many rows: in gaps, as evenly as they allow."""
-    free = gaps(layout)
+    free = gaps(layout, unbroken)
     if not free:
         return []
     wanted = [layout.width * position / count for position in range(1, count)]
@@ -64,23 +69,24 @@ def chosen_cuts(layout: Layout, count: int) -> list[float]:
     return sorted(nearest)
 
 
-def gaps(layout: Layout) -> list[float]:
-    """The places where a vertical line meets no card and no label, and each edge at most once."""
+def gaps(layout: Layout, unbroken: Collection[Edge] = ()) -> list[float]:
+    """The places where a vertical line meets no card, no label and no edge of ``unbroken``, and other edges once."""
     boxes = sorted([*layout.cards.values(), *layout.labels.values()], key=lambda box: box.left)
     found, reached = [], boxes[0].right
     for box in boxes:
         if box.left > reached + 12 and all(
-            crosses_once(parts, (box.left + reached) / 2) for parts in layout.curves.values()
+            crossings(parts, (box.left + reached) / 2) <= (edge not in unbroken)
+            for edge, parts in layout.curves.items()
         ):
             found.append((box.left + reached) / 2)
         reached = max(reached, box.right)
     return found
 
 
-def crosses_once(parts: Parts, cut: float) -> bool:
-    """Whether an edge passes a vertical line at most once."""
+def crossings(parts: Parts, cut: float) -> int:
+    """How often an edge passes a vertical line."""
     across = [point[0] > cut for part in parts for point in part]
-    return sum(one != other for one, other in pairwise(across)) <= 1
+    return sum(one != other for one, other in pairwise(across))
 
 
 def in_rows(layout: Layout, cuts: Sequence[float]) -> Layout:
@@ -106,6 +112,7 @@ def in_rows(layout: Layout, cuts: Sequence[float]) -> Layout:
         {node: moved_box(box) for node, box in layout.cards.items()},
         {edge: moved_box(box) for edge, box in layout.labels.items()},
         {edge: tuple(moved_curve(piece) for piece in found) for edge, found in pieces.items()},
+        layout.crossed,
     )
 
 
@@ -132,30 +139,13 @@ def split(curve: Curve, cuts: Sequence[float]) -> list[Curve]:
         rest = np.array(curve[start : start + 4])
         for cut in cuts:
             if rest[0, 0] < cut < rest[-1, 0]:
-                before, rest = halves(rest, cut)
+                before, rest = divided_where(rest, partial(right_of, cut))
                 found.append((*current, *as_points(before[1:])))
                 current = as_points(rest[:1])
         current.extend(as_points(rest[1:]))
     return [*found, tuple(current)]
 
 
-def as_points(array: np.ndarray) -> list[Point]:
-    """Rows as points."""
-    return [(float(x), float(y)) for x, y in array]
-
-
-def halves(piece: np.ndarray, cut: float) -> tuple[np.ndarray, np.ndarray]:
-    """A cubic piece before and after it passes a vertical line (de Casteljau's construction)."""
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if divided(piece, middle)[0][-1, 0] < cut else (low, middle)
-    return divided(piece, high)
-
-
-def divided(piece: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
-    """A cubic piece divided at ``t``."""
-    first = piece[:-1] * (1 - t) + piece[1:] * t
-    second = first[:-1] * (1 - t) + first[1:] * t
-    third = second[0] * (1 - t) + second[1] * t
-    return np.array([piece[0], first[0], second[0], third]), np.array([third, second[1], first[2], piece[3]])
+def right_of(cut: float, point: np.ndarray) -> bool:
+    """Whether a point lies to the right of a vertical line."""
+    return bool(point[0] >= cut)
