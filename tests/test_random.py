@@ -126,3 +126,10 @@ def test_bad_arguments():
         random.permutation(random.key(0), np.float64(3))
     with pytest.raises(errors.TraceError, match="key as an argument"):
         gx.trace(lambda x: x + random.uniform(random.key(0), x.shape), gx.spec("B", "float32"))
+
+
+def test_normals_of_a_uniform_zero_are_finite(monkeypatch):
+    """Uniforms may be 0 but never 1, so the logarithm is that of 1 - u."""
+    monkeypatch.setattr(random, "uniform", lambda key, shape, dtype: np.zeros(shape, dtype))
+    for dtype in ("float32", "float64"):
+        np.testing.assert_array_equal(random.normal(random.key(0), (3,), dtype=dtype), np.zeros(3))
