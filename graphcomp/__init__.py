@@ -6,7 +6,7 @@ from .gradcheck import check_grads
 from .graph import Graph
 from .jit import jit
 from .loops import scan
-from .render import explain
+from .render import compile_story, explain
 from .run.array import Array
 from .trace import scope, spec, trace
 from .trace.functions import stop_gradient
@@ -19,6 +19,7 @@ __all__ = [
     "Graph",
     "GraphcompError",
     "check_grads",
+    "compile_story",
     "data",
     "errors",
     "explain",

@@ -30,7 +30,7 @@ from .errors import GraphcompError, InputError
 from .gradcheck import check_grads
 from .jit import TARGETS, jit
 from .ops.record import ACCEPTS, Elementwise, Op
-from .render import Story, explain
+from .render import Story, compile_story, explain
 from .render.explain import CHOICES
 from .render.output import SUFFIXES
 from .render.stories import STORIES, story
@@ -132,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("source", help="the generated code for a formula's value and gradient")
     command.add_argument("formula", metavar="EXPR", help="such as 'sin(x1) + x1*x2'")
     command.add_argument("--stage", choices=(*STAGES, "all"), default="source", help="another stage, or all of them")
+    command.add_argument("--output", "-o", type=Path, help="a file that shows every stage, step by step: out.html")
     command.set_defaults(command=_source)
 
     command = commands.add_parser("ops", help="a table of all ops")
@@ -249,6 +250,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _source(options: argparse.Namespace) -> int:
+    if options.output is not None:
+        print(f"written to {compile_story(options.formula).save(options.output)}")
+        return 0
     graph = trace(options.formula)
     count = len(graph.inputs)
     function = as_function(graph)

@@ -1,7 +1,20 @@
 """Pictures: a computation explained step by step, drawn and written in many formats."""
 
+from .compile_story import CompileStory, compile_story
 from .explain import explain
 from .output import Story
 from .story import Fact, Frame, StoryContent, StoryEdge, StoryNode, Sweep, Term
 
-__all__ = ["Fact", "Frame", "Story", "StoryContent", "StoryEdge", "StoryNode", "Sweep", "Term", "explain"]
+__all__ = [
+    "CompileStory",
+    "Fact",
+    "Frame",
+    "Story",
+    "StoryContent",
+    "StoryEdge",
+    "StoryNode",
+    "Sweep",
+    "Term",
+    "compile_story",
+    "explain",
+]

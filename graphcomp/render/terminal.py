@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TextIO
 
 from .mathematics import clean, shorten
@@ -80,13 +81,11 @@ def play(
     keys: Iterator[str] | None = None,
     colours: bool = False,
     width: int | None = None,
+    draw: Callable[[int], str] | None = None,
 ) -> None:
-    """Show the frames one after the other, as the keys ask for."""
+    """Show the frames one after the other, as the keys ask for; ``draw`` writes one, if not as trace tables."""
     output = output or sys.stdout
-
-    def draw(index: int) -> str:
-        return frame_in_terminal(story, index, colours=colours, width=width)
-
+    draw = draw or partial(frame_in_terminal, story, colours=colours, width=width)
     if keys is None and not (sys.stdin.isatty() and output.isatty()):
         output.write("\n\n".join(draw(index) for index in range(len(story.frames))) + "\n")
         return

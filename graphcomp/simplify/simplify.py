@@ -6,9 +6,9 @@ an equal node made before. What nothing uses is left behind by `prune`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from .pattern import instantiate, match
 from .rules import RULES, Rule, by_op
 
 DEPTH_LIMIT = 60
+MOST_ROUNDS = 4
 ALL = by_op(RULES)
 STABILISING = by_op(rule for rule in RULES if rule.stabilising)
 
@@ -41,6 +42,31 @@ class Simplified:
     graph: Graph
     mapping: dict[int, int]
     history: list[Rewrite] = field(default_factory=list)
+
+
+class Placed(NamedTuple):
+    """What a walk made of one node: the ids of new nodes [first, stop), the one that stands for it, by which rules."""
+
+    first: int
+    stop: int
+    result: int
+    rewrites: tuple[Rewrite, ...]
+
+
+@dataclass(slots=True)
+class Round:
+    """One walk: `before` built again as `built`, which `after` is without the nodes that nothing uses.
+
+    `placed` tells, for the nodes of `before` in the order of the walk, what became of them; `kept` takes ids of `built`
+    to ids of `after`.
+    """
+
+    before: Graph
+    built: Graph
+    placed: dict[int, Placed]
+    after: Graph
+    kept: dict[int, int]
+    history: list[Rewrite]
 
 
 class SimplifyingBuilder(ops.Builder):
@@ -138,28 +164,39 @@ def simplify(graph: Graph, rules: Mapping[str, tuple[Rule, ...]] = ALL) -> Simpl
     mapping = {id: id for id in range(len(graph))}
     history: list[Rewrite] = []
     current = graph
-    for _ in range(4):
-        current, step, applied = _rebuild(current, rules)
+    for walk in rounds(graph, rules):
+        step = {id: walk.kept[placed.result] for id, placed in walk.placed.items() if placed.result in walk.kept}
         mapping = {id: step[now] for id, now in mapping.items() if now in step}
-        history += applied
-        if not applied:
-            break
+        history += walk.history
+        current = walk.after
     return Simplified(check_graph(current, "simplify"), mapping, history)
 
 
-def _rebuild(graph: Graph, rules: Mapping[str, tuple[Rule, ...]]) -> tuple[Graph, dict[int, int], list[Rewrite]]:
+def rounds(graph: Graph, rules: Mapping[str, tuple[Rule, ...]] = ALL) -> Iterator[Round]:
+    """The walks through the graph, one after the other, until one of them applies no rule."""
+    for _ in range(MOST_ROUNDS):
+        walk = _rebuild(graph, rules)
+        yield walk
+        if not walk.history:
+            return
+        graph = walk.after
+
+
+def _rebuild(graph: Graph, rules: Mapping[str, tuple[Rule, ...]]) -> Round:
     b = SimplifyingBuilder(Graph(arrays=graph.arrays, requirements=list(graph.requirements)), rules)
-    mapping: dict[int, int] = {}
+    placed: dict[int, Placed] = {}
     for id in [*graph.inputs, *graph.reachable()]:
-        if id not in mapping:
-            node = graph.node(id)
+        if id not in placed:
+            node, first, applied = graph.node(id), len(b.graph), len(b.history)
             b.at(node)
-            mapping[id] = b.place(node.op, tuple(mapping[source] for source in node.inputs), node.attributes, node.type)
-    b.graph.inputs = [mapping[id] for id in graph.inputs]
-    b.graph.outputs = [mapping[id] for id in graph.outputs]
-    b.graph.names = {name: mapping[id] for name, id in graph.names.items() if id in mapping}
-    pruned, kept = prune(b.graph)
-    return pruned, {id: kept[now] for id, now in mapping.items() if now in kept}, b.history
+            result = b.place(
+                node.op, tuple(placed[source].result for source in node.inputs), node.attributes, node.type
+            )
+            placed[id] = Placed(first, len(b.graph), result, tuple(b.history[applied:]))
+    b.graph.inputs = [placed[id].result for id in graph.inputs]
+    b.graph.outputs = [placed[id].result for id in graph.outputs]
+    b.graph.names = {name: placed[id].result for name, id in graph.names.items() if id in placed}
+    return Round(graph, b.graph, placed, *prune(b.graph), b.history)
 
 
 def prune(graph: Graph) -> tuple[Graph, dict[int, int]]:
