@@ -14,6 +14,7 @@ import graphcomp as gx
 import graphcomp.numpy as gnp
 from graphcomp.errors import DerivativeError, InputError
 from graphcomp.gradcheck import difference
+from graphcomp.gradcheck.differences import refined
 from graphcomp.ops import REGISTRY, Elementwise, Linear, record
 from graphcomp.trace import tracer
 
@@ -208,3 +209,169 @@ def test_the_derivative_of_a_kink_is_no_error(formula):
     report = gx.check_grads(gx.transform.as_function(gx.trace(formula)), (0.0,), order=2)
     assert report.ok
     assert all(entry.kink for entry in report.entries if entry.order == 2)
+
+
+# how the numbers are found -------------------------------------------------------------------------------------------
+
+
+def test_the_complex_step_is_taken_where_the_function_is_analytic() -> None:
+    report = gx.check_grads(lambda x: gnp.sum(np.exp(x) * np.sin(x) / (1 + x**2)), (np.array([0.3, 1.7]),), order=3)
+    assert {entry.method for entry in report.entries} == {"complex step"}
+    assert max(entry.relative for entry in report.entries) < 1e-13
+    assert "complex" in str(report)
+
+
+@pytest.mark.parametrize("f", [np.abs, lambda x: np.abs(x) * np.exp(x), lambda x: x * gnp.sign(x)])
+def test_no_complex_step_through_what_is_not_analytic(f: Any) -> None:
+    report = gx.check_grads(f, (np.array([-0.3, 1.7]),), order=1)
+    assert report.ok and {entry.method for entry in report.entries} == {"extrapolation"}
+
+
+def test_a_complex_step_that_disagrees_with_the_differences_is_not_believed() -> None:
+    found = difference(lambda t: math.exp(t), 1e-2, 2.2e-16)
+    assert refined(found, 1.0).method == "complex step" and refined(found, 1.0).value == 1.0
+    for wrong in (1.0001, 0.0, math.nan, None):
+        assert refined(found, wrong) is found
+
+
+def test_the_error_falls_with_the_step_where_the_derivative_is_right_and_levels_out_where_it_is_wrong() -> None:
+    x = np.array([0.4, 1.1])
+
+    def curve(error: float) -> Any:
+        gradient = lambda x: np.cos(x) * (1 + error)  # noqa: E731
+        return gx.check_grads(lambda x: np.sum(np.sin(x)), (x,), gradient=gradient).entries[0].curve
+
+    right, wrong = curve(0.0), curve(1e-4)
+    tenth, hundredth = 2, 4  # steps of 0.1 and 0.01
+    assert right.steps[tenth] / right.steps[hundredth] == pytest.approx(10)
+    assert right.central[tenth] / right.central[hundredth] == pytest.approx(100, rel=0.02)
+    assert right.one_sided[tenth] / right.one_sided[hundredth] == pytest.approx(10, rel=0.1)
+    assert right.extrapolated < 1e-11 and right.complex_step < 1e-15
+    assert min(right.central) < 1e-9 < 0.9e-4 < min(wrong.central[4:])
+    assert wrong.complex_step == pytest.approx(1e-4, rel=1e-3)
+
+
+def test_kinks_are_named_with_both_slopes() -> None:
+    report = gx.check_grads(lambda x: gnp.sum(3 * gnp.relu(x)), (np.array([1.0, 0.0, 0.0, 0.0, 0.0]),), order=1)
+    (first, *others) = report.entries[0].kink_at
+    assert (first.index, first.left, first.derived, len(others)) == ((1,), 0, 0, 2)
+    assert first.right == pytest.approx(3)
+    assert "x[1]: a kink, with slopes 0 from the left, 3 from the right; derived is 0, which lies" in str(report)
+    assert "random weights" not in str(report)
+    assert "the results were added with random weights" in str(gx.check_grads(gnp.relu, (np.zeros(2),), order=1))
+    second = gx.check_grads(gnp.absolute, (0.0,), order=2)
+    assert "what is checked jumps here" in str(second)
+
+
+# somebody else's gradients -------------------------------------------------------------------------------------------
+
+
+def rosen(x: np.ndarray) -> float:
+    return float(np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2))
+
+
+def test_somebody_elses_gradient() -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    x = np.array([1.2, 0.7, -0.5])
+    report = gx.check_grads(optimize.rosen, (x,), gradient=optimize.rosen_der)
+    assert report.ok and [(e.input, e.mode, e.order) for e in report.entries] == [("x", "given", 1)]
+    assert report.entries[0].method == "complex step"
+    assert report.inner_product is not None and "derivative along u" in str(report)
+
+    def off(x: np.ndarray) -> np.ndarray:
+        return optimize.rosen_der(x) * np.array([1, 1.01, 1])
+
+    wrong = gx.check_grads(rosen, (x,), gradient=off)
+    (entry,) = wrong.entries
+    assert not wrong.ok and (entry.index, entry.wrong, entry.checked) == ((1,), 1, 3)
+    assert entry.derived == pytest.approx(1.01 * entry.numerical, rel=1e-9)
+    assert entry.method == "extrapolation"  # float() has no complex form
+    assert wrong.inner_product is not None and not wrong.inner_product.ok
+
+
+def test_an_error_outside_the_entries_drawn_is_seen_along_a_random_direction() -> None:
+    x = np.linspace(0, 1, 1000)
+
+    def gradient(x: np.ndarray) -> np.ndarray:
+        slopes = np.cos(x)
+        slopes[~np.isin(np.arange(1000), drawn)] *= 1.5
+        return slopes
+
+    rng = np.random.default_rng(0)
+    drawn = sorted(rng.choice(1000, 5, replace=False).tolist())
+    report = gx.check_grads(lambda x: np.sum(np.sin(x)), (x,), gradient=gradient, entries=5)
+    assert report.entries[0].ok and not report.ok
+
+
+def test_nested_arguments_and_what_is_no_floating_point() -> None:
+    def loss(params: Any, n: Any, x: Any) -> Any:
+        return np.sum(np.tanh(x @ params["w"] + params["b"])) * n
+
+    def slopes(params: Any, n: Any, x: Any) -> Any:
+        inner = n * (1 - np.tanh(x @ params["w"] + params["b"]) ** 2)
+        return {"b": inner.sum(0), "w": x.T @ inner}, None, inner @ params["w"].T
+
+    rng = np.random.default_rng(0)
+    args = ({"w": rng.normal(size=(3, 2)), "b": rng.normal(size=2)}, np.asarray(3), rng.normal(size=(4, 3)))
+    report = gx.check_grads(loss, args, gradient=slopes)
+    assert report.ok and [entry.input for entry in report.entries] == ["params.w", "params.b", "x"]
+    without_none = gx.check_grads(loss, args, gradient=lambda *args: slopes(*args)[::2])
+    assert without_none.ok and without_none.entries == report.entries
+
+
+@pytest.mark.parametrize("as_number", [True, False])
+def test_a_float32_computation_is_judged_as_one_whatever_it_gives(as_number: bool) -> None:
+    def f(x: np.ndarray) -> Any:
+        result = np.sum(np.sin(x.astype("float32")) ** 2)
+        return float(result) if as_number else result
+
+    x = np.linspace(0.1, 1, 5)
+    report = gx.check_grads(f, (x,), gradient=lambda x: np.sin(2 * x))
+    assert report.dtype == "float32" and report.ok
+    assert not gx.check_grads(f, (x,), gradient=lambda x: np.sin(2 * x) * 1.02).ok
+
+
+def test_functions_that_take_only_their_own_dtype() -> None:
+    def strict(x: np.ndarray) -> Any:
+        if x.dtype != np.float32:
+            raise TypeError("expected float32")
+        return np.sum(x**2)
+
+    assert gx.check_grads(strict, (np.ones(3, "float32"),), gradient=lambda x: 2 * x).ok
+
+    def broken(x: np.ndarray) -> Any:
+        raise ValueError("what I always say")
+
+    with pytest.raises(ValueError, match="what I always say"):
+        gx.check_grads(broken, (np.ones(3),), gradient=lambda x: x)
+
+
+def test_pytorchs_gradient() -> None:
+    torch = pytest.importorskip("torch")
+
+    def f(w: np.ndarray, x: np.ndarray) -> float:
+        return float(torch.tanh(torch.from_numpy(x) @ torch.from_numpy(w)).sum())
+
+    def gradient(w: np.ndarray, x: np.ndarray) -> Any:
+        leaves = [torch.tensor(value, requires_grad=True) for value in (w, x)]
+        torch.tanh(leaves[1] @ leaves[0]).sum().backward()
+        return [leaf.grad for leaf in leaves]
+
+    rng = np.random.default_rng(0)
+    assert gx.check_grads(f, (rng.normal(size=(3, 2)), rng.normal(size=(4, 3))), gradient=gradient).ok
+
+
+def test_gradients_that_do_not_fit_are_refused() -> None:
+    x, square = np.ones(3), lambda x: np.sum(x**2)
+    with pytest.raises(InputError, match=r"has the shape \(2,\), but x has \(3,\)"):
+        gx.check_grads(square, (x,), gradient=lambda x: np.ones(2))
+    with pytest.raises(InputError, match="None for x"):
+        gx.check_grads(square, (x,), gradient=lambda x: None)
+    with pytest.raises(InputError, match="only the first order"):
+        gx.check_grads(square, (x,), order=2, gradient=lambda x: 2 * x)
+    with pytest.raises(InputError, match="one floating-point number"):
+        gx.check_grads(lambda x: x**2, (x,), gradient=lambda x: 2 * x)
+    with pytest.raises(InputError, match="one entry for each"):
+        gx.check_grads(lambda x, y: np.sum(x * y), (x, x), gradient=lambda x, y: y)
+    with pytest.raises(InputError, match="no part for 'b'"):
+        gx.check_grads(lambda p: np.sum(p["a"] * p["b"]), ({"a": x, "b": x},), gradient=lambda p: {"a": p["b"]})
