@@ -16,7 +16,8 @@ from ..layout import Layout, Parts
 from ..scene import Box, Point
 
 GAP_ACROSS, GAP_LABELLED, GAP_DOWN, LANE, MARGIN = 58.0, 30.0, 18.0, 12.0, 8.0
-MOST_SPREAD, SWEEPS = 16.0, 8
+HEADER, PADDING = 44.0, 16.0  # of a group that is open
+MOST_SPREAD, LANE_WEIGHT, SWEEPS = 16.0, 4.0, 8
 Pair = tuple[int, int]
 Size = tuple[float, float]
 Curve = tuple[Point, ...]
@@ -54,8 +55,30 @@ class Way:
     back: bool
 
 
+@dataclass
+class Arrangement:
+    """What stands in which column, from top to bottom, and the way of each edge; where it all stands comes next."""
+
+    items: dict[int, Item]
+    pairs: Sequence[Pair]
+    ways: list[Way]
+    columns: list[list[Item]]
+    labelled: bool
+
+    def layout(self) -> Layout:
+        """Boxes and curves."""
+        for sweep in range(SWEEPS):
+            settle(self.columns, forwards=sweep % 2 == 0)
+        return framed(self.items, self.pairs, self.ways, set_across(self.columns, self.labelled))
+
+
 def place(sizes: Mapping[int, Size], pairs: Sequence[Pair], labels: Mapping[int, Size]) -> Layout:
-    """Boxes and curves for members 0, 1, … and the edges (source, target), which may go round in circles.
+    """Boxes and curves for members 0, 1, … and the edges (source, target); see ``arrange``."""
+    return arrange(sizes, pairs, labels).layout()
+
+
+def arrange(sizes: Mapping[int, Size], pairs: Sequence[Pair], labels: Mapping[int, Size]) -> Arrangement:
+    """The columns for members 0, 1, … and the edges (source, target), which may go round in circles.
 
     A member's number is its place in the order of the computation: edges to an earlier one (or to itself) lead back.
     ``labels``: the sizes of what stands on some edges, by their position.
@@ -67,10 +90,7 @@ def place(sizes: Mapping[int, Size], pairs: Sequence[Pair], labels: Mapping[int,
     ordered = [columns[rank] for rank in sorted(columns)]
     for sweep in range(SWEEPS):
         sort_columns(ordered, forwards=sweep % 2 == 0)
-    for sweep in range(SWEEPS):
-        settle(ordered, forwards=sweep % 2 == 0)
-    edges = set_across(ordered, bool(labels))
-    return framed(items, pairs, ways, edges)
+    return Arrangement(items, pairs, ways, ordered, bool(labels))
 
 
 def arranged(
@@ -85,7 +105,7 @@ def arranged(
         source, target = items[one], items[other]
         back = target.rank <= source.rank
         between = range(source.rank, target.rank - 1, -1) if back else range(source.rank + 1, target.rank)
-        lanes = [Item(rank, 0.0, LANE, weight=4.0) for rank in between]
+        lanes = [Item(rank, 0.0, LANE, weight=LANE_WEIGHT) for rank in between]
         label = None
         if slot in labels:
             label = lanes[0]

@@ -35,6 +35,12 @@ class Numbers:
         if self.total not in TOTALS:
             raise RenderError(f"the total must be one of {', '.join(TOTALS)}, not {self.total!r}")
 
+    @property
+    def label(self) -> str:
+        """What the numbers are, in words; empty if there are none."""
+        words = {"sum": "added up", "norm": "their norm", "mean": "their mean", "largest": "the largest"}
+        return f"{self.name or 'numbers'}, {words[self.total]} for a group" if self.values else ""
+
     def of(self, nodes: Iterable[int]) -> float | None:
         """A group's number; None if no node has one."""
         known = [self.values[id] for id in nodes if id in self.values]

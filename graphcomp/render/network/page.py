@@ -1,67 +1,61 @@
-"""A network as one self-contained page: a level at a time, and a click opens a group."""
+"""A network as one self-contained page: a click opens a group in its place, among what surrounds it.
+
+For each level the page holds the cards, in which column each stands and the way of each edge; where they stand
+follows from what is open, and the script works it out as ``layout`` does.  Without the script the page shows the
+outermost level.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
+from importlib import resources
+from typing import Any
 
 from ..mathematics import clean
 from ..palette import THEMES
 from ..scene import Scene
 from ..svg import drawn
 from .groups import Group
+from .layout import (
+    GAP_ACROSS,
+    GAP_DOWN,
+    GAP_LABELLED,
+    HEADER,
+    LANE_WEIGHT,
+    MARGIN,
+    MOST_SPREAD,
+    PADDING,
+    SWEEPS,
+    Arrangement,
+)
+from .levels import Level
 
 VARIABLES = {name: f"var(--{name.replace('_', '-')})" for name in THEMES["light"]}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-STYLE = """
-body{margin:0;font:16px system-ui,sans-serif;background:var(--page);color:var(--ink)}
-header{padding:12px 20px}h1{font-size:18px;margin:0 0 6px}
-nav button{font:inherit;color:var(--value);background:none;border:0;padding:4px}
-nav button{cursor:pointer;text-decoration:underline}
-nav button[aria-current]{color:var(--ink);text-decoration:none;font-weight:600}
-main{overflow:auto;padding:0 20px 20px}svg{max-width:none}
-[data-opens]{cursor:pointer}[data-opens]:focus{outline:3px solid var(--value)}
-@media (prefers-reduced-motion:no-preference){main svg{animation:appear .12s}@keyframes appear{from{opacity:0}}}
-"""
-SCRIPT = """
-const titles = JSON.parse(document.getElementById("titles").textContent);
-const main = document.querySelector("main"), way = document.querySelector("nav");
-function open(path) {
-  const level = document.querySelector(`template[data-path="${CSS.escape(path)}"]`);
-  main.replaceChildren(level.content.cloneNode(true));
-  for (const group of main.querySelectorAll("[data-owner^='member:']")) {
-    const inner = group.dataset.owner.slice(7);
-    if (!(inner in titles)) continue;
-    group.dataset.opens = inner; group.tabIndex = 0; group.setAttribute("role", "button");
-    group.addEventListener("click", () => go(inner));
-    group.addEventListener("keydown", event => {
-      if (event.key !== "Enter" && event.key !== " ") return;
-      event.preventDefault();
-      go(inner);
-    });
-  }
-  way.replaceChildren();
-  const above = [path];
-  while (above[0] !== "") above.unshift(titles[above[0]][1]);
-  for (const step of above) {
-    const button = document.createElement("button");
-    button.textContent = titles[step][0];
-    if (step === path) button.setAttribute("aria-current", "page");
-    button.addEventListener("click", () => go(step));
-    way.append(button);
-  }
-}
-function go(path) { location.hash = encodeURIComponent(path); }
-addEventListener("hashchange", () => show());
-function show() { const path = decodeURIComponent(location.hash.slice(1)); open(path in titles ? path : ""); }
-show();
-"""
+THEME_ICON = '<path d="M10 2a8 8 0 1 0 0 16a8 8 0 0 0 0-16zm0 1.8v12.4a6.2 6.2 0 0 1 0-12.4z"/>'
+LABEL = "The network. Arrow keys follow its edges, Enter opens or closes a group, Escape closes the one around it."
+BUTTONS = (
+    ("deeper", "Open the groups that are shown", "open all"),
+    ("close", "Close all groups", "close all"),
+    ("smaller", "Smaller", "−"),
+    ("fit", "Fit the network to its place", "fit"),
+    ("larger", "Larger", "+"),
+)
 
 
-def write_page(name: str, root: Group, scenes: Mapping[str, Scene]) -> str:
-    """The page: the outermost level to look at, and every level's picture, by its group's path, as a template."""
+def write_page(name: str, overlay: str, outermost: Scene, data: Mapping[str, Any]) -> str:
+    """The page; ``outermost`` is the picture with all groups closed, ``data`` what the script draws from."""
     title = escape(clean(name))
+    buttons = "".join(
+        f'<button type="button" id="{id}" aria-label="{label}">{sign}</button>' for id, label, sign in BUTTONS
+    )
+    numbers = f'<span class="overlay">Numbers on the cards: {escape(clean(overlay))}</span>' if overlay else ""
+    body = drawn(outermost.primitives, VARIABLES, {})
+    size = f'width="{outermost.width:.0f}" viewBox="0 0 {outermost.width:.0f} {outermost.height:.0f}"'
+    # A closing tag inside a script would end it.
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -69,42 +63,90 @@ def write_page(name: str, root: Group, scenes: Mapping[str, Scene]) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <title>{title}</title>
-<style>{theme_rules()}{STYLE}</style>
+<style>
+{theme_rules()}
+{asset("network.css")}
+</style>
 </head>
 <body>
-<header><h1>{title}</h1><nav aria-label="Where this group stands"></nav></header>
-<main></main>
-{"".join(template(path, scene) for path, scene in scenes.items())}
-<script type="application/json" id="titles">{titles(root)}</script>
-<script>{SCRIPT}</script>
+<header><h1>{title}</h1><button type="button" id="theme" aria-label="Switch between light and dark">
+<svg viewBox="0 0 20 20" aria-hidden="true">{THEME_ICON}</svg></button>{numbers}{buttons}</header>
+<main>
+<div id="graph" role="group" aria-label="{LABEL}"><svg {size}>{body}</svg></div>
+</main>
+<footer><p id="where" aria-live="polite"></p><p id="said" aria-live="polite"></p>
+<p class="help">Click a group to open it in its place. Arrow keys follow the edges, Enter opens and closes,
+Escape closes the group around.</p></footer>
+<script type="application/json" id="network">{text}</script>
+<script>
+{asset("network.js")}
+</script>
 </body>
 </html>
 """
 
 
+def asset(name: str) -> str:
+    """A file of the page."""
+    return resources.files("graphcomp.render").joinpath("player", name).read_text(encoding="utf-8")
+
+
 def theme_rules() -> str:
-    """The palette, by the system's preference."""
+    """The palette as custom properties: by the system's preference, or as the reader chose; light on paper."""
 
     def rules(theme: str) -> str:
-        return "".join(f"--{name.replace('_', '-')}:{colour};" for name, colour in THEMES[theme].items())
+        colours = "".join(f"--{name.replace('_', '-')}:{colour};" for name, colour in THEMES[theme].items())
+        return f"color-scheme:{theme};{colours}"
 
-    dark = f"@media (prefers-color-scheme:dark){{:root{{color-scheme:dark;{rules('dark')}}}}}"
-    return f":root{{color-scheme:light;{rules('light')}}}{dark}"
-
-
-def template(path: str, scene: Scene) -> str:
-    """One level's picture, not shown until it is opened."""
-    body = drawn(scene.primitives, VARIABLES, scene.descriptions)
-    size = f'width="{scene.width:.0f}" height="{scene.height:.0f}" viewBox="0 0 {scene.width:.0f} {scene.height:.0f}"'
     return (
-        f'<template data-path="{escape(path)}"><svg xmlns="http://www.w3.org/2000/svg" {size}>{body}</svg></template>\n'
+        f":root{{{rules('light')}}}\n"
+        f"@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{rules('dark')}}}}}\n"
+        f":root[data-theme=dark]{{{rules('dark')}}}\n"
+        f"@media print{{:root:root,:root[data-theme]:root{{{rules('light')}}}}}"
     )
 
 
-def titles(root: Group) -> str:
+def page_data(
+    root: Group, levels: Mapping[str, Mapping[str, Any]], opened: Collection[str], largest: float
+) -> dict[str, Any]:
+    """All that the script needs."""
+    return {
+        "levels": levels,
+        "titles": titles(root),
+        "opened": sorted(path for path in opened if path),
+        "largest": largest,
+        "sizes": {
+            "across": GAP_ACROSS, "labelled": GAP_LABELLED, "down": GAP_DOWN, "margin": MARGIN, "spread": MOST_SPREAD,
+            "sweeps": SWEEPS, "laneWeight": LANE_WEIGHT, "header": HEADER, "padding": PADDING,
+        },
+    }  # fmt: skip
+
+
+def level_data(
+    level: Level,
+    arrangement: Arrangement,
+    members: Mapping[str, Mapping[str, Any]],
+    flows: Mapping[tuple[str, str], Sequence[Any]],
+) -> dict[str, Any]:
+    """One level: its cards with their sizes, then the lanes; the columns; the ways of the edges."""
+    lanes = [lane for way in arrangement.ways for lane in way.lanes]
+    items = [*arrangement.items.values(), *lanes]
+    place = {id(item): number for number, item in enumerate(items)}
+    ways = []
+    for way, pair in zip(arrangement.ways, level.edges, strict=True):
+        label = place[id(way.label)] if way.label is not None else -1
+        stops = [place[id(lane)] for lane in way.lanes]
+        ends = place[id(way.source)], place[id(way.target)]
+        ways.append([*ends, stops, label, int(way.back), *flows[pair]])
+    return {
+        "members": list(members.values()),
+        "items": [[round(item.width, 1), round(item.height, 1)] for item in items],
+        "columns": [[place[id(item)] for item in column] for column in arrangement.columns],
+        "ways": ways,
+        "labelled": int(arrangement.labelled),
+    }
+
+
+def titles(root: Group) -> dict[str, list[str]]:
     """Each group's name and the group around it."""
-    found = {"": ["All", ""]}
-    for group in root.walk():
-        for child in group.children:
-            found[child.path] = [clean(child.name), group.path]
-    return json.dumps(found).replace("<", "\\u003c")
+    return {child.path: [clean(child.name), group.path] for group in root.walk() for child in group.children}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
+from html import escape
+from pathlib import Path, PurePath
 from typing import Any
 
 from ...errors import RenderError
@@ -19,16 +20,17 @@ from ..picture import arrow
 from ..png import write_png
 from ..scene import Box, Primitive, Rectangle, Scene, Words
 from ..svg import write_svg
-from .collapse import Closed
+from .collapse import Closed, Collapse, check_collapse
 from .groups import Group, fold_repeats, fold_rule, group_by_scope, split_calls, split_components
-from .layout import place
+from .layout import HEADER, PADDING, Arrangement, arrange
 from .levels import Level, Member, levels
 from .overlays import Numbers, Total
-from .page import write_page
+from .page import level_data, page_data, write_page
 
-TITLE_SIZE, DETAIL_SIZE, HEADER, PADDING = 19.0, 15.0, 44.0, 16.0
+TITLE_SIZE, DETAIL_SIZE = 19.0, 15.0
 NARROWEST, WIDEST, CARD_HEIGHT, NUMBER_HEIGHT = 110.0, 300.0, 58.0, 24.0
-STEPS = 4
+STEPS, SIGN, CELL_HEIGHT = 4, 24.0, 720
+Drawn = tuple[list[Primitive], float, float]
 UNSHOWN = {"constant", "dimension"}
 """Numbers written into the program: hundreds of cards that say nothing about how values flow."""
 
@@ -80,38 +82,44 @@ class Network:
         owners = {item.owner for item in items if item.role == "card"}
         return {owner: describe(every[owner[7:]]) for owner in owners if owner[7:] in every}
 
-    def inside(self, path: str, opened: set[str]) -> tuple[list[Primitive], float, float]:
+    def inside(self, path: str, opened: set[str]) -> Drawn:
         """A level's primitives and size, with open groups drawn inside."""
         level = self.levels[path]
-        keys = list(level.members)
-        number = {key: position for position, key in enumerate(keys)}
-        inner = {key: self.inside(key, opened) for key in keys if key in opened and level.members[key].kind == "group"}
-        sizes = {number[key]: self.size(level.members[key], inner.get(key)) for key in keys}
-        pairs = [(number[source], number[target]) for source, target in level.edges]
-        flows = {slot: flow_text(level, pair) for slot, pair in enumerate(level.edges)}
-        layout = place(sizes, pairs, {slot: flow_size(text) for slot, text in flows.items() if text})
+        number = {key: position for position, key in enumerate(level.members)}
+        groups = [key for key in number if key in opened and level.members[key].kind == "group"]
+        inner = {key: self.inside(key, opened) for key in groups}
+        layout = self.arrangement(level, inner).layout()
         items: list[Primitive] = []
         for slot, (pair, shapes) in enumerate(level.edges.items()):
             owner, edge = f"flow:{pair[0]}>{pair[1]}", (number[pair[1]], slot)
             items.extend(drawn_edge(layout, edge, owner, sum(shapes.values())))
             if edge in layout.labels:
-                items.extend(drawn_flow(layout.labels[edge], flows[slot], owner))
-        for key in keys:
-            box = layout.cards[number[key]]
-            items.extend(self.card(level.members[key], box, inner.get(key)))
+                items.extend(drawn_flow(layout.labels[edge], flow_text(level, pair), owner))
+        for key, position in number.items():
+            items.extend(self.card(level.members[key], layout.cards[position], inner.get(key)))
         return items, layout.width, layout.height
 
-    def size(self, member: Member, inner: tuple[list[Primitive], float, float] | None) -> tuple[float, float]:
+    def arrangement(self, level: Level, inner: Mapping[str, Drawn]) -> Arrangement:
+        """A level's columns, with room for what is drawn inside open groups."""
+        keys = list(level.members)
+        number = {key: position for position, key in enumerate(keys)}
+        sizes = {number[key]: self.size(level.members[key], inner.get(key)) for key in keys}
+        pairs = [(number[source], number[target]) for source, target in level.edges]
+        flows = {slot: flow_text(level, pair) for slot, pair in enumerate(level.edges)}
+        return arrange(sizes, pairs, {slot: flow_size(text) for slot, text in flows.items() if text})
+
+    def size(self, member: Member, inner: Drawn | None) -> tuple[float, float]:
         """A card's width and height."""
         words = max(text_width(shown(member), TITLE_SIZE) * 1.03, text_width(member.detail, DETAIL_SIZE))
-        width = min(max(words + 2 * PADDING, NARROWEST), WIDEST + 2 * PADDING)
+        sign = SIGN if member.kind == "group" else 0.0  # a page puts + or − before the name
+        width = min(max(words + sign + 2 * PADDING, NARROWEST), WIDEST + SIGN + 2 * PADDING)
         if inner is not None:
             return max(inner[1] + 2 * PADDING, width), inner[2] + HEADER + PADDING
         if member.kind in ("from", "to"):
             return width, 36.0
         return width, CARD_HEIGHT + (NUMBER_HEIGHT if member.number is not None else 0)
 
-    def card(self, member: Member, box: Box, inner: tuple[list[Primitive], float, float] | None) -> list[Primitive]:
+    def card(self, member: Member, box: Box, inner: Drawn | None) -> list[Primitive]:
         """A member's card, open or closed; all that stands on it answers a click."""
         owner = f"member:{member.key}"
         own = [replace(item, owner=owner) for item in self.face(member, box, inner is not None)]
@@ -130,9 +138,10 @@ class Network:
         if member.times > 1 and not opened:
             items.extend(Rectangle("content", box.moved(d, d), "card", "line", 1.2, radius) for d in (8.0, 4.0))
         items.append(Rectangle("card", box, "panel" if opened else "card", "line", 1.6, radius))
-        items.append(Words("content", middle, box.top + 26, shown(member), TITLE_SIZE, "ink", "middle", bold=True))
         if opened:
-            return items
+            title = Words("content", box.left + PADDING, box.top + 26, shown(member), TITLE_SIZE, "ink", bold=True)
+            return [*items, title]
+        items.append(Words("content", middle, box.top + 26, shown(member), TITLE_SIZE, "ink", "middle", bold=True))
         items.append(Words("content", middle, box.top + 46, member.detail, DETAIL_SIZE, "muted", "middle"))
         if member.number is not None:
             items.extend(self.number(member.number, box))
@@ -156,19 +165,44 @@ class Network:
             for path, level in self.levels.items()
         }
 
-    def html(self) -> str:
-        """A page in which every group can be opened."""
-        scenes = {path: self.scene(path=path, opened=()) for path in self.levels}
-        return write_page(self.title, self.root, scenes)
+    def html(self, depth: int = 0, collapse: Collapse | None = None) -> str:
+        """A page in which every group opens in its place; some are open from the start."""
+        found = {path: self.level_page(level) for path, level in self.levels.items()}
+        data = page_data(self.root, found, self.wanted(depth, collapse), self.largest)
+        return write_page(self.title, self.numbers.label, self.scene(0), data)
 
-    def save(self, path: str | Path, depth: int = 0) -> Path:
-        """Write ``.html`` (every group can be opened), or ``.svg``, ``.png`` or ``.pdf`` open to ``depth``."""
+    def level_page(self, level: Level) -> dict[str, Any]:
+        """One level as the page's script draws it."""
+        members = {key: face_data(self.graph, member) for key, member in level.members.items()}
+        ways = {pair: edge_data(level, pair) for pair in level.edges}
+        return level_data(level, self.arrangement(level, {}), members, ways)
+
+    def wanted(self, depth: int, collapse: Collapse | None) -> set[str]:
+        """The groups that are open: those less than ``depth`` levels deep, or all but those in collapsed ones."""
+        if collapse is None:
+            return self.opened(depth)
+        check_collapse(collapse)
+        closed, found, stack = Closed(collapse), {""}, list(self.root.children)
+        while stack:
+            group = stack.pop()
+            if not closed(group):
+                found.add(group.path)
+                stack.extend(group.children)
+        return found
+
+    def save(self, path: str | Path, depth: int = 0, collapse: Collapse | None = None) -> Path:
+        """Write ``.html`` (every group can be opened), or ``.svg``, ``.png`` or ``.pdf``.
+
+        Open are the groups less than ``depth`` levels deep; or with ``collapse`` all but the groups from a depth on,
+        those of a name ("encoder/*", or several), or those for which a function of a ``Group`` is true.
+        """
         path = Path(path)
+        opened = self.wanted(depth, collapse)
         writers: dict[str, Callable[[], str | bytes]] = {
-            ".html": self.html,
-            ".svg": lambda: write_svg(self.scene(depth), 0),
-            ".png": lambda: write_png(self.scene(depth), 0),
-            ".pdf": lambda: write_pdf(self.scene(depth), 1),
+            ".html": lambda: self.html(depth, collapse),
+            ".svg": lambda: write_svg(self.scene(opened=opened), 0),
+            ".png": lambda: write_png(self.scene(opened=opened), 0),
+            ".pdf": lambda: write_pdf(self.scene(opened=opened), 1),
         }
         if path.suffix.lower() not in writers:
             raise RenderError(f"cannot write {path.name!r}: its suffix must be one of {', '.join(writers)}")
@@ -177,6 +211,36 @@ class Network:
             return write_whole(path, content)
         except OSError as error:
             raise RenderError(f"cannot write {path}: {error.strerror or error}") from error
+
+    def _repr_html_(self) -> str:
+        """The page inside a notebook's cell, in a frame of its own so that styles do not mix."""
+        style = f"width:100%;height:{CELL_HEIGHT}px;border:0"
+        title, page = escape(clean(self.title)), escape(self.html())
+        return f'<iframe title="{title}" sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>'
+
+
+def face_data(graph: Graph, member: Member) -> dict[str, Any]:
+    """A card as the page draws and says it."""
+    data: dict[str, Any] = {
+        "key": member.key,
+        "title": shown(member),
+        "detail": clean(member.detail),
+        "kind": member.kind,
+        "times": member.times,
+        "number": member.number,
+        "said": describe(member),
+    }
+    if member.number is not None:
+        data["shown"] = f"{member.number:.3g}"
+    origin = graph.node(int(member.key[1:])).origin if member.kind == "node" else None
+    if origin is not None:
+        data["source"] = f"{PurePath(origin.file).name}:{origin.line}"
+    return data
+
+
+def edge_data(level: Level, pair: tuple[str, str]) -> list[Any]:
+    """An edge's strength, what stands on it, and what flows along it in words."""
+    return [strength(sum(level.edges[pair].values())), flow_text(level, pair), flow_words(level, pair)]
 
 
 def shown(member: Member) -> str:
@@ -191,9 +255,12 @@ def describe(member: Member) -> str:
 
 
 def flow_text(level: Level, pair: tuple[str, str]) -> str:
-    """What stands on an edge between two groups: the shape that flows, or how many values do."""
-    if any(level.members[key].kind != "group" for key in pair):
-        return ""
+    """What stands on an edge between two groups: nothing stands on those of single nodes."""
+    return flow_words(level, pair) if all(level.members[key].kind == "group" for key in pair) else ""
+
+
+def flow_words(level: Level, pair: tuple[str, str]) -> str:
+    """The shape that flows along an edge, or how many values do."""
     shapes = level.edges[pair]
     itself = pair[0] == pair[1]
     links = max(level.members[pair[0]].times - 1, 1) if itself else 1
@@ -219,7 +286,12 @@ def drawn_flow(box: Box, text: str, owner: str) -> list[Primitive]:
 
 def drawn_edge(layout: Layout, edge: tuple[int, int], owner: str, values: int) -> list[Primitive]:
     """An edge; the more values flow along it, the stronger."""
-    return arrow(layout.curves[edge], "line", min(1.4 + 0.2 * values, 4.0), owner, ((0, 1),))
+    return arrow(layout.curves[edge], "line", strength(values), owner, ((0, 1),))
+
+
+def strength(values: int) -> float:
+    """How thick an edge is."""
+    return min(1.4 + 0.2 * values, 4.0)
 
 
 def network(
