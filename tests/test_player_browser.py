@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphcomp.derive import reverse
 from graphcomp.render import Story, explain
-from graphcomp.render.live import LiveProgram, live_program
+from graphcomp.render.account import Account
+from graphcomp.render.derived import adjoints, tangents
+from graphcomp.render.live import Fixed, LiveProgram
+from graphcomp.render.page.document import shown as shown_story
+from graphcomp.render.page.formulas import Formulas
+from graphcomp.render.sentences import language
 from graphcomp.run import evaluate_all
 from graphcomp.trace import trace
 
@@ -396,50 +400,149 @@ def test_what_is_no_formula_is_refused(browser: Any, quiz: Path, text: str) -> N
         assert page.evaluate(script, text) is None
 
 
-@pytest.mark.parametrize(
-    "formula",
-    [
-        "sin(x) + x*y",
-        "log(x) + x*y - sin(y)",
-        "sigmoid(x)**2.5 * exp(-y) / sqrt(x + 3)",
-        "tanh(x*y) - softplus(x - y) + abs(x - 2)**3",
-        "maximum(x, y) * relu(x) + where(x > y, x, y*y)",
-        "x**y + log1p(x) * expm1(y) + atan2(x, y)",
-    ],
-)
+FORMULAS = [
+    "sin(x) + x*y",
+    "log(x) + x*y - sin(y)",
+    "sigmoid(x)**2.5 * exp(-y) / sqrt(x + 3)",
+    "tanh(x*y) - softplus(x - y) + abs(x - 2)**3",
+    "maximum(x, y) * relu(x) + where(x > y, x, y*y)",
+    "x**y + log1p(x) * expm1(y) + atan2(x, y)",
+    "z1 = a*b*c; z2 = sin(a) + c - 4*exp(-a)*sqrt(b)",
+]
+
+
+def quantities(account: Account, story: Story) -> Iterator[tuple[int, int, float]]:
+    """Every number that the page computes: its sweep, its place, and what the reference interpreter gives."""
+    assert isinstance(story.live, LiveProgram)
+    passes = story.live.passes(story.sweeps)
+    assert isinstance(passes, list)
+    backwards = adjoints(account.graph, account.moving_edges)
+    forwards = tangents(account.graph, account.moving_edges)
+    for number, (one, sweep) in enumerate(zip(passes, story.sweeps, strict=True)):
+        seeds = [np.float64(1) if start == sweep.seed else np.float64(0) for start in one.starts]
+        graph = account.graph
+        if sweep.kind != "value":
+            graph = forwards.graph if sweep.kind == "tangent" else backwards[sweep.seed].graph  # type: ignore[index]
+        values = evaluate_all(graph, [*account.inputs, *seeds])
+        tables: tuple[Mapping[Any, int], ...] = (one.values, one.derivatives, one.partials, one.contributions)
+        for table in tables:
+            yield from ((number, place, float(values[place])) for place in table.values())
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
 def test_a_page_computes_what_the_interpreter_computes(browser: Any, formula: str) -> None:
     graph = trace(formula)
-    program = live_program(graph)
-    assert isinstance(program, LiveProgram), program
-    derived = reverse(graph)
+    rng = np.random.default_rng(len(formula))
     with browser.new_context() as context:
         page = context.new_page()
-        for at in ([0.5, 1.25], [1.75, 0.3], [2.0, 3.0]):
-            found = page.evaluate(f"x => ({program.function()})(x, 0)", at)
-            values = evaluate_all(derived.graph, [*map(np.float64, at), np.float64(1)])
-            for place in (*program.values.values(), *program.adjoints.values()):
-                assert found[place] == pytest.approx(float(values[place]), rel=1e-12, abs=1e-12)
+        for _ in range(3):
+            at = rng.uniform(0.2, 3, len(graph.inputs))
+            story = explain(graph, at=at, mode="both")
+            told = shown_story(story, story.live, language("en"))
+            live = told.data(Formulas())
+            assert live
+            each = "return sweeps.map(([one, start]) => run[one](inputs, start));"
+            script = f"([inputs, sweeps]) => {{ const run = {told.functions()}; {each} }}"
+            found = page.evaluate(script, [at.tolist(), live["sweeps"]])
+            checked = list(quantities(Account(graph, list(at)), story))
+            assert len(checked) > 20
+            for sweep, place, value in checked:
+                assert found[sweep][place] == pytest.approx(value, rel=1e-12, abs=1e-12)
 
 
-def test_what_a_page_cannot_compute_is_said() -> None:
-    assert "arrays" in str(live_program(trace(lambda x: x + x, np.ones(3))))
-    long = trace("; ".join(["a0 = x", *(f"a{n} = sin(a{n - 1})" for n in range(1, 220))]))
-    assert "at most 200" in str(live_program(long))
-    assert "no counterpart" in str(live_program(trace("lgamma(x)")))
-
-
-def test_other_inputs_are_computed_in_the_page(browser: Any, tmp_path: Path) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install graphcomp[browser]")
-    story = replace(explain(LECTURE, at={"x1": 2, "x2": 3}), live=live_program(trace(LECTURE)))
-    with opened(browser, story.save(tmp_path / "live.html"), reduced_motion="reduce") as page:
-        page.click("#live summary")
-        row = page.locator("#live tbody tr").first
-        assert row.inner_text().split("\t")[1:] == ["2", "2.58385316345"]
-        page.fill("#live input >> nth=0", "0")
-        assert row.inner_text().split("\t")[1:] == ["0", "4"]
-        page.fill("#live input >> nth=0", "")
-        assert "undefined" in row.inner_text()
-        assert axe.Axe().run(page).response["violations"] == []
-    fixed = replace(story, live="The inputs are fixed: <b>why</b>")
-    with opened(browser, fixed.save(tmp_path / "fixed.html")) as page:
+def test_what_a_page_cannot_compute_is_said(browser: Any, tmp_path: Path) -> None:
+    long = "; ".join(["a0 = x", *(f"a{n} = sin(a{n - 1})" for n in range(1, 220))])
+    for source, at, reason in (
+        (lambda x: x + x, [np.ones(3)], "this graph holds arrays"),
+        (lambda x: x + x, [np.float32(2)], "this graph holds float32"),
+        (long, {"x": 1}, "at most 200"),
+        ("lgamma(x)", {"x": 2}, "lgamma has no counterpart"),
+    ):
+        story = explain(source, at=at, mode="evaluate")
+        assert isinstance(story.live, Fixed)
+        assert reason in language("en").say(story.live.reason, **story.live.parts)
+    story = replace(story, live=Fixed("no counterpart", {"op": "<b>why</b>"}))
+    with opened(browser, story.save(tmp_path / "fixed.html")) as page:
         assert "<b>why</b>" in page.inner_text(".fixed")
+
+
+def facts_of(page: Any) -> list[Any]:
+    """All that each step shows, in words, and all that its graph draws."""
+    words = """() => [...document.querySelectorAll('#told .math, #table .math')]
+        .filter(one => !one.closest('.off') && getComputedStyle(one).display !== 'none')
+        .map(one => one.dataset.plain)"""
+    outlines = """() => [...document.querySelectorAll('#graph svg.wide use')]
+        .filter(one => !one.closest('.off') && one.getAttribute('href').startsWith('#f-'))
+        .map(one => document.querySelector(one.getAttribute('href')).innerHTML)"""
+    found: list[Any] = [page.inner_text("h1")]
+    if page.is_enabled("#first"):
+        page.click("#first")
+    while True:
+        labels = page.eval_on_selector_all("#graph svg.wide [role=img]", "all => all.map(one => one.ariaLabel)")
+        found.append((page.evaluate(words), page.evaluate(outlines), labels))
+        if page.is_disabled("#forward"):
+            return found
+        page.click("#forward")
+
+
+@pytest.mark.parametrize(
+    ("formula", "at", "other", "options"),
+    [
+        (LECTURE, {"x1": 2, "x2": 3}, {"x1": -1.5, "x2": 0.0625}, {}),
+        (LECTURE, {"x1": 2, "x2": 3}, {"x1": 3e7, "x2": -1.25e-7}, {"mode": "both", "notation": "∂"}),
+        (LECTURE, {"x1": 2, "x2": 3}, {"x1": float("nan"), "x2": float("-inf")}, {"mode": "forward"}),
+        (FORMULAS[6], {"a": 1, "b": 2, "c": 3}, {"a": 0.5, "b": 0.7, "c": -1e-5}, {"mode": "both"}),
+        (FORMULAS[6], {"a": 1, "b": 2, "c": 3}, {"a": -0.5, "b": 0.7, "c": 4}, {"granularity": "contribution"}),
+        (FORMULAS[5], {"x": 0.5, "y": 1.25}, {"x": 1.75, "y": -0.3}, {"mode": "both", "notation": "bar"}),
+        (FORMULAS[4], {"x": 0.5, "y": 1.25}, {"x": 1.75, "y": -0.3}, {"mode": "both"}),
+    ],
+)
+def test_other_inputs_give_the_page_that_is_told_at_them(
+    browser: Any, tmp_path: Path, formula: str, at: Any, other: Any, options: Any
+) -> None:
+    """Cards, edges, table, equations, Jacobian, heading and text alternatives, in words and in outlines."""
+    paths = [explain(formula, at=values, **options).save(tmp_path / f"{number}.html")
+             for number, values in enumerate((at, other))]  # fmt: skip
+    with opened(browser, paths[0], reduced_motion="reduce") as page:
+        before = facts_of(page)
+        page.click("#live summary")
+        for number, value in enumerate(other.values()):
+            page.fill(f"#live input >> nth={number}", repr(value))
+        found = facts_of(page)
+        page.click("#live button[type=reset]")
+        page.wait_for_timeout(50)
+        assert facts_of(page) == before
+    with opened(browser, paths[1], reduced_motion="reduce") as page:
+        wanted = facts_of(page)
+    assert found != before and len(found) == len(wanted)
+    for one, (there, here) in enumerate(zip(wanted, found, strict=True)):
+        assert here == there, f"step {one}"
+
+
+def test_inputs_may_be_formulas_and_what_is_no_number_is_said(browser: Any, pages: dict[str, Path]) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install graphcomp[browser]")
+    with opened(browser, pages["lecture"], "#step=5", reduced_motion="reduce") as page:
+        page.click("#live summary")
+        page.fill("#live input >> nth=0", "pi/2")
+        assert "w₄ = sin w₁" in shown(page, "#table") and "1" in shown(page, 'tr[data-owner="node:3"] td.value')
+        assert page.inner_text("h1").endswith("x₁ = 1.571, x₂ = 3")
+        page.fill("#live input >> nth=0", "<b>")
+        assert "<b> is not a number" in page.inner_text(".said")
+        assert page.get_attribute("#live input >> nth=0", "aria-invalid") == "true"
+        assert page.inner_text("h1").endswith("x₁ = 1.571, x₂ = 3")
+        assert axe.Axe().run(page).response["violations"] == []
+
+
+def test_a_long_number_stays_inside_its_card(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["lecture"], "#step=5", viewport={"width": 1600, "height": 900}) as page:
+        page.click("#live summary")
+        page.fill("#live input >> nth=0", "-123456.789")
+        page.fill("#live input >> nth=1", "-0.00012345")
+        room = """() => [...document.querySelectorAll('#graph svg.wide [data-owner]')].map(group => {
+            const frame = (group.querySelector('rect') || group).getBoundingClientRect();
+            return [...group.querySelectorAll('use')].filter(one => !one.closest('.off'))
+                .map(one => one.getBoundingClientRect())
+                .map(box => Math.min(box.left - frame.left, frame.right - box.right));
+        }).flat()"""
+        boxes = page.evaluate(room)
+        assert len(boxes) > 20 and min(boxes) > 0

@@ -234,7 +234,7 @@ def finish(account: Account, parts: Sequence[Part], jacobian: Jacobian | None = 
         jacobian=jacobian,
         modes=modes,
         language=account.telling.language,
-        live=live_program(account.graph),
+        live=live_program(account.graph, account.moving_edges),
     )
 
 

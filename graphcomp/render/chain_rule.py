@@ -14,12 +14,12 @@ from ..trace.symbolic import to_sympy
 from .account import Account
 from .derived import Derived
 from .execution import Execution
-from .mathematics import Application, Beside, Mathematics, Operator, Parenthesised, Text, added, factor, joined
+from .mathematics import Application, Beside, Mathematics, Operator, Parenthesised, factor, few_added, joined
 from .numerals import is_spelled_out, quantity
 from .story import Cost, Edge, Fact, Term
 from .symbolic_mathematics import from_sympy
 
-LONGEST_PARTIAL, MOST_TERMS = 32, 4
+LONGEST_PARTIAL = 32
 SEVERAL = np.zeros(1000)  # stands for an array that is not written out
 
 
@@ -126,13 +126,6 @@ def added_products(
     return few_added(
         tuple(pair(factor(one), factor(other), product_sign(part.factor_value)) for part, one, other in products)
     )
-
-
-def few_added(terms: tuple[Mathematics, ...]) -> Mathematics:
-    """A sum; of more than four terms the first three are written, and how many more there are."""
-    if len(terms) <= MOST_TERMS:
-        return added(terms)
-    return added((*terms[: MOST_TERMS - 1], Text(f"… ({len(terms) - MOST_TERMS + 1} more)")))
 
 
 def gap(account: Account) -> Mathematics:

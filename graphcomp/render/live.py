@@ -1,18 +1,19 @@
-"""A scalar graph and its adjoints as lines of JavaScript, printed from the ops' own expressions.
+"""A scalar graph and its derived graphs as lines of JavaScript, printed from the ops' own expressions.
 
-With them a page computes values and adjoints for other inputs.  Where that cannot be done, the reason is given instead.
+With them a page computes a story again for other inputs.  Where that cannot be done, the reason is given instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 
-from ..derive.reverse import reverse
 from ..graph import Graph, Node, TensorType
 from ..ops import REGISTRY, Elementwise
+from .derived import Derived, adjoints, tangents
+from .story import Edge, Sweep
 
 MOST_NODES = 200
 # Ops whose expressions JavaScript has no names for, or computes less exactly.
@@ -39,47 +40,99 @@ PRINTED = {
 
 
 @dataclass(frozen=True)
-class LiveProgram:
-    """Statements over an array ``v``: the inputs are set first, then the lines run in order.
+class Fixed:
+    """Why a page cannot compute a story again: the key of a sentence, and what fills it in."""
 
-    ``values`` and ``adjoints`` say at which place of ``v`` a node's value, and its adjoint, then stand.
+    reason: str
+    parts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Statements over an array ``v``: inputs and seeds are set first, then the lines run in order.
+
+    The maps say at which place of ``v`` a quantity then stands; ``starts`` are the nodes to which the seeds belong.
     """
 
     inputs: tuple[int, ...]
     seeds: tuple[int, ...]
+    starts: tuple[int, ...]
     lines: tuple[str, ...]
     values: Mapping[int, int]
-    adjoints: Mapping[int, int]
+    derivatives: Mapping[int, int] = field(default_factory=dict)
+    partials: Mapping[Edge, int] = field(default_factory=dict)
+    contributions: Mapping[Edge, int] = field(default_factory=dict)
 
     def function(self) -> str:
-        """A JavaScript function of the inputs' values and the position of the output explained, which returns v."""
+        """A JavaScript function of the inputs' values and the number of the seed that is 1, which returns v."""
         inputs = "".join(f"v[{place}]=x[{position}];" for position, place in enumerate(self.inputs))
-        seeds = "".join(f"v[{place}]=output==={position}?1:0;" for position, place in enumerate(self.seeds))
-        return f"(x,output)=>{{const v=[];{inputs}{seeds}{''.join(self.lines)}return v}}"
+        seeds = "".join(f"v[{place}]=start==={position}?1:0;" for position, place in enumerate(self.seeds))
+        return f"(x,start)=>{{const v=[];{inputs}{seeds}{''.join(self.lines)}return v}}"
 
 
-def live_program(graph: Graph) -> LiveProgram | str:
-    """The program of a graph and its reverse sweep, or one sentence that says why there is none."""
+@dataclass(frozen=True)
+class LiveProgram:
+    """A graph whose values and derivatives a page can compute again."""
+
+    graph: Graph
+    edges: Mapping[Edge, int]
+
+    def passes(self, sweeps: Sequence[Sweep]) -> list[Pass] | Fixed:
+        """The statements of each sweep, or the op that has none."""
+        graph = self.graph
+        by_output: Mapping[int, Derived] = {}
+        forward: Derived | None = None
+        found = []
+        for sweep in sweeps:
+            if sweep.kind == "adjoint" and sweep.seed is not None:
+                by_output = by_output or adjoints(graph, self.edges)
+                made = derived_pass(by_output[sweep.seed], (sweep.seed,))
+            elif sweep.kind == "tangent":
+                forward = forward or tangents(graph, self.edges)
+                made = derived_pass(forward, tuple(id for id in graph.inputs if graph.type(id).is_float))
+            else:
+                values = {node.id: node.id for node in graph.nodes()}
+                made = with_lines(graph, Pass(tuple(graph.inputs), (), (), (), values))
+            if isinstance(made, Fixed):
+                return made
+            found.append(made)
+        return found
+
+
+def live_program(graph: Graph, edges: Mapping[Edge, int]) -> LiveProgram | Fixed:
+    """The program of a graph, or why there is none; ``edges`` are those along which derivatives pass."""
     if len(graph) > MOST_NODES:
-        return (
-            f"The inputs are fixed: the graph has {len(graph)} nodes, and a page computes at most {MOST_NODES} again."
-        )
+        return Fixed("too many nodes", {"count": len(graph), "most": MOST_NODES})
     for node in graph.nodes():
         if not isinstance(node.type, TensorType) or node.type.shape:
-            return "The inputs are fixed: a page computes with single numbers only, and this graph holds arrays."
-        if node.dtype not in ("float64", "bool"):
-            return f"The inputs are fixed: a page computes in double precision, and this graph holds {node.dtype}."
-    derived = reverse(graph)
-    given = {*(derived.primal[id] for id in graph.inputs), *derived.seeds}
+            return Fixed("arrays")
+        if node.dtype not in ("float64", "bool") or (node.id in graph.inputs and node.dtype != "float64"):
+            return Fixed("precision", {"dtype": node.dtype})
+        if node.id not in graph.inputs and expression(node) is None:
+            return Fixed("no counterpart", {"op": node.op})
+    return LiveProgram(graph, edges)
+
+
+def derived_pass(derived: Derived, starts: tuple[int, ...]) -> Pass | Fixed:
+    """A derived graph's statements."""
+    places = Pass(
+        derived.inputs, derived.seeds, starts, (),
+        derived.primal, derived.derivative, derived.partial, derived.product,
+    )  # fmt: skip
+    return with_lines(derived.graph, places)
+
+
+def with_lines(graph: Graph, places: Pass) -> Pass | Fixed:
+    """The pass with a statement for each node that is not given."""
+    given = {*places.inputs, *places.seeds}
     lines = []
-    for node in derived.graph.nodes():
+    for node in graph.nodes():
         text = "" if node.id in given else expression(node)
         if text is None:
-            return f"The inputs are fixed: {node.op} has no counterpart in a page."
+            return Fixed("no counterpart", {"op": node.op})
         if text:
             lines.append(f"v[{node.id}]={text};")
-    inputs = tuple(derived.primal[id] for id in graph.inputs)
-    return LiveProgram(inputs, tuple(derived.seeds), tuple(lines), dict(derived.primal), dict(derived.adjoint))
+    return replace(places, lines=tuple(lines))
 
 
 def expression(node: Node) -> str | None:

@@ -60,7 +60,7 @@ LATEX_SPECIALS = {
 LATEX_OPERATORS = {"·": r"\cdot", "−": "-", "×": r"\times", "…": r"\dots", "⊙": r"\odot", "ᵀ": r"^{\top}"}
 LATEX_FUNCTIONS = {"sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "ln", "log", "max", "min"}
 FUNCTION_APPLICATION = "\u2061"
-LONGEST_NAME = 24
+LONGEST_NAME, MOST_TERMS = 24, 4
 
 
 def clean(text: str) -> str:
@@ -425,6 +425,13 @@ def joined(items: tuple[Mathematics, ...], separator: Mathematics) -> Mathematic
 def added(terms: tuple[Mathematics, ...]) -> Mathematics:
     """A sum."""
     return joined(terms, Operator("+"))
+
+
+def few_added(terms: tuple[Mathematics, ...]) -> Mathematics:
+    """A sum; of more than four terms the first three are written, and how many more there are."""
+    if len(terms) <= MOST_TERMS:
+        return added(terms)
+    return added((*terms[: MOST_TERMS - 1], Text(f"… ({len(terms) - MOST_TERMS + 1} more)")))
 
 
 def multiplied(factors: tuple[Mathematics, ...]) -> Mathematics:

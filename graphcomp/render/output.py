@@ -15,13 +15,12 @@ from ..errors import RenderError
 from ..files import write_whole
 from .gif import write_gif
 from .handout import write_handout
-from .html import write_html
 from .interchange import graphml_text, json_text, story_network
-from .live import LiveProgram
+from .live import Fixed, LiveProgram
 from .mathematics import clean
 from .mermaid import write_mermaid
+from .page.document import write_html
 from .pdf import write_pdf
-from .picture import draw
 from .png import write_png
 from .scene import Scene
 from .slide import poster, slide
@@ -56,7 +55,7 @@ class Story(StoryContent):
     ``live`` computes it again for other inputs inside a page, or says why a page cannot.
     """
 
-    live: LiveProgram | str | None = None
+    live: LiveProgram | Fixed | None = None
 
     @cached_property
     def scene(self) -> Scene:
@@ -97,7 +96,7 @@ class Story(StoryContent):
 
     def html(self) -> str:
         """A self-contained page with a player."""
-        return write_html(self, draw(self, "right"), draw(self, "up"), self.live)
+        return write_html(self, self.live)
 
     def markdown(self) -> str:
         """The trace tables and every step in words."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..chain_rule import few_added, gap
-from ..mathematics import Mathematics, joined
+from ..chain_rule import gap
+from ..mathematics import Mathematics, few_added, joined
 from ..numerals import is_spelled_out
 from ..story import Edge, Fact, Term
 from .group_account import GroupAccount, normed, sized

@@ -3,6 +3,11 @@
   const story = JSON.parse(document.getElementById("story").textContent);
   const find = (id) => document.getElementById(id);
   const total = story.frames.length;
+  const say = (key, parts = {}) => story.words[key].replace(/\{(\w+)\}/g, (_, name) => parts[name]);
+  const formulas = graphcompFormulas(story.mathematics, graphcompNumbers(story.digits));
+  const drawing = graphcompDrawing(story.graph, formulas);
+  drawing.draw(find("graph"));
+  document.body.classList.remove("plain");
 
   // Everything that is limited to some frames, with those frames as pairs [start, stop).
   const limited = (root) => [...root.querySelectorAll("[data-frames]")].map((element) => ({
@@ -15,9 +20,11 @@
       const on = spans.some(([start, stop]) => start <= at && at < stop);
       element.classList.toggle("new", animate && on && element.classList.contains("off"));
       element.classList.toggle("off", !on);
+      if (on && element.tagName !== "use") formulas.fillAll(element);
     }
   };
 
+  for (const place of document.querySelectorAll("[data-formula]")) if (!place.closest("[data-frames]")) formulas.fillAll(place.parentNode);
   const items = limited(document);
   const owned = new Map();
   for (const element of document.querySelectorAll("[data-owner]")) {
@@ -70,7 +77,7 @@
     describe();
     follow();
     find("scrub").value = step + 1;
-    find("scrub").setAttribute("aria-valuetext", `step ${step + 1} of ${total}`);
+    find("scrub").setAttribute("aria-valuetext", say("step of", { step: step + 1, total }));
     find("step").textContent = `${step + 1} / ${total}`;
     for (const id of ["first", "back"]) find(id).disabled = step === 0;
     for (const id of ["forward", "last"]) find(id).disabled = step === total - 1;
@@ -85,10 +92,10 @@
   const near = (one, other) => Math.abs(one - other) <= 5e-3 * Math.max(1, Math.abs(other));
   const judge = (question, text) => {
     let value;
-    try { value = graphcompExpression.evaluate(text, story.variables); } catch { return [false, "That is neither a number nor a formula of these names."]; }
-    if (near(value, question.answer)) return [true, "Right."];
+    try { value = graphcompExpression.evaluate(text, story.variables); } catch { return [false, say("unreadable")]; }
+    if (near(value, question.answer)) return [true, say("right")];
     const mistake = question.mistakes.find(([wrong]) => near(value, wrong));
-    return [false, mistake ? mistake[1] : "Not yet. Look at the lit edges: adjoint or tangent times the partial, and add."];
+    return [false, mistake ? mistake[1] : say("not yet")];
   };
   const form = (index) => document.querySelector(`#told .frame[data-frames="${index}-${index + 1}"] .question`);
   const settle = (index, text) => {
@@ -111,9 +118,9 @@
       tries += 1;
       if (!right) return;
       if (tries === 1) firstTime += 1;
-      settle(index, `${text} ${firstTime} at the first try so far.`);
+      settle(index, say("first try", { text, count: firstTime }));
     });
-    place.querySelector(".reveal").onclick = () => settle(index, "Shown.");
+    place.querySelector(".reveal").onclick = () => settle(index, say("shown"));
     const hint = place.querySelector(".hint");
     if (hint) hint.onclick = () => { place.querySelector(".clue").hidden = false; };
   });
@@ -128,12 +135,12 @@
   const stop = () => {
     clearInterval(timer);
     timer = 0;
-    face("play", "Play");
+    face("play", say("play"));
   };
   const play = () => {
     if (timer) return stop();
     if (step === total - 1) go(0);
-    face("pause", "Pause");
+    face("pause", say("pause"));
     timer = setInterval(() => {
       go(step + 1);
       if (step === total - 1 || waits()) stop();
@@ -157,21 +164,53 @@
   };
   const announcement = (owner) => {
     const row = rows.find((one) => one.dataset.owner === owner);
-    return [spoken(row), ...story.nodes[owner].names].join(", ");
+    return [spoken(row), ...(story.nodes[owner].names || [])].join(", ");
   };
   const details = (owner) => {
     const place = find("details");
     place.hidden = !owner;
     if (!owner) return;
     const node = story.nodes[owner];
-    const names = node.names.length ? ` (${node.names.join(", ")})` : "";
-    place.querySelector("h2").textContent = node.title + names;
-    const shape = node.shape.length ? `shape ${node.shape.join(" × ")}` : "";
+    const names = node.names ? ` (${node.names.join(", ")})` : "";
+    place.querySelector("h2").textContent = formulas.plain(node.title) + names;
+    const shape = node.shape ? say("shape", { shape: node.shape }) : "";
     place.querySelector(".source").textContent = [shape, node.source].filter(Boolean).join(" · ");
-    place.querySelector("ol").replaceChildren(
-      ...node.given.map(([kind, text]) => fact(`from the start: ${kind} ${text}`)),
-      ...node.history.map(([kind, text, at]) => fact(`step ${at + 1}: ${kind} ${text}`, at)),
+    const history = node.history || [];
+    place.querySelector("ol").replaceChildren(...history.filter(([kind]) => kind !== "contribution").map(([kind, number, at]) => {
+      const parts = { kind: say(kind), text: formulas.plain(number), step: at + 1 };
+      return at < 0 ? fact(say("from the start", parts)) : fact(say("at a step", parts), at);
+    }));
+    place.querySelector(".arrays").replaceChildren(
+      ...history.filter(([, , start, end, array]) => array && start <= step && step < end).map(([kind, , , , array]) => values(kind, array)),
     );
+  };
+  // An array's first and last rows and columns, under the ends of its colours' scale.
+  const values = (kind, { largest, rows: lines, columns, entries }) => {
+    const make = (tag, parts = {}, ...content) => {
+      const made = Object.assign(document.createElement(tag), parts);
+      made.append(...content);
+      return made;
+    };
+    const gaps = (positions) => positions.map((at, index) => index > 0 && at > positions[index - 1] + 1);
+    const [rowGaps, columnGaps] = [gaps(lines), gaps(columns)];
+    const dots = () => make("td", {}, "…");
+    const spread = (cells, before) => cells.flatMap((cell, index) => (before[index] ? [dots(), cell] : [cell]));
+    const heading = (scope, key, number) => make("th", { scope, title: say(key, { [key]: number + 1 }) }, String(number + 1));
+    const head = make("tr", {}, make("td"), ...spread(columns.map((number) => heading("col", "column", number)), columnGaps));
+    const body = lines.flatMap((number, index) => {
+      const line = make("tr", {}, heading("row", "row", number), ...spread(entries[index].map((entry) => make("td", {}, entry)), columnGaps));
+      return rowGaps[index] ? [make("tr", {}, ...Array.from(head.children, dots)), line] : [line];
+    });
+    const name = kind === "contribution" ? say("contribution fact") : say(kind);
+    const caption = make("caption", {}, say("array", { kind: name, least: largest === "0" ? "0" : `−${largest}`, most: largest }));
+    const scale = make("span", { className: "scale" }, ...Array.from({ length: 9 }, (_, at) => {
+      const patch = make("span");
+      patch.style.background = `var(--heat-${at})`;
+      return patch;
+    }));
+    caption.append(scale);
+    const table = make("table", {}, caption, make("thead", {}, head), make("tbody", {}, ...body));
+    return make("div", { className: "values", tabIndex: 0, role: "region", ariaLabel: name }, table);
   };
   const fact = (text, at) => {
     const line = document.createElement("li");
@@ -299,19 +338,40 @@
     actions[event.key]();
   });
 
-  // Other inputs: the generated program computes every value, and the adjoints of the first output.
+  // Other inputs: the generated programs compute each sweep, and every number on the page is written again.
   const live = find("live");
+  const read = (text) => {
+    const plain = text.trim().replace(/−/g, "-");
+    const named = { nan: NaN, inf: Infinity, "∞": Infinity, infinity: Infinity }[plain.toLowerCase().replace(/^[+-]/, "")];
+    return named === undefined ? graphcompExpression.evaluate(plain, {}) : plain.startsWith("-") ? -named : named;
+  };
+  const given = (field) => {
+    try { return read(field.value); } catch { return undefined; }
+  };
   const recompute = () => {
-    const given = [...live.querySelectorAll(".fields input")].map((field) => (field.value === "" ? NaN : Number(field.value)));
-    const found = graphcompLive(given, 0);
-    for (const cell of live.querySelectorAll("[data-place]")) {
-      const value = cell.dataset.place === "" ? 0 : found[Number(cell.dataset.place)];
-      cell.textContent = Number.isFinite(value) ? String(Number(value.toPrecision(12))) : "undefined";
+    const fields = [...live.querySelectorAll(".fields input")];
+    const values = fields.map(given);
+    fields.forEach((field, index) => field.setAttribute("aria-invalid", String(values[index] === undefined)));
+    const wrong = fields.find((field, index) => values[index] === undefined);
+    if (wrong) {
+      live.querySelector(".said").textContent = say("not a number", { text: wrong.value || "–" });
+      return;
     }
+    const inputs = story.live.order.map((position) => values[position]);
+    formulas.compute(story.live.sweeps.map(([program, start]) => graphcompLive[program](inputs, start)));
+    drawing.centre();
+    const changed = fields.some((field) => field.value !== field.defaultValue);
+    document.body.classList.toggle("recomputed", changed);
+    const listed = values.map((value, index) => `${story.live.names[index]} = ${formulas.number(value)}`).join(", ");
+    live.querySelector(".said").textContent = changed ? say("computed again", { inputs: listed }) : "";
+    if (story.live.heading) document.querySelector("h1").textContent = document.title = story.live.heading + listed;
+    describe();
+    if (chosen && !find("details").hidden) details(chosen);
   };
   if (live) {
     live.addEventListener("input", recompute);
-    recompute();
+    live.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
+    live.querySelector("form").addEventListener("reset", () => setTimeout(recompute));
   }
 
   find("theme").onclick = () => {

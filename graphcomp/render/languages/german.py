@@ -1,0 +1,142 @@
+"""German: what frames, pages and teaching stories say."""
+
+from __future__ import annotations
+
+NUMBERS = ("kein", "ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun")
+
+SENTENCES = {
+    "input": "{node} ist die Eingabe {name}; ihr Wert ist gegeben.",
+    "computed": "{node} wird aus {operands} berechnet.",
+    "computed result": "{node} wird aus {operands} berechnet und ist das Ergebnis {result}.",
+    "input result": "{node} ist die Eingabe {name}; ihr Wert ist gegeben und zugleich das Ergebnis {result}.",
+    "seed tangent": "{node} ist {name}, die Eingabe, die sich ändert: Ihre Tangente ist 1.",
+    "seed tangent everywhere": "{node} ist {name}, die Eingabe, die sich ändert: Jeder Eintrag ihrer Tangente ist 1.",
+    "seed tangent entry": "{node} ist {name}; davon ändert sich {entry}: Dort ist die Tangente 1, sonst 0.",
+    "no tangent": "{node} ändert sich nicht mit {name}: Die Tangente ist 0.",
+    "one argument": (
+        "Von {node} kann sich nur ein Argument ändern: dessen Tangente mal die lokale Ableitung an der Kante."
+    ),
+    "arguments": "{node} hat {count} Argumente: jede Tangente mal die lokale Ableitung an ihrer Kante, dann addieren.",
+    "tensor argument": "{node} ändert sich mit {operands}: Die Tangente tritt in derselben Operation an ihre Stelle.",
+    "tangent of several results": "Die Tangente von {node} kommt durch eine Operation mit mehreren Ergebnissen.",
+    "start": "Wir beginnen am Ende: {node} ist das Ergebnis, seine Adjungierte ist also 1.",
+    "start named": "Wir beginnen am Ende: {node} ist das Ergebnis {result}, seine Adjungierte ist also 1.",
+    "start everywhere": (
+        "Wir beginnen am Ende: {node} ist das Ergebnis {result}, jeder Eintrag seiner Adjungierten ist also 1."
+    ),
+    "start entry": (
+        "Wir beginnen am Ende: {node} ist das Ergebnis, und {entry} wird erklärt: Dessen Adjungierte ist 1, die der "
+        "anderen ist 0."
+    ),
+    "several results": "Die Adjungierte von {node} kommt durch eine Operation mit mehreren Ergebnissen.",
+    "independent": "{result} hängt nicht von {node} ab: Die Adjungierte ist 0.",
+    "one user": "Nur {users} verwendet {node}: dessen Adjungierte mal die lokale Ableitung an der Kante.",
+    "one tensor user": (
+        "Nur {users} verwendet {node}: Das Produkt gibt die Adjungierte in der Form von {node} zurück, {shape}."
+    ),
+    "same user twice": "{users} verwendet {node} zweimal, es kommen also {count} Beiträge an. Wir addieren sie.",
+    "same user": "{users} verwendet {node} {times}-mal, es kommen also {count} Beiträge an. Wir addieren sie.",
+    "users": "{Count} Knoten verwenden {node}, es kommen also {contributions} Beiträge an. Wir addieren sie.",
+    "contribution": "Beitrag {position} von {count} zu {node}, durch {users}: zu dem addieren, was schon da ist.",
+    "sweep of": "{name} ändert sich, die anderen Eingaben nicht",
+    "values": "Werte",
+    "ask tangent": "Nun Sie: Wie groß ist die Tangente von {node}? Eine Zahl oder eine Formel genügt.",
+    "ask adjoint": "Nun Sie: Was kommt bei {node} an? Eine Zahl oder eine Formel genügt.",
+    "missing term": "Es fehlt ein Summand: Auch was durch {users} kommt, zählt.",
+    "sign": "Der Betrag stimmt, das Vorzeichen nicht.",
+    "sign of term": "Das Vorzeichen des Summanden durch {users} ist falsch.",
+    "value for partial": (
+        "Hier steht ein Wert statt der lokalen Ableitung: An der Kante zu {users} ist sie {partial}."
+    ),
+    "missing factor": "Das ist nur die lokale Ableitung: Sie wird noch mit {factor} multipliziert.",
+    "product for sum": "Was über mehrere Kanten ankommt, wird addiert, nicht multipliziert.",
+    "evaluate": "Auswertung",
+    "forward": "Vorwärtsmodus",
+    "reverse": "Rückwärtsmodus",
+    "both": "Auswertung, Vorwärts- und Rückwärtsmodus",
+    "and": "und",
+    "at": "bei",
+}
+
+TABLES = {
+    "evaluation trace": "Auswertung",
+    "value heading": "Wert",
+    "tangent trace": "Tangenten (vorwärts)",
+    "adjoint trace": "Adjungierte (rückwärts)",
+    "step by step": "Schritt für Schritt",
+    "value": "Wert",
+    "tangent": "Tangente",
+    "adjoint": "Adjungierte",
+    "step": "Schritt",
+    "derivatives": "Ableitungen",
+    "cost": "Bisher: {counts}",
+    "sweep": "Durchlauf",
+    "sweeps": "Durchläufe",
+    "multiplication": "Multiplikation",
+    "multiplications": "Multiplikationen",
+    "value held": "Wert im Speicher",
+    "values held": "Werte im Speicher",
+    "keys": "Leertaste weiter · b zurück · Pos1, Ende · q beenden",
+}
+
+PAGE = {
+    "play": "Abspielen",
+    "pause": "Anhalten",
+    "first step": "Erster Schritt",
+    "step back": "Schritt zurück",
+    "step forward": "Schritt vor",
+    "last step": "Letzter Schritt",
+    "player": "Wiedergabe",
+    "speed": "Tempo",
+    "theme": "Zwischen hell und dunkel wechseln",
+    "graph": (
+        "Der Graph. Pfeiltasten folgen seinen Kanten, die Eingabetaste zeigt den Verlauf eines Knotens. Die Tabelle "
+        "enthält dasselbe."
+    ),
+    "size of the graph": "Größe des Graphen",
+    "smaller": "Kleiner",
+    "larger": "Größer",
+    "fit": "Den Graphen einpassen",
+    "fit sign": "ganz",
+    "this step": "Dieser Schritt",
+    "chosen node": "Der gewählte Knoten",
+    "close": "Schließen",
+    "step of": "Schritt {step} von {total}",
+    "from the start": "von Anfang an: {kind} {text}",
+    "at a step": "Schritt {step}: {kind} {text}",
+    "contribution fact": "Beitrag",
+    "shape": "Form {shape}",
+    "scale begins": "Kleine Karten von Feldern: am stärksten negativ",
+    "scale ends": "in der Mitte 0, am stärksten positiv. Ein Klick auf eine Karte zeigt ihre Zahlen.",
+    "array": "{kind}: Die Skala geht von {least} bis {most}",
+    "row": "Zeile {row}",
+    "column": "Spalte {column}",
+    "other inputs": "Andere Eingaben",
+    "given inputs": "Wie gegeben",
+    "computed again": "Alle Zahlen sind neu berechnet für {inputs}.",
+    "not a number": "{text} ist keine Zahl.",
+    "hint": "Hinweis",
+    "check": "Prüfen",
+    "show": "Zeigen",
+    "right": "Richtig.",
+    "first try": "{text} Bisher {count} auf Anhieb.",
+    "shown": "Gezeigt.",
+    "not yet": (
+        "Noch nicht. An den hervorgehobenen Kanten: Adjungierte oder Tangente mal lokale Ableitung, dann addieren."
+    ),
+    "unreadable": "Das ist weder eine Zahl noch eine Formel mit diesen Namen.",
+    "too many nodes": (
+        "Die Eingaben sind fest: Der Graph hat {count} Knoten, und eine Seite berechnet höchstens {most} neu."
+    ),
+    "arrays": "Die Eingaben sind fest: Eine Seite rechnet nur mit einzelnen Zahlen, und dieser Graph enthält Felder.",
+    "precision": (
+        "Die Eingaben sind fest: Eine Seite rechnet mit doppelter Genauigkeit, und dieser Graph enthält {dtype}."
+    ),
+    "no counterpart": "Die Eingaben sind fest: Für {op} gibt es in einer Seite kein Gegenstück.",
+    "not computed": "Die Eingaben sind fest: Was Schritt {step} zeigt, kann eine Seite nicht neu berechnen.",
+    "remarks": "Die Eingaben sind fest: Die Bemerkungen dieser Geschichte gelten für diese Zahlen.",
+}
+"""What the page's script shows and says."""
+
+REMARKS: dict[str, str] = {}
+"""What teaching stories add."""

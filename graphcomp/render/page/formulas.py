@@ -1,0 +1,354 @@
+"""Formulas as data for the page's script: pieces that are set side by side, each of them once.
+
+A formula is a list of tokens: the number of a piece, a number as text, or a place whose number the page may compute
+again.  The script sets them side by side, draws their outlines and builds their MathML.  Whatever is not exactly its
+parts side by side (a fraction, a root) is a piece of its own, so the script needs no rules of typesetting.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import groupby
+from typing import Any
+from xml.etree import ElementTree
+
+from ..glyphs import Glyph, Typeset, typeset
+from ..mathematics import (
+    Application,
+    Differential,
+    Fraction,
+    Mathematics,
+    Number,
+    Operator,
+    Parenthesised,
+    Power,
+    Root,
+    Row,
+    Text,
+    element,
+    needs_grouping,
+)
+from ..numerals import UNKNOWN
+from ..svg import glyph_name
+from .outlines import UNITS, relative
+
+CHARACTERS = "0123456789.−∞"
+CLOSE = 0.06
+
+Token = int | str | dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Live(Number):
+    """A number that the page can compute again: ``places`` of its programs' results, which are added.
+
+    It reads as ``inner`` does now.  Its text is negative, so that whatever would be bracketed for a negative number
+    is; the script leaves the brackets away where they are not needed.
+    """
+
+    inner: Mathematics = UNKNOWN
+    places: tuple[int, ...] = ()
+
+    def plain(self) -> str:
+        return self.inner.plain()
+
+    def mathml(self) -> ElementTree.Element:
+        return self.inner.mathml()
+
+    def latex(self) -> str:
+        return self.inner.latex()
+
+
+def live(inner: Mathematics, places: Iterable[int]) -> Live:
+    """A number of the page's programs; the first place says in which sweep."""
+    return Live("−", inner, tuple(places))
+
+
+@dataclass(frozen=True)
+class Sign:
+    """A bracket, a slash, or an upright letter, typeset alone."""
+
+    symbol: str
+    tag: str = "mo"
+
+    def plain(self) -> str:
+        return self.symbol
+
+    def mathml(self) -> ElementTree.Element:
+        if self.tag == "mi":
+            return element("mi", text=self.symbol, mathvariant="normal")
+        return element("mo", text=self.symbol, stretchy="false", lspace="0", rspace="0")
+
+    def latex(self) -> str:
+        return self.symbol
+
+
+OPEN, CLOSED, SLASH = Sign("("), Sign(")"), Sign("/")
+
+
+@dataclass(frozen=True)
+class FunctionName:
+    """A function's name with the room that it keeps before its argument."""
+
+    name: str
+    bare: bool = False
+
+    def plain(self) -> str:
+        return Text(self.name).plain() + (" " if self.bare else "")
+
+    def mathml(self) -> ElementTree.Element:
+        return element("mi", text=self.name, mathvariant="normal")
+
+    def latex(self) -> str:
+        return self.name
+
+    def form(self) -> Typeset:
+        """The outlines of ``sin 1`` without those of what it is applied to."""
+        applied = Application(self.name, (Number("1"),))
+        whole, body = typeset(applied), typeset(applied.body())
+        glyphs = whole.glyphs[: len(whole.glyphs) - len(body.glyphs)]
+        return Typeset(whole.width - body.width, whole.ascent, whole.descent, glyphs, ())
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The room that a fraction keeps to what stands before it; in MathML it goes without saying."""
+
+    def plain(self) -> str:
+        return ""
+
+    def mathml(self) -> ElementTree.Element:
+        return element("mspace", width="0em")
+
+    def latex(self) -> str:
+        return ""
+
+    def form(self) -> Typeset:
+        """Nothing but a width."""
+        whole = typeset(Row((Number("1"), SAMPLE)))
+        width = whole.rules[0].x - advance(Number("1")) - typeset(SAMPLE).rules[0].x
+        return Typeset(width, 0.0, 0.0, (), ())
+
+
+SAMPLE = Fraction(Number("1"), Number("1"))
+
+
+class Formulas:
+    """All formulas of a page, each under its number, and the pieces and glyphs that they are made of."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self.pieces: dict[Mathematics, int] = {}
+        self.listed: list[list[Any]] = []
+        self.glyphs: dict[str, str] = {}
+        self.known: dict[Mathematics, int] = {}
+
+    def number(self, formula: Mathematics) -> int:
+        """A formula's number on the page."""
+        if formula not in self.known:
+            tokens = json.dumps(self.tokens(formula), ensure_ascii=False, separators=(",", ":"))
+            self.known[formula] = self.numbers.setdefault(tokens, len(self.numbers))
+        return self.known[formula]
+
+    def tokens(self, formula: Mathematics) -> list[Token]:
+        """The formula's parts side by side, or the whole as one piece where that would not be the same."""
+        parts = side_by_side(formula)
+        if has_live(formula) or is_side_by_side(formula, parts):
+            return [self.token(part) for part in parts]
+        return [self.token(formula)]
+
+    def token(self, part: Any) -> Token:
+        """One part."""
+        if isinstance(part, Bracketed):
+            return {**self.hole(part.number), "brackets": 1}
+        if isinstance(part, Live):
+            return self.hole(part)
+        if isinstance(part, Number) and all(character in CHARACTERS for character in part.text):
+            return part.text
+        if isinstance(part, Power) and has_live(part):
+            return {"of": self.tokens(part.base), "up": self.tokens(part.exponent), "rise": rise(part.base)}
+        if isinstance(part, Root) and has_live(part):
+            return {"root": self.tokens(part.radicand)}
+        return self.piece(part)
+
+    def hole(self, number: Live) -> dict[str, Any]:
+        """A place for a number: what it shows now, and where the next one comes from."""
+        return {"now": self.tokens(number.inner), "from": list(number.places)}
+
+    def piece(self, formula: Mathematics) -> int:
+        """The number of what is typeset as one."""
+        if formula not in self.pieces:
+            self.pieces[formula] = len(self.listed)
+            self.listed.append(self.described(formula, alone(formula)))
+        return self.pieces[formula]
+
+    def described(self, formula: Mathematics, form: Typeset) -> list[Any]:
+        """A piece's words, MathML, width, height and depth, outlines by size, and bars."""
+        rules = [[tenth(part) for part in (rule.x, rule.y, rule.width, rule.height)] for rule in form.rules]
+        measures = [tenth(part) for part in (advance(formula), form.ascent, form.descent)]
+        return [formula.plain(), encoded(formula.mathml()), *measures, self.runs(form.glyphs), rules]
+
+    def runs(self, glyphs: Sequence[Glyph]) -> list[list[Any]]:
+        """Glyphs of one size: the scale, then the name and place of each."""
+        found: list[list[Any]] = []
+        for scale, run in groupby(glyphs, key=lambda glyph: glyph.scale):
+            line: list[Any] = [round(scale * UNITS, 6)]
+            for glyph in run:
+                name = glyph_name(glyph.name)
+                self.glyphs.setdefault(name, relative(glyph.path))
+                line.extend((int(name), tenth(glyph.x), tenth(glyph.y)))
+            found.append(line)
+        return found
+
+    def data(self) -> dict[str, Any]:
+        """Everything, for the script."""
+        fixed = {
+            "characters": {character: self.piece(Number(character)) for character in CHARACTERS},
+            "raised": [self.raised(character) for character in CHARACTERS + "()×"],
+            "signs": {name: self.piece(sign) for name, sign in SIGNS.items()},
+            "rise": rise(Number("10")),
+            "riseInBrackets": rise(Parenthesised(Number("1"))),
+            "root": self.described(Root(Number("0")), typeset(Root(Number("0")))),
+        }
+        return {
+            "formulas": [json.loads(tokens) for tokens in self.numbers],
+            **fixed,
+            "pieces": self.listed,
+            "glyphs": dict(sorted(self.glyphs.items())),
+        }
+
+    def raised(self, character: str) -> list[Any]:
+        """A character of an exponent: its glyph, scale and advance."""
+        base, form = typeset(Text("e")), typeset(Power(Text("e"), Number(character * 2)))
+        first, second = form.glyphs[len(base.glyphs) :]
+        self.runs([first])
+        return [character, int(glyph_name(first.name)), round(first.scale * UNITS, 6), tenth(second.x - first.x)]
+
+
+SIGNS: dict[str, Mathematics] = {
+    "(": OPEN,
+    ")": CLOSED,
+    "×": Operator("×"),
+    "nan": Text("nan"),
+    "true": Text("true"),
+    "false": Text("false"),
+}
+"""What numbers that the script writes are made of, beside their characters."""
+
+
+@dataclass(frozen=True)
+class Bracketed:
+    """A number of the page's programs that has brackets while it is negative."""
+
+    number: Live
+
+
+def side_by_side(formula: Mathematics) -> list[Any]:
+    """A formula's parts from left to right."""
+    parts: list[Any] = []
+    for part in split(formula):
+        if parts and isinstance(part, Fraction):
+            parts.append(Gap())
+        parts.append(part)
+    return parts
+
+
+def split(formula: Any) -> Iterable[Any]:
+    """The parts that stand side by side, from left to right."""
+    if isinstance(formula, Row):
+        for item in formula.items:
+            yield from split(item)
+    elif isinstance(formula, Parenthesised):
+        if isinstance(formula.inner, Live):
+            yield Bracketed(formula.inner)
+        else:
+            yield from (OPEN, *split(formula.inner), CLOSED)
+    elif isinstance(formula, Differential):
+        yield from (Sign(formula.sign, "mi"), *split(formula.quantity))
+    elif isinstance(formula, Fraction) and formula.slashed:
+        yield from (*split(formula.numerator), SLASH, *split(formula.denominator))
+    elif isinstance(formula, Application):
+        yield from split_application(formula)
+    else:
+        yield formula
+
+
+def split_application(formula: Application) -> Iterable[Any]:
+    """A function's name and its arguments."""
+    yield FunctionName(formula.function, formula.bare())
+    yield from split(formula.body())
+
+
+def is_side_by_side(formula: Mathematics, parts: Sequence[Any]) -> bool:
+    """Whether the parts' outlines and words, one after the other, are those of the formula."""
+    if len(parts) == 1:
+        return True
+    if "".join(part.plain() for part in parts) != formula.plain():
+        return False
+    whole, place = typeset(formula), 0.0
+    glyphs: list[Glyph] = []
+    for part in parts:
+        glyphs.extend(Glyph(one.name, "", one.x + place, one.y, one.scale) for one in alone(part).glyphs)
+        place += advance(part)
+    return len(glyphs) == len(whole.glyphs) and all(map(same_place, glyphs, whole.glyphs))
+
+
+def alone(part: Any) -> Typeset:
+    """A part's outlines."""
+    return part.form() if isinstance(part, (FunctionName, Gap)) else typeset(part)
+
+
+def advance(part: Any) -> float:
+    """How far behind a part's begin the next one begins, which is not where its last outline ends."""
+    if isinstance(part, (FunctionName, Gap)):
+        return part.form().width
+    return typeset(Row((part, Number("1")))).glyphs[-1].x
+
+
+def same_place(one: Glyph, other: Glyph) -> bool:
+    """Whether two outlines are the same at the same place."""
+    near = abs(one.x - other.x) < CLOSE and abs(one.y - other.y) < CLOSE and abs(one.scale - other.scale) < 1e-3
+    return one.name == other.name and near
+
+
+def has_live(formula: Any) -> bool:
+    """Whether a number in the formula can be computed again."""
+    if isinstance(formula, Live):
+        return True
+    parts = formula if isinstance(formula, tuple) else getattr(formula, "__dict__", {}).values()
+    return any(has_live(part) for part in parts if not isinstance(part, (str, int)))
+
+
+def settled(formula: Any) -> Any:
+    """The formula as it reads with the numbers of the story."""
+    if isinstance(formula, Live):
+        return formula.inner
+    if isinstance(formula, Parenthesised) and isinstance(formula.inner, Live):
+        inner = formula.inner.inner
+        return Parenthesised(inner) if needs_grouping(inner) else inner
+    if isinstance(formula, tuple):
+        return tuple(settled(part) for part in formula)
+    if is_dataclass(formula) and not isinstance(formula, type):
+        return replace(formula, **{one.name: settled(getattr(formula, one.name)) for one in fields(formula)})
+    return formula
+
+
+def rise(base: Mathematics) -> list[float]:
+    """How far above the baseline an exponent stands: one of a single number, and any other."""
+    base = Number("10") if has_live(base) else base
+    return [tenth(-typeset(Power(base, Number(exponent))).glyphs[-1].y) for exponent in ("1", "−1")]
+
+
+def tenth(value: float) -> float | int:
+    """A coordinate with one decimal at most."""
+    rounded = round(value, 1)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def encoded(tree: ElementTree.Element) -> list[Any]:
+    """A MathML element as a list: its tag, its attributes if it has any, its text or its children."""
+    attributes = [dict(tree.attrib)] if tree.attrib else []
+    content = [tree.text] if tree.text else [encoded(child) for child in tree]
+    return [tree.tag, *attributes, *content]
