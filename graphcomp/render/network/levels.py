@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
-from ...graph import Graph
+from ...graph import Graph, Node
 from .groups import Group
 from .overlays import Numbers
 
@@ -36,11 +36,14 @@ class Level:
     path: str
     members: dict[str, Member] = field(default_factory=dict)
     edges: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    known: set[tuple[str, str, int]] = field(default_factory=set, repr=False)
 
-    def connect(self, source: str, target: str, shape: str) -> None:
-        """Add an edge, or one more value that flows along it."""
+    def connect(self, source: str, target: str, value: Node) -> None:
+        """Add an edge, or one more value that flows along it (however many of the nodes there use it)."""
         shapes = self.edges.setdefault((source, target), {})
-        shapes[shape] = shapes.get(shape, 0) + 1
+        if (source, target, value.id) not in self.known:
+            self.known.add((source, target, value.id))
+            shapes[str(value.type)] = shapes.get(str(value.type), 0) + 1
 
 
 def levels(graph: Graph, root: Group, numbers: Numbers) -> dict[str, Level]:
@@ -59,7 +62,7 @@ def levels(graph: Graph, root: Group, numbers: Numbers) -> dict[str, Level]:
     for target in sorted(chains):
         for source in graph.node(target).inputs:
             if source in chains:
-                lift(found, titles, chains[source], chains[target], str(graph.node(source).type))
+                lift(found, titles, chains[source], chains[target], graph.node(source))
     for level in found.values():
         level.members = {key: level.members[key] for key in in_order(level)}
     return found
@@ -106,7 +109,7 @@ def add_chains(group: Group, above: Chain, chains: dict[int, Chain]) -> None:
             chains[id] = (*above, (group.path, number + (number >= group.position)))
 
 
-def lift(found: dict[str, Level], titles: Mapping[str, str], source: Chain, target: Chain, shape: str) -> None:
+def lift(found: dict[str, Level], titles: Mapping[str, str], source: Chain, target: Chain, value: Node) -> None:
     """Draw an edge between the members that hold its ends, and ports on the levels it crosses.
 
     From one of folded blocks to another it is an edge back to the block that stands for them.
@@ -117,14 +120,14 @@ def lift(found: dict[str, Level], titles: Mapping[str, str], source: Chain, targ
     if depth == min(len(source), len(target)):
         return
     (one, _), (other, _) = source[depth], target[depth]
-    found[source[depth - 1][0]].connect(one, other, shape)
+    found[source[depth - 1][0]].connect(one, other, value)
     around = NEXT if one == other else title(titles, one), NEXT if one == other else title(titles, other)
     for inner in range(depth, len(target) - 1):
         level = found[target[inner][0]]
-        level.connect(add_port(level, "from", around[0]), target[inner + 1][0], shape)
+        level.connect(add_port(level, "from", around[0]), target[inner + 1][0], value)
     for inner in range(depth, len(source) - 1):
         level = found[source[inner][0]]
-        level.connect(source[inner + 1][0], add_port(level, "to", around[1]), shape)
+        level.connect(source[inner + 1][0], add_port(level, "to", around[1]), value)
 
 
 def middle_of(nodes: Sequence[int]) -> int:

@@ -270,7 +270,7 @@ def flow_words(level: Level, pair: tuple[str, str]) -> str:
     (shape, times), *_ = shapes.items()
     inner = shape.partition("[")[2].rstrip("]").replace(", ", "×")
     times = round(times / links)
-    return (inner or "number") + (f", {times} times" if times > 1 else "") + last
+    return (f"{times} values, " if times > 1 else "") + (inner or "number") + last
 
 
 def flow_size(text: str) -> tuple[float, float]:
