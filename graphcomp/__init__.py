@@ -6,7 +6,7 @@ from .gradcheck import check_grads
 from .graph import Graph
 from .jit import jit
 from .loops import scan
-from .render import compile_story, explain
+from .render import compile_story, explain, explain_error
 from .run.array import Array
 from .trace import scope, spec, trace
 from .trace.functions import stop_gradient
@@ -23,6 +23,7 @@ __all__ = [
     "data",
     "errors",
     "explain",
+    "explain_error",
     "grad",
     "graph",
     "hessian",

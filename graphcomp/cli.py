@@ -26,11 +26,11 @@ import sympy as sp
 from sympy.printing.str import StrPrinter
 
 from . import demo, ops, random
-from .errors import GraphcompError, InputError
+from .errors import GraphcompError, InputError, failure_of
 from .gradcheck import check_grads
 from .jit import TARGETS, jit
 from .ops.record import ACCEPTS, Elementwise, Op
-from .render import Story, compile_story, explain
+from .render import Story, compile_story, explain, explain_error
 from .render.explain import CHOICES
 from .render.output import SUFFIXES
 from .render.stories import STORIES, story
@@ -224,7 +224,10 @@ def _explain(options: argparse.Namespace) -> int:
         raise InputError("--frames, --animate and --handout need a file to write: add -o out.svg or -o out.pdf.")
     if options.play and options.output is not None:
         raise InputError("--play shows the steps in the terminal; leave -o out.")
-    told = _told(options)
+    try:
+        told = _told(options)
+    except GraphcompError as error:
+        raise _drawn(error, options.output) from None
     if options.output is not None:
         how = {"frames": options.frames, "animate": options.animate, "handout": options.handout}
         print(f"written to {told.save(options.output, **how)}")
@@ -234,6 +237,21 @@ def _explain(options: argparse.Namespace) -> int:
         return 0
     print(told.terminal(colours=colours(), width=terminal_width()))
     return 0
+
+
+def _drawn(error: GraphcompError, output: Path | None) -> GraphcompError:
+    """The error; where a file was asked for, the graph up to the failure is drawn beside it, and the message says so.
+
+    The file itself is not written: whoever finds it must find what was asked for.
+    """
+    if output is None or failure_of(error) is None:
+        return error
+    beside = output.with_name(f"{output.stem}.error{output.suffix}")
+    try:
+        explain_error(error).save(beside)
+    except GraphcompError:  # a file of that kind, or there, cannot be written
+        return error
+    return type(error)(f"{error} The graph up to there is drawn in {beside}.")
 
 
 def terminal_width() -> int:

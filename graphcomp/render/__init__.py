@@ -2,6 +2,7 @@
 
 from .compile_story import CompileStory, compile_story
 from .explain import explain
+from .failure import explain_error
 from .output import Story
 from .story import Fact, Frame, StoryContent, StoryEdge, StoryNode, Sweep, Term
 
@@ -17,4 +18,5 @@ __all__ = [
     "Term",
     "compile_story",
     "explain",
+    "explain_error",
 ]

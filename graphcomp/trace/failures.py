@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Failure, failure_of
@@ -36,15 +36,22 @@ def note_call(error: Exception, name: str, arguments: tuple[Any, ...]) -> None:
     error.failure = Failure(trace.graph, name, operands, user_origin(), current_scope())  # type: ignore[attr-defined]
 
 
-@contextmanager
-def failing_layer(name: str, arguments: tuple[Any, ...]) -> Iterator[None]:
-    """An error that leaves a layer carries it as its `Failure`, if no call inside the layer failed."""
-    try:
-        yield
-    except Exception as error:
-        if failure_of(error) is None:
-            note_call(error, name, arguments)
-        raise
+@dataclass(frozen=True)
+class failing_layer:
+    """A context: an error that leaves a layer carries it as its `Failure`, if no call inside the layer failed.
+
+    It is a class, because a generator would put a frame of the standard library between here and the user's line.
+    """
+
+    name: str
+    arguments: tuple[Any, ...]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if isinstance(error, Exception) and failure_of(error) is None:
+            note_call(error, self.name, self.arguments)
 
 
 def described(trace: Any, value: Any) -> tuple[int | None, str]:
