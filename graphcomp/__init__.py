@@ -6,7 +6,7 @@ from .gradcheck import check_grads
 from .graph import Graph
 from .jit import jit
 from .loops import scan
-from .render import compile_story, explain, explain_error
+from .render import compile_story, explain, explain_error, plot_gradient_check
 from .run.array import Array
 from .trace import scope, spec, trace
 from .trace.functions import stop_gradient
@@ -37,6 +37,7 @@ __all__ = [
     "numpy",
     "ops",
     "optim",
+    "plot_gradient_check",
     "random",
     "scan",
     "scope",

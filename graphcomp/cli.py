@@ -30,7 +30,7 @@ from .errors import GraphcompError, InputError, failure_of
 from .gradcheck import check_grads
 from .jit import TARGETS, jit
 from .ops.record import ACCEPTS, Elementwise, Op
-from .render import Story, compile_story, explain, explain_error
+from .render import Story, compile_story, explain, explain_error, plot_gradient_check
 from .render.explain import CHOICES
 from .render.output import SUFFIXES
 from .render.stories import STORIES, story
@@ -127,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("check", help="compare a formula's derivatives with numerical ones")
     _formula_options(command)
     command.add_argument("--order", type=int, default=2, help="up to which order (default %(default)s)")
+    command.add_argument("--output", "-o", type=Path, help="a plot of error against step: out.svg, .png, .pdf or .html")
     command.set_defaults(command=_check)
 
     command = commands.add_parser("source", help="the generated code for a formula's value and gradient")
@@ -264,6 +265,8 @@ def _check(options: argparse.Namespace) -> int:
     function.__name__ = options.formula
     report = check_grads(function, tuple(values.values()), order=options.order)
     print(report)
+    if options.output is not None:
+        print(f"written to {plot_gradient_check(report, options.output)}")
     return 0 if report.ok else WRONG
 
 

@@ -3,6 +3,7 @@
 from .compile_story import CompileStory, compile_story
 from .explain import explain
 from .failure import explain_error
+from .gradient_plot import plot_gradient_check
 from .output import Story
 from .story import Fact, Frame, StoryContent, StoryEdge, StoryNode, Sweep, Term
 
@@ -19,4 +20,5 @@ __all__ = [
     "compile_story",
     "explain",
     "explain_error",
+    "plot_gradient_check",
 ]
