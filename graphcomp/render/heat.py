@@ -7,6 +7,7 @@ that points up or down. The map's title tells all of this in words, with the val
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -146,12 +147,17 @@ def scale(array: np.ndarray[Any, Any], largest: float) -> Mathematics:
         return Text(f"{shape}, nothing finite")
     if np.all(array == array.flat[0]):
         return Row((Text(f"{shape}, all "), quantity(array.flat[0], DIGITS)))
-    return Row((Text(f"{shape}, ±"), number(rounded(largest), 15)))
+    return Row((Text(f"{shape}, ±"), number(rounded(largest), decimals(largest))))
 
 
 def rounded(value: float) -> float:
     """To two significant digits."""
     return float(f"{value:.{DIGITS - 1}e}")
+
+
+def decimals(value: float) -> int:
+    """How many decimals two significant digits need: with more, 9.3 would read 9.300000000000001."""
+    return min(max(DIGITS - 1 - math.floor(math.log10(value)), 0), 15) if value else 0
 
 
 def title(array: np.ndarray[Any, Any], table: np.ndarray[Any, Any], blocks: np.ndarray[Any, Any]) -> str:
