@@ -9,7 +9,8 @@ import pytest
 from graphcomp.render import explain
 from graphcomp.render.heat import MOST_COLUMNS, MOST_ROWS, HeatMap, heat_map, legend
 from graphcomp.render.palette import LIGHT, THEMES, contrast
-from graphcomp.render.scene import Arrowhead, Curve, Rectangle, Scene, Words
+from graphcomp.render.picture import draw, heat_maps
+from graphcomp.render.scene import Arrowhead, Curve, Formula, Rectangle, Scene, Words
 from graphcomp.render.svg import write_svg
 
 
@@ -111,6 +112,14 @@ def test_a_legend_explains_the_scale_and_the_marks_that_occur() -> None:
     assert "NaN" in words(array) and "∞" not in words(array) and "block" not in words(array)
     assert "a cell is its block's entry of largest size" in words(np.ones((40, 60)))
     assert legend([], 0, 0) == []
+
+
+def test_cards_show_the_scale_of_their_maps() -> None:
+    weights = np.linspace(-2, 9.3, 12).reshape(3, 4)
+    story = explain(lambda w: np.sum(np.tanh(w)), (weights,))
+    shown = [item.formula.plain() for item in draw(story).primitives if isinstance(item, Formula)]
+    assert "3×4 array, ±9.3" in shown and len(heat_maps(story)) > 3
+    assert heat_maps(explain("x*y", {"x": 1, "y": 2})) == []
 
 
 def test_entries_that_are_not_finite_are_told_in_words_too() -> None:

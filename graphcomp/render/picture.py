@@ -84,10 +84,18 @@ def quantity_row(
     """What a quantity's place shows over time: ``?`` until a fact about it is known."""
     facts = story.known.get((kind, target), [])
     shown = [
-        Shown(label(known.fact.shown), ((known.start, known.stop),), heat=heat_map(known.fact.data)) for known in facts
+        Shown(label(heat.scale if heat else known.fact.shown), ((known.start, known.stop),), heat=heat)
+        for known in facts
+        for heat in [heat_map(known.fact.data)]
     ]
     gaps = complement([(known.start, known.stop) for known in facts], len(story.frames))
     return (*shown, *((Shown(label(UNKNOWN), gaps),) if gaps else ()))
+
+
+def heat_maps(story: StoryContent) -> list[HeatMap]:
+    """The heat maps of everything that a story shows."""
+    known = (fact.fact.data for history in story.known.values() for fact in history)
+    return [heat for data in known if (heat := heat_map(data))]
 
 
 def derivative_row(story: StoryContent, node: StoryNode) -> tuple[Shown, ...]:
