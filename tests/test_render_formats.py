@@ -18,7 +18,7 @@ import graphcomp as gx
 from graphcomp.errors import ParseError, RenderError
 from graphcomp.graph import Graph
 from graphcomp.render import Story, explain
-from graphcomp.render.handout import GREY, blanked
+from graphcomp.render.handout import CELL, GREY, blanked
 from graphcomp.render.interchange import (
     read_graph,
     read_network,
@@ -28,6 +28,7 @@ from graphcomp.render.interchange import (
 )
 from graphcomp.render.palette import TEXT_ON, contrast
 from graphcomp.render.scene import Formula
+from graphcomp.render.slide import slide
 from graphcomp.render.terminal import CLEAR, frame_in_terminal, play
 from graphcomp.trace import trace
 
@@ -128,7 +129,8 @@ def test_a_handout_has_four_frames_on_a_page_with_blanks_and_the_answers_in_grey
     data = story.save(tmp_path / "handout.pdf", handout=True).read_bytes()
     assert pdf_pages(data) == 4  # 5 frames to fill in on two pages, and 5 answers on two more
     assert re.search(rb"/MediaBox \[ 0 0 841\.89 595\.28 \]", data)
-    hidden = [item.formula.plain() for item in blanked(story.scene, 4) if isinstance(item, Formula)]
+    sheet = slide(blanked(story), CELL).at(4)
+    hidden = [item.formula.plain() for item in sheet.primitives if isinstance(item, Formula)]
     assert "dz/dw₁ = \u2009______\u2009" in hidden and "dz/dw₂ = 2" in hidden
     assert not any("2.584" in text or "1·cos" in text for text in hidden)
     assert {colour[1:3] == colour[3:5] == colour[5:7] for colour in GREY.values()} == {True}

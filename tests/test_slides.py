@@ -1,5 +1,8 @@
 """Slides: of a fixed size, their text never below 14 points, whatever the graph; what a frame speaks about is there."""
 
+from collections import defaultdict
+
+import networkx as nx
 import pytest
 
 from graphcomp.render import Story, explain
@@ -7,10 +10,13 @@ from graphcomp.render.chapters import essential, excerpt
 from graphcomp.render.curves import cut_back
 from graphcomp.render.fitting import broken, cut, cut_words, wrapped_words
 from graphcomp.render.glyphs import text_width
+from graphcomp.render.handout import BLANK, CELL, LONG_BLANK, blanked
+from graphcomp.render.jacobian import known_cells
 from graphcomp.render.mathematics import Application, Fraction, Identifier, Number, Operator, Row, Text, added, equals
-from graphcomp.render.numerals import quantity
+from graphcomp.render.numerals import UNKNOWN, quantity
 from graphcomp.render.panel import Place, equation_lines, lines_at, panel
 from graphcomp.render.scene import Box, Curve, Formula, Rectangle, Scene, Words, collisions, measure
+from graphcomp.render.slide import slide
 from graphcomp.render.stories import STORIES, story
 
 ROSENBROCK = "+".join(f"100*(x{n + 1} - x{n}**2)**2 + (1 - x{n})**2" for n in range(1, 5))
@@ -92,6 +98,16 @@ def test_edges_that_leave_a_part_are_hinted_at(told: Story) -> None:
     for frame in range(len(told.frames)):
         hints = [item for item in told.scene.at(frame).primitives if isinstance(item, Curve) and item.dashed]
         assert bool(hints) == (owners(told.scene, frame) != whole)
+
+
+def test_what_is_added_to_a_part_hangs_together_with_what_it_is_about(told: Story) -> None:
+    graph = nx.Graph([(edge.operand, edge.user) for edge in told.edges])
+    about: dict[frozenset[str], set[int]] = defaultdict(set)
+    for frame in range(len(told.frames)):
+        about[frozenset(owners(told.scene, frame))].update(essential(told, frame))
+    for shown, wanted in about.items():
+        part = graph.subgraph(int(owner.removeprefix("node:")) for owner in shown)
+        assert all(component & wanted for component in nx.connected_components(part))
 
 
 def test_a_part_stays_as_it_is_while_it_is_told(told: Story) -> None:
@@ -178,3 +194,45 @@ def test_arrows_follow_their_curve_to_the_head() -> None:
     for x, y in Curve("edge", shorter, "line", 1).samples(50):
         assert min(abs(x - a) + abs(y - b) for a, b in whole) < 0.2
     assert cut_back(curve, 500) == ((0.0, 0.0),) * 4
+
+
+PRINTED = 383.9 / CELL.width  # points on paper for each pixel of a handout's frame
+
+
+@pytest.mark.parametrize("name", ["through-time", "xor", "matrix-free"])
+def test_a_handout_can_be_read_on_paper(name: str) -> None:
+    told = story(name)
+    for content in (told, blanked(told)):
+        scene = slide(content, CELL)
+        sizes = [item.size * PRINTED for item in scene.primitives if isinstance(item, (Words, Formula))]
+        assert min(sizes) >= 7
+        assert max(item.size * PRINTED for item in scene.primitives if isinstance(item, Formula)) > 10
+        assert all(collisions(scene, frame) == [] for frame in range(len(told.frames)))
+
+
+def test_a_handout_leaves_blank_what_a_frame_finds_out_and_nothing_else(told: Story) -> None:
+    sheet = blanked(told)
+    for (kind, target), history in told.known.items():
+        later = sheet.known[kind, target]
+        for known in history:
+            if known.start == 0 and known.fact in told.given:
+                assert later[0].fact == known.fact
+                continue
+            (blank,) = [one for one in later if one.start == known.start and one.fact.shown == BLANK]
+            assert blank.stop == min(known.start + 1, len(told.frames))
+            after = [one.fact.shown for one in later if one.start == known.start + 1 < known.stop]
+            assert after == ([known.fact.shown] if known.start + 1 < known.stop else [])
+    for frame, given in zip(told.frames, sheet.frames):
+        assert len(given.equation) == len(frame.equation) and given.equation[:1] == frame.equation[:1]
+        assert all(side == LONG_BLANK for side in given.equation[2:])
+
+
+def test_a_handouts_jacobian_is_filled_in_a_frame_late() -> None:
+    told = explain(lambda x, y: (x * y, x + y), at=(2, 3), mode="reverse")
+    first = next(index for index, frame in enumerate(told.frames) if frame.cells)
+    (cell, *_) = told.frames[first].cells
+    assert told.jacobian
+    shown = known_cells(blanked(told))[told.jacobian.place(cell)]
+    blank, filled = [(formula, span) for formula, span in shown if formula != UNKNOWN]
+    assert blank == (BLANK, (first, first + 1))
+    assert filled == (cell.shown, (first + 1, len(told.frames)))

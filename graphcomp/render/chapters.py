@@ -7,7 +7,7 @@ a chapter the layout is fixed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .picture import Arrangement, arranged
@@ -71,16 +71,17 @@ def fitted(
 def next_chapter(story: StoryContent, start: int, stop: int, room: MeasureRoom, largest_scale: float) -> Chapter:
     """The chapter that begins with a frame: with as many frames after it, and then as many neighbours, as fit."""
 
-    def attempt(nodes: Iterable[int], last: int) -> Chapter | None:
+    def attempt(nodes: Iterable[int], last: int, in_one_row: bool = True) -> Chapter | None:
         part = excerpt(story, nodes, start, last)
-        # What a frame reads is seen at one glance, on one row.
-        unbroken = {key for frame in part.frames for key in frame.reads}
+        # What a frame reads is seen at one glance.
+        unbroken = {key for frame in part.frames for key in frame.reads} if in_one_row else ()
         found = fitted(part, room(start, last), COMPACT, largest_scale, unbroken)
         return Chapter(start, last, part, *found, hidden_ends(story, part)) if found else None
 
     wanted = essential(story, start)
-    best = next(filter(None, (attempt(wanted[:count], start + 1) for count in range(len(wanted), 0, -1))), None)
-    best = best or single(story, wanted[0], start, room(start, start + 1))
+    tries = ((count, in_one_row) for count in range(len(wanted), 0, -1) for in_one_row in (True, False))
+    found = (attempt(wanted[:count], start + 1, in_one_row) for count, in_one_row in tries)
+    best = next(filter(None, found), None) or single(story, wanted[0], start, room(start, start + 1))
     nodes = [node.id for node in best.story.nodes]
     for frame in range(start + 1, stop):
         more = [*nodes, *(id for id in essential(story, frame) if id not in nodes)]
@@ -88,16 +89,13 @@ def next_chapter(story: StoryContent, start: int, stop: int, room: MeasureRoom, 
         if longer is None:
             break
         best, nodes = longer, more
-    refused = 0
-    for neighbour in neighbours(story, nodes):
-        richer = attempt([*nodes, neighbour], best.stop)
-        if richer is None:
-            refused += 1
-        else:
+    refused: list[int] = []
+    while len(refused) < MOST_REFUSALS and (neighbour := nearest(story, nodes, refused)) is not None:
+        if richer := attempt([*nodes, neighbour], best.stop):
             best = richer
             nodes.append(neighbour)
-        if refused == MOST_REFUSALS:
-            break
+        else:
+            refused.append(neighbour)
     return best
 
 
@@ -119,19 +117,14 @@ def essential(story: StoryContent, frame: int) -> list[int]:
     return list(dict.fromkeys((told.focus, *ends, *region)))
 
 
-def neighbours(story: StoryContent, nodes: Sequence[int]) -> Iterator[int]:
-    """The other nodes by distance from those given: their operands and users, then those of these."""
+def nearest(story: StoryContent, nodes: Sequence[int], refused: Sequence[int]) -> int | None:
+    """The operand or user of the first of these nodes that has another one which was not refused."""
     beside: dict[int, list[int]] = {node.id: [] for node in story.nodes}
     for edge in story.edges:
         beside[edge.user].append(edge.operand)
         beside[edge.operand].append(edge.user)
-    reached, queue = set(nodes), list(nodes)
-    for id in queue:
-        for other in beside[id]:
-            if other not in reached:
-                reached.add(other)
-                queue.append(other)
-                yield other
+    known = {*nodes, *refused}
+    return next((other for id in nodes for other in beside[id] if other not in known), None)
 
 
 def excerpt(story: StoryContent, nodes: Iterable[int], start: int, stop: int) -> StoryContent:

@@ -1,25 +1,30 @@
 """Writes a story as a handout: four frames on each A4 page with blanks to fill in, then the answers; in grey.
 
-What a frame finds out is left blank: it stays as it was a frame before, and only the first line of the equation is
-given.  The answers are the same frames filled in.
+What a frame finds out is left blank, and only the symbols of its equation are given.  The answers are the same frames
+filled in.  Frames are composed as slides are, on a smaller page: so their text is larger on paper.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
-from .fitting import row_items
-from .mathematics import Mathematics, Row, Text, clean
+from .mathematics import Mathematics, Text, clean
 from .palette import LIGHT, luminance
 from .pdf import FONT, draw, new_canvas
-from .scene import Formula, Primitive, Scene
+from .scene import Scene
+from .slide import Page, slide
+from .story import Cell, Fact, Frame, StoryContent
 
 PAGE = (841.89, 595.28)  # A4, landscape, in points
 MARGIN, GAP, HEADING = 30.0, 14.0, 22.0
-BLANK = Text("\u2009______\u2009")
-Content = Callable[[Scene, int], Iterable[Primitive]]
+BLANK, LONG_BLANK = Text("\u2009______\u2009"), Text("\u2009______________\u2009")
+CELL = Page(960.0, 624.0, titled=False)
+LASTING = ("value", "partial", "saved")
+"""The kinds of facts that a new sweep does not make unknown again."""
 
 
 def grey(colour: str) -> str:
@@ -32,20 +37,19 @@ def grey(colour: str) -> str:
 GREY = {name: grey(colour) for name, colour in LIGHT.items()}
 
 
-def write_handout(scene: Scene, frames: int) -> bytes:
+def write_handout(story: StoryContent) -> bytes:
     """The pages to fill in, and the answer key."""
     buffer = io.BytesIO()
-    canvas = new_canvas(buffer, PAGE, scene)
+    answers = slide(story, CELL)
+    canvas = new_canvas(buffer, PAGE, answers)
     forms: dict[Mathematics, str] = {}
-    sheets(canvas, scene, frames, "", blanked, forms)
-    sheets(canvas, scene, frames, "Answers: ", filled, forms)
+    sheets(canvas, slide(blanked(story), CELL), len(story.frames), "", forms)
+    sheets(canvas, answers, len(story.frames), "Answers: ", forms)
     canvas.save()
     return buffer.getvalue()
 
 
-def sheets(
-    canvas: Any, scene: Scene, frames: int, heading: str, content: Content, forms: dict[Mathematics, str]
-) -> None:
+def sheets(canvas: Any, scene: Scene, frames: int, heading: str, forms: dict[Mathematics, str]) -> None:
     """Pages of two by two frames under a heading."""
     width, height = (PAGE[0] - 2 * MARGIN - GAP) / 2, (PAGE[1] - 2 * MARGIN - HEADING - GAP) / 2
     scale = min(width / scene.width, height / scene.height)
@@ -58,56 +62,49 @@ def sheets(
             top = PAGE[1] - MARGIN - HEADING - place // 2 * (height + GAP)
             canvas.saveState()
             canvas.transform(scale, 0, 0, -scale, left, top)
-            for item in content(scene, first + place):
+            for item in scene.at(first + place).primitives:
                 draw(canvas, item, forms, GREY)
             canvas.restoreState()
             canvas.rect(left, top - scene.height * scale, scene.width * scale, scene.height * scale)
         canvas.showPage()
 
 
-def filled(scene: Scene, frame: int) -> Iterable[Primitive]:
-    """A frame as it is."""
-    return scene.at(frame).primitives
+def blanked(story: StoryContent) -> StoryContent:
+    """The story with blanks for what each frame finds out; the frame after it fills them in."""
+    frames = [blanked_frame(story, index, frame) for index, frame in enumerate(story.frames)]
+    for index, (before, frame) in enumerate(pairwise(story.frames), 1):
+        told = frames[index]
+        late = (*late_facts(before, frame), *told.facts)
+        frames[index] = replace(told, facts=late, cells=(*before.cells, *told.cells))
+    return replace(story, frames=tuple(frames))
 
 
-def blanked(scene: Scene, frame: int) -> list[Primitive]:
-    """A frame without what it finds out; a first frame has nothing before it, and shows its ``?`` as blanks."""
-    before = max(frame - 1, 0)
-    items: list[Primitive] = []
-    lines = 0
-    for item in scene.primitives:
-        if not isinstance(item, Formula):
-            items.extend([item] if item.visible(frame) else [])
-        elif item.owner:
-            items.extend(fact(item, frame, before))
-        elif item.visible(frame):
-            lines += 1
-            items.extend([first_line(item)] if lines == 1 else [])
-    return items
+def blanked_frame(story: StoryContent, index: int, frame: Frame) -> Frame:
+    """A frame that gives nothing away."""
+    facts = tuple(blank_fact(fact) if is_new(story, index, fact) else fact for fact in frame.facts)
+    cells = tuple(Cell(cell.output, cell.input, BLANK) for cell in frame.cells)
+    return replace(frame, facts=facts, cells=cells, equation=blanked_equation(frame.equation))
 
 
-def fact(item: Formula, frame: int, before: int) -> list[Primitive]:
-    """A fact on a card or an edge: as it was, its ``?`` a blank if this frame finds it out."""
-    if not item.visible(before):
-        return []
-    if item.visible(frame) or before == frame:
-        return [item]
-    parts = row_items(item.formula)
-    # On a narrow label the tinted place stays empty.
-    return [replaced(item, Row((*parts[:-1], BLANK)))] if len(parts) > 1 else []
+def is_new(story: StoryContent, index: int, fact: Fact) -> bool:
+    """Whether a fact of a frame was not known before it."""
+    return any(known.start == index for known in story.known[fact.kind, fact.target])
 
 
-def first_line(item: Formula) -> Formula:
-    """An equation's symbols; a line that holds the answer already keeps only its left side."""
-    parts = row_items(item.formula)
-    signs = [index for index, part in enumerate(parts) if part.plain().strip() == "="]
-    if len(signs) == 1 and len(parts) > 2 and any(character.isalpha() for character in parts[-1].plain()):
-        return item
-    return replaced(item, Row((*parts[: signs[0] + 1], BLANK))) if signs else item
+def blank_fact(fact: Fact) -> Fact:
+    """A place to fill in."""
+    return Fact(fact.kind, fact.target, BLANK)
 
 
-def replaced(item: Formula, formula: Mathematics) -> Formula:
-    """Another formula in the same place, no wider than is left there."""
-    return Formula(
-        item.role, item.x, item.y, formula, item.size * 0.8 if item.owner else item.size, item.fill, item.anchor
-    )
+def late_facts(before: Frame, frame: Frame) -> Iterator[Fact]:
+    """What the frame before has found out, as far as it still holds and nothing newer is known."""
+    newer = {(fact.kind, fact.target) for fact in frame.facts}
+    for fact in before.facts:
+        if (fact.kind, fact.target) not in newer and (before.sweep == frame.sweep or fact.kind in LASTING):
+            yield fact
+
+
+def blanked_equation(sides: tuple[Mathematics, ...]) -> tuple[Mathematics, ...]:
+    """An equation's symbols, and a blank for each further side; all but the left side if there are no symbols."""
+    given = 2 if len(sides) > 1 and any(character.isalpha() for character in sides[1].plain()) else 1
+    return (*sides[:given], *(LONG_BLANK for _ in sides[given:]))

@@ -79,8 +79,7 @@ def known_cells(story: StoryContent) -> dict[tuple[int, int], list[tuple[Mathema
             for cell in frame.cells
             if story.jacobian.place(cell) == place
         ]
-        first, formula = found[0] if found else (len(story.frames), UNKNOWN)
-        shown[place] = [(UNKNOWN, (0, first))] if first else []
-        if found:
-            shown[place].append((formula, (first, len(story.frames))))
+        changes = [*([] if found and not found[0][0] else [(0, UNKNOWN)]), *found]
+        ends = [*(start for start, _ in changes[1:]), len(story.frames)]
+        shown[place] = [(formula, (start, stop)) for (start, formula), stop in zip(changes, ends, strict=True)]
     return shown

@@ -92,7 +92,7 @@ class Story(StoryContent):
 
     def pdf(self, *, handout: bool = False) -> bytes:
         """All frames as a vector deck, a page each; or as a handout, four to an A4 page with blanks, and answers."""
-        return (write_handout if handout else write_pdf)(self.scene, len(self.frames))
+        return write_handout(self) if handout else write_pdf(self.scene, len(self.frames))
 
     def html(self) -> str:
         """A self-contained page with a player."""

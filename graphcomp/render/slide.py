@@ -30,10 +30,11 @@ STUB, STUB_PLACES = 15.0, (0.5, 0.28, 0.72, 0.12, 0.88)
 
 @dataclass(frozen=True)
 class Page:
-    """The size of a slide."""
+    """The size of a slide, and whether it bears the story's title."""
 
     width: float
     height: float
+    titled: bool = True
 
     def panels(self, story: StoryContent) -> Panels:
         """What stands below the graph in each frame."""
@@ -73,8 +74,9 @@ def composed(story: StoryContent, told: list[Chapter], texts: Panels, page: Page
     if len(told) > 1:
         items.extend(overview(story, told, (right, MAP_TOP), MAP_ROOM))
         right = min(item.box.left for item in items[1:]) - MARGIN
-    title = cut_words(story.title, right - MARGIN, TITLE_SIZE)
-    items.append(Words("caption", MARGIN, TITLE_BASELINE, title, TITLE_SIZE, "ink", bold=True))
+    if page.titled:
+        title = cut_words(story.title, right - MARGIN, TITLE_SIZE)
+        items.append(Words("caption", MARGIN, TITLE_BASELINE, title, TITLE_SIZE, "ink", bold=True))
     for chapter in told:
         top = page.height - texts.height(chapter.start, chapter.stop)
         shown = (*panel_items(texts, chapter, page, top), *graph_items(chapter, page, top))

@@ -6,7 +6,7 @@ An edge that crosses a break runs to the end of its row and goes on, at the same
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -20,7 +20,8 @@ from .scene import Box, Point
 Room = tuple[float, float]
 SLIDE_ROOM: Room = (1208.0, 440.0)
 MOST_ROWS = 5
-ROW_GAP, OVERHANG = 30.0, 20.0
+ROW_GAP, OVERHANG, LEAD = 30.0, 24.0, 20.0
+BEHIND, NARROWEST_GAP = 3.0, 12.0
 Curve = tuple[Point, ...]
 
 
@@ -74,11 +75,12 @@ def gaps(layout: Layout, unbroken: Collection[Edge] = ()) -> list[float]:
     boxes = sorted([*layout.cards.values(), *layout.labels.values()], key=lambda box: box.left)
     found, reached = [], boxes[0].right
     for box in boxes:
-        if box.left > reached + 12 and all(
-            crossings(parts, (box.left + reached) / 2) <= (edge not in unbroken)
-            for edge, parts in layout.curves.items()
+        # Close behind a card or a label, where the edges that leave it still run level.
+        cut = reached + BEHIND
+        if box.left > reached + NARROWEST_GAP and all(
+            crossings(parts, cut) <= (edge not in unbroken) for edge, parts in layout.curves.items()
         ):
-            found.append((box.left + reached) / 2)
+            found.append(cut)
         reached = max(reached, box.right)
     return found
 
@@ -91,8 +93,8 @@ def crossings(parts: Parts, cut: float) -> int:
 
 def in_rows(layout: Layout, cuts: Sequence[float]) -> Layout:
     """The layout broken at the cuts."""
-    pieces = {edge: [piece for part in parts for piece in split(part, cuts)] for edge, parts in layout.curves.items()}
-    rows = row_places(layout, cuts, [piece for found in pieces.values() for piece in found])
+    pieces = {edge: [split(part, cuts) for part in parts] for edge, parts in layout.curves.items()}
+    rows = row_places(layout, cuts, [piece for parts in pieces.values() for part in parts for piece in part])
 
     def row_of(across: float) -> Row:
         return rows[bisect_right(cuts, across)]
@@ -101,9 +103,16 @@ def in_rows(layout: Layout, cuts: Sequence[float]) -> Layout:
         left, top = row_of(box.centre[0]).moved((box.left, box.top))
         return Box(left, top, left + box.width, top + box.height)
 
-    def moved_curve(curve: Curve) -> Curve:
+    def moved_curve(curve: Curve, goes_on: bool, went_on: bool) -> Curve:
         row = row_of((curve[0][0] + curve[-1][0]) / 2)
-        return tuple(row.moved(point) for point in curve)
+        moved = tuple(row.moved(point) for point in curve)
+        ahead = level(moved[-1], LEAD)[1:] if goes_on else ()
+        before = level((moved[0][0] - LEAD, moved[0][1]), LEAD)[:-1] if went_on else ()
+        return (*before, *moved, *ahead)
+
+    def moved_part(part: Sequence[Curve]) -> Iterator[Curve]:
+        for index, piece in enumerate(part):
+            yield moved_curve(piece, index < len(part) - 1, index > 0)
 
     width = max(row.right - row.left for row in rows) + 2 * OVERHANG
     return Layout(
@@ -111,9 +120,14 @@ def in_rows(layout: Layout, cuts: Sequence[float]) -> Layout:
         rows[-1].down + rows[-1].bottom - rows[-1].top,
         {node: moved_box(box) for node, box in layout.cards.items()},
         {edge: moved_box(box) for edge, box in layout.labels.items()},
-        {edge: tuple(moved_curve(piece) for piece in found) for edge, found in pieces.items()},
+        {edge: tuple(piece for part in parts for piece in moved_part(part)) for edge, parts in pieces.items()},
         layout.crossed,
     )
+
+
+def level(start: Point, length: float) -> Curve:
+    """A short level line, as a curve."""
+    return tuple((start[0] + length * step / 3, start[1]) for step in range(4))
 
 
 def row_places(layout: Layout, cuts: Sequence[float], pieces: Sequence[Curve]) -> list[Row]:
