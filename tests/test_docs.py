@@ -17,7 +17,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ["README.md", "docs/tour.md", "docs/add_an_op.md", "docs/pipeline.md", "docs/gradient_checks.md"]
+DOCUMENTS = [
+    "README.md",
+    "docs/tour.md",
+    "docs/add_an_op.md",
+    "docs/pipeline.md",
+    "docs/networks.md",
+    "docs/gradient_checks.md",
+]
 BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n^```text\n(?P<shown>.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 
 RUNNER = """

@@ -5,6 +5,7 @@ Blocks are runs in the order in which the nodes were traced, so that no two of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -127,8 +128,8 @@ def calls(graph: Graph, run: list[int]) -> list[list[int]]:
 
 
 def token(node: Node) -> tuple[str, str, str, str]:
-    """What must agree for two nodes to be the same step of two calls."""
-    return node.op, node.scope, str(node.origin), str(node.type)
+    """What must agree for two nodes to be the same step of two calls; layers in a list differ in their number."""
+    return node.op, re.sub(r"\d+", "", node.scope), str(node.origin), str(node.type)
 
 
 def operands_of(graph: Graph, run: Sequence[int], result: int, ends: set[int]) -> tuple[int, ...]:
