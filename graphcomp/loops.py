@@ -15,7 +15,7 @@ from .derive import copy_node
 from .errors import InputError, ShapeError, TraceError
 from .graph import Dimension, Graph, Subgraph, TensorType, TupleType
 from .graph.types import equal
-from .trace import TracedGraph, trace_function
+from .trace import TracedGraph, scope, trace_function
 from .trace.functions import concatenate, stack
 from .trace.tracer import type_of, user_origin
 from .trace.tree import Structure, flatten
@@ -194,7 +194,8 @@ def _written_out(body: Body, carry: Any, xs: Any, length: int, reverse: bool) ->
     sequences, structure = flatten(xs)
     found: list[Any] = [None] * length
     for step in reversed(range(length)) if reverse else range(length):
-        carry, found[step] = body(carry, None if xs is None else structure.unflatten([x[step] for x in sequences]))
+        with scope(f"step.{step}"):
+            carry, found[step] = body(carry, None if xs is None else structure.unflatten([x[step] for x in sequences]))
     if not length:
         raise InputError("scan: a loop that is written out has at least one step.")
     leaves = [flatten(y)[0] for y in found]

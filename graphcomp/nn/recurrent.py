@@ -1,4 +1,4 @@
-"""Recurrent layers: a cell, and a layer that applies it along the sequence, written out step by step.
+"""Recurrent layers: a cell, and a layer that applies it along the sequence in a loop.
 
 Gates stand side by side in one matrix, so that a step is one product with the state; the products with the inputs do
 not depend on the state and are taken for all steps at once.
@@ -13,7 +13,7 @@ import numpy as np
 from .. import numpy as gnp
 from .. import random
 from ..errors import DTypeError, ShapeError
-from ..trace import scope
+from ..loops import scan
 from .initializers import glorot_uniform
 from .linear import check_last_axis
 from .module import Module, array_type
@@ -133,23 +133,27 @@ class GRUCell(Cell):
 class Recurrent(Module):
     """A cell along a sequence: x [N, T, inputs] to (outputs [N, T, hidden], final state).
 
-    With `lengths`, integers [N], the state of a sequence stays as it is after its end, so the final state is that of
-    the last step that counts. T must be a known number: the steps are written out.
+    T may be a named size: the steps are a loop (`gx.scan`), of which `unroll` are written out in each turn. With
+    `lengths`, integers [N], the state of a sequence stays as it is after its end, so the final state is that of the
+    last step that counts.
     """
 
     cell: Cell
 
-    def __call__(self, x: Any, lengths: Any = None, initial: Any = None) -> tuple[Any, Any]:
+    def __call__(self, x: Any, lengths: Any = None, initial: Any = None, unroll: int = 1) -> tuple[Any, Any]:
         _check_sequence(type(self).__name__, x, lengths)
-        projected = self.cell.project(x)
-        state = self.cell.initial(projected[:, 0]) if initial is None else initial
-        outputs = []
-        for time in range(array_type(x).shape[1]):
-            with scope(f"step.{time}"):
-                following = self.cell.step(projected[:, time], state)
-                state = following if lengths is None else _hold(gnp.greater(lengths, time), following, state)
-            outputs.append(self.cell.output(state))
-        return gnp.stack(outputs, 1), state
+        projected = gnp.moveaxis(self.cell.project(x), 1, 0)
+        state = self.cell.initial(projected[0]) if initial is None else initial
+
+        def step(state: Any, now: Any) -> tuple[Any, Any]:
+            entry, time = now
+            following = self.cell.step(entry, state)
+            state = following if lengths is None else _hold(gnp.greater(lengths, time), following, state)
+            return state, self.cell.output(state)
+
+        times = gnp.cumsum(gnp.ones_like(projected[:, 0, 0], dtype="int64")) - 1
+        state, outputs = scan(step, state, (projected, times), unroll=unroll)
+        return gnp.moveaxis(outputs, 0, 1), state
 
 
 def _hold(running: Any, following: Any, state: Any) -> Any:
@@ -161,8 +165,8 @@ def _hold(running: Any, following: Any, state: Any) -> Any:
 
 def _check_sequence(layer: str, x: Any, lengths: Any) -> None:
     shape = array_type(x).shape
-    if len(shape) != 3 or not isinstance(shape[1], int) or shape[1] < 1:
-        raise ShapeError(f"{layer} takes [N, steps, inputs] with a known number of steps, not {array_type(x)}.")
+    if len(shape) != 3 or shape[1] == 0:
+        raise ShapeError(f"{layer} takes [N, steps, inputs] with at least one step, not {array_type(x)}.")
     if lengths is None:
         return
     if not array_type(lengths).is_integer:

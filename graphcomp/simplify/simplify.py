@@ -13,14 +13,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
+from ..control.tidy import tidy
 from ..errors import GraphError
-from ..graph import Graph, TensorType, check_graph
+from ..graph import Graph, Subgraph, TensorType, check_graph
 from ..graph.types import Type
 from .pattern import instantiate, match
 from .rules import RULES, Rule, by_op
 
 DEPTH_LIMIT = 60
+<<<<<<< HEAD
 MOST_ROUNDS = 4
+=======
+ROUNDS = 4
+>>>>>>> 8542aff (Loops are put in order by the simplifier; recurrent layers are loops)
 ALL = by_op(RULES)
 STABILISING = by_op(rule for rule in RULES if rule.stabilising)
 
@@ -173,13 +178,34 @@ def simplify(graph: Graph, rules: Mapping[str, tuple[Rule, ...]] = ALL) -> Simpl
 
 
 def rounds(graph: Graph, rules: Mapping[str, tuple[Rule, ...]] = ALL) -> Iterator[Round]:
-    """The walks through the graph, one after the other, until one of them applies no rule."""
+    """The walks through the graph, one after the other, until one of them applies no rule.
+
+    After each walk loops are put in order, which is a walk of its own.
+    """
     for _ in range(MOST_ROUNDS):
         walk = _rebuild(graph, rules)
         yield walk
-        if not walk.history:
+        graph, applied = walk.after, bool(walk.history)
+        if rules is ALL and graph.subgraphs():
+            ordered = _put_in_order(graph)
+            if ordered.history:
+                yield ordered
+                graph, applied = ordered.after, True
+        if not applied:
             return
-        graph = walk.after
+
+
+def _put_in_order(graph: Graph) -> Round:
+    """The loops of the graph, and what else holds graphs, put in order."""
+    tidied = tidy(graph)
+    placed = {
+        id: Placed(
+            step.first, step.stop, step.result, tuple(Rewrite(rule, "scan", (), step.result) for rule in step.rules)
+        )
+        for id, step in tidied.steps.items()
+    }
+    history = [rewrite for step in placed.values() for rewrite in step.rewrites]
+    return Round(graph, tidied.graph, placed, *prune(tidied.graph), history)
 
 
 def _rebuild(graph: Graph, rules: Mapping[str, tuple[Rule, ...]]) -> Round:
@@ -189,14 +215,30 @@ def _rebuild(graph: Graph, rules: Mapping[str, tuple[Rule, ...]]) -> Round:
         if id not in placed:
             node, first, applied = graph.node(id), len(b.graph), len(b.history)
             b.at(node)
-            result = b.place(
-                node.op, tuple(placed[source].result for source in node.inputs), node.attributes, node.type
-            )
+            inputs = tuple(placed[source].result for source in node.inputs)
+            result = b.place(node.op, inputs, _inside(node.attributes, rules, b.history), node.type)
             placed[id] = Placed(first, len(b.graph), result, tuple(b.history[applied:]))
     b.graph.inputs = [placed[id].result for id in graph.inputs]
     b.graph.outputs = [placed[id].result for id in graph.outputs]
     b.graph.names = {name: placed[id].result for name, id in graph.names.items() if id in placed}
     return Round(graph, b.graph, placed, *prune(b.graph), b.history)
+
+
+def _inside(
+    attributes: Mapping[str, Any], rules: Mapping[str, tuple[Rule, ...]], history: list[Rewrite]
+) -> Mapping[str, Any]:
+    """Attributes with the graphs among them simplified; what they take and give stays as it is."""
+    if not any(isinstance(value, Subgraph) for value in attributes.values()):
+        return attributes
+    found = {}
+    for name, value in attributes.items():
+        if isinstance(value, Subgraph):
+            inner = simplify(value.graph, rules)
+            history += inner.history
+            found[name] = Subgraph(inner.graph) if inner.history else value
+        else:
+            found[name] = value
+    return found
 
 
 def prune(graph: Graph) -> tuple[Graph, dict[int, int]]:
