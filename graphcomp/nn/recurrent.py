@@ -151,7 +151,7 @@ class Recurrent(Module):
             state = following if lengths is None else _hold(gnp.greater(lengths, time), following, state)
             return state, self.cell.output(state)
 
-        times = gnp.cumsum(gnp.ones_like(projected[:, 0, 0], dtype="int64")) - 1
+        times = gnp.positions_like(projected[:, 0, 0], 0)
         state, outputs = scan(step, state, (projected, times), unroll=unroll)
         return gnp.moveaxis(outputs, 0, 1), state
 
