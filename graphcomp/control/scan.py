@@ -15,13 +15,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import ops
-from ..derive import accumulate, copy_node, depending, pull_back
 from ..errors import ShapeError
 from ..graph import Dimension, Graph, Node, Subgraph, TensorType, TupleType
 from ..ops import Builder, LinearCall, Special, register
 from ..ops.record import Attributes, Tangents
 from .linearized import Linearized, linearized
+from .transposed import Transposed, zeros
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,105 +152,43 @@ class _Scan(Special):
     kind: ClassVar[str] = "special"
 
     def pull_back(self, b: Builder, call: LinearCall, cotangent: dict[int, int]) -> dict[int, int]:
+        """The loop over cotangents.
+
+        It carries the cotangents of what was carried and the sums for constants, reads the cotangents of the ys and
+        what was read before, and gives the cotangents of the sequences.
+        """
         loop = Loop.of(call.attributes)
-        turned = _Transposed(loop, call, cotangent)
-        arguments, attributes = turned.loop(b)
-        result = b.emit("scan", *arguments, **attributes)
-        return {
-            slot: b.item(result, position=position)
-            for position, slot in enumerate(turned.slots)
-            if call.operands[slot] is None
-        }
-
-
-class _Transposed:
-    """A linear loop's body, transposed.
-
-    It carries the cotangents of what was carried and the sums for constants, reads the cotangents of the ys and what
-    was read before, and gives the cotangents of the linear sequences. `slots` are the arguments of the linear loop that
-    its results belong to, in order.
-    """
-
-    def __init__(self, loop: Loop, call: LinearCall, cotangent: dict[int, int]) -> None:
-        self.old, self.call, self.cotangent = loop, call, cotangent
         # What is carried is linear as a whole, also where it starts from zeros instead of a tangent.
         linear = [slot for slot, operand in enumerate(call.operands) if operand is None or slot < loop.carries]
-        body = loop.body
-        self.graph = Graph()
-        b = ops.build(self.graph)
-        self.sums = [slot for slot in linear if slot in loop.constants]
-        self.ys = sorted(position for position in cotangent if position >= loop.carries)
-        carried = [_input(b, body, body.inputs[slot]) for slot in (*range(loop.carries), *self.sums)]
-        seeds = carried[: loop.carries] + [_input(b, body, body.outputs[position]) for position in self.ys]
-        self.kept_slots = [slot for slot in range(len(call.operands)) if slot not in linear]
-        kept = {body.inputs[slot]: _input(b, body, body.inputs[slot]) for slot in self.kept_slots}
-        reach = depending(body, [body.inputs[slot] for slot in linear])
-        for node in body.nodes():
-            if node.id not in reach and node.id not in kept:
-                kept[node.id] = copy_node(b, node, [kept[source] for source in node.inputs])
-        found: dict[int, Any] = {}
-        for position, seed in zip((*range(loop.carries), *self.ys), seeds):
-            if body.outputs[position] in reach:
-                accumulate(b, found, body.outputs[position], seed)
-        pull_back(b, body, reach, kept, found)
-        self._finish(b, linear, carried, kept, seeds, found)
-
-    def _finish(
-        self,
-        b: Builder,
-        linear: Sequence[int],
-        carried: Sequence[int],
-        kept: dict[int, int],
-        seeds: Sequence[int],
-        found: dict[int, Any],
-    ) -> None:
-        loop, body = self.old, self.old.body
-        adjoints = {slot: found.get(body.inputs[slot]) for slot in linear}
-        sequences = [slot for slot in linear if loop.is_sequence(slot) and adjoints[slot] is not None]
-        outputs = []
-        for slot, before in zip((*range(loop.carries), *self.sums), carried):
-            now = adjoints[slot]
-            if slot < loop.carries:
-                outputs.append(b.zeros_like(before) if now is None else now)
-            else:
-                outputs.append(before if now is None else b.add(before, now))
-        outputs += [adjoints[slot] for slot in sequences]
-        places = [kept[body.inputs[slot]] for slot in self.kept_slots]
-        read = [place for slot, place in zip(self.kept_slots, places) if loop.is_sequence(slot)]
-        fixed = [place for slot, place in zip(self.kept_slots, places) if slot in loop.constants]
-        self.graph.inputs = [*carried, *seeds[loop.carries :], *read, *fixed]
-        self.graph.outputs = outputs
-        self.slots = [*range(loop.carries), *self.sums, *sequences]
-
-    def loop(self, b: Builder) -> tuple[list[int], dict[str, Any]]:
-        """The arguments and attributes of the transposed loop."""
-        loop, call = self.old, self.call
-        start = [
-            self.cotangent[slot] if slot in self.cotangent else _zeros(b, call.types[slot])
-            for slot in range(loop.carries)
-        ]
-        start += [_zeros(b, call.types[slot]) for slot in self.sums]
-        read = [call.operand(slot) for slot in self.kept_slots if loop.is_sequence(slot)]
-        fixed = [call.operand(slot) for slot in self.kept_slots if slot in loop.constants]
-        sequences = [*(self.cotangent[position] for position in self.ys), *read]
-        attributes = {
-            "body": Subgraph(self.graph),
-            "length": loop.length,
-            "carries": len(start),
-            "sequences": len(sequences),
-            "reverse": not loop.reverse,
-            "save": loop.save,
-        }
-        return [*start, *sequences, *fixed], attributes
+        ys = {position for position in cotangent if position >= loop.carries}
+        turned = Transposed(loop.body, linear, {*range(loop.carries), *ys})
+        sums = [slot for slot in linear if slot in loop.constants and slot in turned.adjoints]
+        sequences = [slot for slot in linear if loop.is_sequence(slot) and slot in turned.adjoints]
+        _order(turned, loop, sums, sequences)
+        start = [cotangent[slot] if slot in cotangent else zeros(b, call.types[slot]) for slot in range(loop.carries)]
+        start += [zeros(b, call.types[slot]) for slot in sums]
+        read = [call.operand(slot) for slot in turned.kept if loop.is_sequence(slot)]
+        fixed = [call.operand(slot) for slot in turned.kept if slot in loop.constants]
+        stacked = [*(cotangent[position] for position in turned.seeds if position in ys), *read]
+        result = b.emit(
+            "scan", *start, *stacked, *fixed, body=Subgraph(turned.graph), length=loop.length, carries=len(start),
+            sequences=len(stacked), reverse=not loop.reverse, save=loop.save,
+        )  # fmt: skip
+        slots = enumerate((*range(loop.carries), *sums, *sequences))
+        return {slot: b.item(result, position=place) for place, slot in slots if call.operands[slot] is None}
 
 
-def _input(b: Builder, graph: Graph, id: int) -> int:
-    type = graph.type(id)
-    return b.input(shape=type.shape, dtype=type.dtype)
-
-
-def _zeros(b: Builder, type: TensorType) -> int:
-    return b.constant(0.0, type.shape, type.dtype)
+def _order(turned: Transposed, loop: Loop, sums: Sequence[int], sequences: Sequence[int]) -> None:
+    """Give the transposed body the inputs and outputs of a loop's body."""
+    carried = {slot: seed for slot, seed in turned.seeds.items() if slot < loop.carries}
+    before = {slot: turned.input(loop.body.inputs[slot]) for slot in sums}
+    stacked = [seed for slot, seed in turned.seeds.items() if slot >= loop.carries]
+    read = [place for slot, place in turned.kept.items() if loop.is_sequence(slot)]
+    fixed = [place for slot, place in turned.kept.items() if slot in loop.constants]
+    turned.graph.inputs = [*carried.values(), *before.values(), *stacked, *read, *fixed]
+    after = [turned.adjoint(slot) for slot in carried]
+    totals = [turned.b.add(before[slot], turned.adjoint(slot)) for slot in sums]
+    turned.graph.outputs = [*after, *totals, *(turned.adjoint(slot) for slot in sequences)]
 
 
 register(
