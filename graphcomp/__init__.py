@@ -5,7 +5,7 @@ from .errors import GraphcompError
 from .gradcheck import check_grads
 from .graph import Graph
 from .jit import jit
-from .loops import scan
+from .loops import cond, scan, while_loop
 from .render import compile_story, explain, explain_error, plot_gradient_check
 from .run.array import Array
 from .trace import scope, spec, trace
@@ -20,6 +20,7 @@ __all__ = [
     "GraphcompError",
     "check_grads",
     "compile_story",
+    "cond",
     "data",
     "errors",
     "explain",
@@ -47,4 +48,5 @@ __all__ = [
     "train",
     "value_and_grad",
     "vjp",
+    "while_loop",
 ]

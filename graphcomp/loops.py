@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from . import (
     control,  # noqa: F401  (registers the ops)
     ops,
 )
-from .derive import copy_node
+from .derive import copy_node, extract
 from .errors import InputError, ShapeError, TraceError
 from .graph import Dimension, Graph, Subgraph, TensorType, TupleType
 from .graph.types import equal
@@ -158,6 +159,114 @@ def call(op: str, values: Sequence[Any], attributes: dict[str, Any]) -> list[Any
     assert isinstance(type, TupleType)
     graph.outputs = [b.item(result, position=position) for position in range(len(type.items))]
     return run(graph, values)
+
+
+# branches ------------------------------------------------------------------------------------------------------------
+
+
+def cond(predicate: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], *operands: Any) -> Any:
+    """`if_true(*operands)` or `if_false(*operands)`, as one truth value says; only that one is computed.
+
+    Both functions return the same containers, shapes and dtypes. (`gx.numpy.where` chooses entry by entry, and computes
+    both.) Raises DTypeError where the predicate is not one truth value, ShapeError where the results differ.
+    """
+    leaves, _ = flatten(operands)
+    types = [_spec(leaf) for leaf in leaves]
+    traced = [trace_function(branch, flatten(operands)[1].unflatten(types)) for branch in (if_true, if_false)]
+    first, second = (graph.result_structure for graph in traced)
+    if first != second:
+        raise TraceError(
+            f"the branches of cond return different containers: {', '.join(first.paths('result'))} and "
+            f"{', '.join(second.paths('result'))}."
+        )
+    _check_branches(traced, first)
+    closed = [close(graph) for graph in traced]
+    bodies = [
+        _with_others(closed[0][0], len(types), 0, closed[1]),
+        _with_others(closed[1][0], len(types), len(closed[0][1]), closed[0]),
+    ]
+    values = [_array(predicate), *map(_array, leaves), *closed[0][1], *closed[1][1]]
+    attributes = {"if_true": Subgraph(bodies[0]), "if_false": Subgraph(bodies[1])}
+    return first.unflatten(call("cond", values, attributes))
+
+
+def _check_branches(traced: Sequence[TracedGraph], structure: Structure) -> None:
+    for one, other, path in zip(traced[0].outputs, traced[1].outputs, structure.paths("result")):
+        left, right = traced[0].type(one), traced[1].type(other)
+        if left.dtype != right.dtype or left.rank != right.rank:
+            raise ShapeError(f"cond: {path} is {left} in one branch and {right} in the other; make them equal.")
+
+
+def _with_others(graph: Graph, own: int, place: int, other: tuple[Graph, list[Any]]) -> Graph:
+    """A branch with inputs for what the other one closes over; they stand at `place` behind the operands."""
+    wider = extract(graph, graph.inputs, graph.outputs)
+    wider.requirements = list(graph.requirements)
+    b = ops.build(wider)
+    types = map(other[0].type, other[0].inputs[len(other[0].inputs) - len(other[1]) :])
+    more = [b.input(shape=type.shape, dtype=type.dtype) for type in types]
+    closed = wider.inputs[own:]
+    wider.inputs = [*wider.inputs[:own], *(more + closed if place else closed + more)]
+    return wider
+
+
+# loops of unknown length ---------------------------------------------------------------------------------------------
+
+
+def while_loop(
+    condition: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, max_steps: int | None = None
+) -> Any:
+    """Repeat `carry = body(carry)` while `condition(carry)` holds; returns the last carry.
+
+    The carry keeps its containers, shapes and dtypes. Without ``max_steps`` the loop goes on as long as it must, and
+    has derivatives in forward mode only. With it the loop stops after that many steps at the latest, and has
+    derivatives in both modes: it is cut into √max_steps pieces, and the way back keeps the carry before each piece and
+    the values inside one piece at a time, so that memory grows as √max_steps.
+    """
+    if max_steps is not None:
+        return _bounded(condition, body, init, max_steps)
+    leaves, structure = flatten(init)
+    carry = structure.unflatten([_spec(leaf) for leaf in leaves])
+    traced, test = trace_function(body, (carry,)), trace_function(condition, (carry,))
+    if traced.result_structure != structure:
+        raise TraceError(
+            "the body of a while_loop must return its carry in the containers in which it came: "
+            f"{', '.join(structure.paths('carry'))}, not {', '.join(traced.result_structure.paths('carry'))}."
+        )
+    values = _as_carried(list(map(_array, leaves)), traced, structure)
+    closed, tested = close(traced), close(test)
+    bodies = [
+        _with_others(closed[0], len(values), 0, tested),
+        _with_others(tested[0], len(values), len(closed[1]), closed),
+    ]
+    attributes = {"condition": Subgraph(bodies[1]), "body": Subgraph(bodies[0]), "carries": len(values)}
+    return structure.unflatten(call("while_loop", [*values, *closed[1], *tested[1]], attributes))
+
+
+def _bounded(condition: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, max_steps: int) -> Any:
+    """Pieces of steps; a step, and a piece, is passed over once the condition fails."""
+    if max_steps < 0:
+        raise InputError(f"while_loop: max_steps is a number of steps, not {max_steps}.")
+    size = max(1, math.isqrt(max_steps))
+
+    def step(state: Any, _: Any) -> tuple[Any, None]:
+        carry, taken = state
+
+        def go_on(carry: Any) -> Any:
+            return body(carry), taken + 1
+
+        goes_on = condition(carry) & (taken < max_steps)
+        return cond(goes_on, go_on, lambda carry: (carry, taken), carry), None
+
+    def piece(state: Any, _: Any) -> tuple[Any, None]:
+        goes_on = condition(state[0]) & (state[1] < max_steps)
+        return cond(goes_on, lambda state: scan(step, state, length=size)[0], lambda state: state, state), None
+
+    start = flatten(init)[1].unflatten([_array(leaf) for leaf in flatten(init)[0]])
+    (carry, _), _ = scan(piece, (start, np.int64(0)), length=-(-max_steps // size), checkpoint=True)
+    return carry
+
+
+# steps written out ---------------------------------------------------------------------------------------------------
 
 
 def _unrolled(

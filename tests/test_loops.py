@@ -181,3 +181,118 @@ def test_an_index_out_of_range_inside_a_loop_is_named() -> None:
 def test_mistakes_are_explained(call, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+# branches ------------------------------------------------------------------------------------------------------------
+
+
+def branching(x, y):
+    first, second = gx.cond(
+        gnp.sum(x) > 0, lambda x: (gnp.sin(x) * y, gnp.exp(x * WEIGHT[0, 0])), lambda x: (x * x, x + y * y), x
+    )
+    return (first * second).sum()
+
+
+def branching_in_python(x, y):
+    first, second = (gnp.sin(x) * y, gnp.exp(x * WEIGHT[0, 0])) if np.sum(x) > 0 else (x * x, x + y * y)
+    return (first * second).sum()
+
+
+@pytest.mark.parametrize("x", [np.array([1.0, 2.0]), np.array([-1.0, -3.0])])
+def test_a_branch_and_its_derivatives_are_those_of_the_branch_taken(x: np.ndarray) -> None:
+    # Python's `if` is decided by the example: trace that function for each point separately.
+    slopes = gx.grad(branching, (0, 1))(x, 2.0)
+    assert branching(x, 2.0) == pytest.approx(branching_in_python(x, 2.0), rel=1e-15)
+    assert gx.check_grads(branching, (x, 2.0), order=2).ok
+    compiled_and_reference(gx.value_and_grad(branching, (0, 1)), x, 2.0)
+    compiled_and_reference(gx.hessian(branching), x, 2.0)
+    step = 1e-6
+    for k in range(2):
+        shift = np.eye(2)[k] * step
+        difference = (branching_in_python(x + shift, 2.0) - branching_in_python(x - shift, 2.0)) / (2 * step)
+        assert slopes[0][k] == pytest.approx(difference, rel=1e-8)
+
+
+def test_only_the_branch_taken_is_computed() -> None:
+    def f(x, i):
+        return gx.cond(i < 3, lambda x, i: gnp.take(x, i), lambda x, i: 0.0 * x[0], x, i)
+
+    x = np.arange(3.0)
+    for run in (f, gx.jit(f)):
+        assert float(run(x, np.int64(2))) == 2
+        assert float(run(x, np.int64(9))) == 0  # an index out of range, in the branch that is passed over
+
+
+def test_mistakes_in_branches_are_explained() -> None:
+    with pytest.raises(GraphcompError, match="one truth value"):
+        gx.cond(np.array([True, False]), lambda: 1.0, lambda: 2.0)
+    with pytest.raises(ShapeError, match=r"result is float64\[\] in one branch and float64\[2\]"):
+        gx.cond(np.bool_(True), lambda x: x[0], lambda x: x, np.zeros(2))
+    with pytest.raises(TraceError, match="different containers"):
+        gx.cond(np.bool_(True), lambda x: (x, x), lambda x: x, np.zeros(2))
+
+
+# loops of unknown length ---------------------------------------------------------------------------------------------
+
+
+def square_root(a, max_steps=None):
+    def closer(state):
+        x, count = state
+        return x - (x * x - a) / (2 * x), count + 1
+
+    start = (gnp.ones_like(a), np.int64(0))
+    return gx.while_loop(lambda state: gnp.abs(state[0] ** 2 - a) > 1e-13 * a, closer, start, max_steps)
+
+
+@pytest.mark.parametrize("a", [2.0, 1.0, 1e6])
+def test_a_while_loop_goes_on_as_long_as_it_must(a: float) -> None:
+    steps = {}
+    for run in (square_root, gx.jit(square_root)):
+        x, count = run(a)
+        assert float(x) == pytest.approx(np.sqrt(a), rel=1e-13)
+        steps[run] = int(count)
+    assert len(set(steps.values())) == 1
+    _, slope = gx.jvp(lambda a: square_root(a)[0] * 1.0, (a,), (1.0,))
+    compiled_and_reference(lambda a: gx.jvp(lambda a: square_root(a)[0] * 1.0, (a,), (1.0,)), a)
+    if a != 1.0:  # where the start is the answer, the loop does not turn, and its result does not depend on `a`
+        assert float(slope) == pytest.approx(0.5 / np.sqrt(a), rel=1e-9)
+
+
+def test_reverse_mode_needs_a_bound_and_works_with_one() -> None:
+    with pytest.raises(GraphcompError, match="give `max_steps`"):
+        gx.grad(lambda a: square_root(a)[0])(2.0)
+
+    def bounded(a):
+        return square_root(a, max_steps=30)[0]
+
+    assert gx.grad(bounded)(2.0) == pytest.approx(0.5 / np.sqrt(2), rel=1e-12)
+    assert gx.grad(gx.grad(bounded))(2.0) == pytest.approx(-0.25 * 2**-1.5, rel=1e-10)
+    compiled_and_reference(gx.value_and_grad(bounded), 2.0)
+
+
+@pytest.mark.parametrize("bound", [0, 1, 2, 3, 5])
+def test_the_bound_is_kept(bound: int) -> None:
+    def counted(x):
+        return gx.while_loop(lambda c: c[0] < 100, lambda c: (c[0] + 1, c[1] * x), (np.int64(0), 1.0), bound)
+
+    for run in (counted, gx.jit(counted)):
+        count, power = run(3.0)
+        assert int(count) == bound
+        assert float(power) == 3.0**bound
+
+
+def test_memory_on_the_way_back_grows_as_the_square_root_of_the_bound() -> None:
+    def loop(x, bound):
+        def turn(c):
+            return c[0] + 1, gnp.sin(c[1] * x)
+
+        return gx.while_loop(lambda c: c[0] < 10**6, turn, (np.int64(0), x), bound)[1].sum()
+
+    def arena(bound: int) -> int:
+        step = gx.jit(gx.grad(lambda x: loop(x, bound)))
+        step(np.ones(1000))
+        (version,) = step._versions.values()
+        (binding,) = version.executor._bindings.values()
+        return binding.arena.size
+
+    assert arena(6400) < 10.5 * arena(64)  # a hundred times the steps

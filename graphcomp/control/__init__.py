@@ -1,5 +1,5 @@
 """Ops that hold graphs: loops and branches. Their rules derive the graphs inside, so they stand above `derive`."""
 
-from . import scan
+from . import cond, scan, while_loop
 
-__all__ = ["scan"]
+__all__ = ["cond", "scan", "while_loop"]

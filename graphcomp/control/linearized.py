@@ -26,9 +26,14 @@ class Linearized:
     moving: tuple[int, ...]
 
     @property
+    def saved_inputs(self) -> list[int]:
+        """The inputs of `linear` that are saved values."""
+        return self.linear.inputs[len(self.active) + len(self.passed) :]
+
+    @property
     def saved(self) -> int:
         """How many values are saved."""
-        return len(self.linear.inputs) - len(self.active) - len(self.passed)
+        return len(self.saved_inputs)
 
 
 def linearized(

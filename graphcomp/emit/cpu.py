@@ -122,9 +122,7 @@ class _Emission:
     def lines(self, kernel: Kernel, variables: tuple[str, ...]) -> tuple[list[str], dict[int, Buffer]]:
         """The lines that run a kernel, and the buffers they name."""
         if isinstance(kernel, LoopOver):
-            calls = self.block(kernel.kernels, (*variables, kernel.variable))
-            head = f"    for {kernel.variable} in range({size_text(kernel.extent)}):  # {describe(kernel)}"
-            return [head, *(f"        {call}" for call in calls)], {}
+            return self.loop(kernel, variables)
         function = self.functions[kernel.number]
         buffers = {buffer.number: buffer for buffer in function.buffers}
         if self.repeats[function.signature] == 1:
@@ -135,6 +133,23 @@ class _Emission:
         numbers = map(_typed, [*function.extents, *function.constants])
         call = ", ".join(["context", *map(_buffer_name, function.buffers), *numbers, *function.sizes])
         return [f"    {self.shared[function.signature]}({call})  # {describe(kernel)}"], buffers
+
+    def loop(self, kernel: LoopOver, variables: tuple[str, ...]) -> tuple[list[str], dict[int, Buffer]]:
+        """A loop over the parts of what it holds."""
+        calls = self.block(kernel.kernels, (*variables, kernel.variable))
+        summary = f"  # {describe(kernel)}"
+        lines = [f"    for {kernel.variable} in range({size_text(kernel.extent or 0)}):{summary}"]
+        inside = [f"        {call}" for call in calls]
+        if kernel.guard is None:
+            return lines + inside, {}
+        guard, wanted = kernel.guard
+        test = f"{_buffer_name(guard)}[0] {'!=' if wanted else '=='} 0"
+        if kernel.extent is None:
+            start, step = f"    {kernel.variable} = 0", f"        {kernel.variable} += 1"
+            lines, inside = [start, f"    while {test}:{summary}"], [*inside, step]
+        else:
+            inside = [f"        if {test}:", *(f"    {line}" for line in inside)]
+        return lines + inside, {guard.number: guard}
 
     def write_part(self, part: _Part, variables: tuple[str, ...]) -> str:
         """A function of the lines of a part; the call that runs it."""

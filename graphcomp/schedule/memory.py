@@ -39,7 +39,10 @@ def spans(kernels: list[Kernel], start: int) -> tuple[dict[int, tuple[int, int]]
         first = position
         if isinstance(kernel, LoopOver):
             inside, position = spans(kernel.kernels, position)
-            lives = {n: span if n in kernel.locals else (first, position - 1) for n, span in inside.items()}
+            whole = (first, max(first, position - 1))
+            lives = {number: span if number in kernel.locals else whole for number, span in inside.items()}
+            if kernel.guard and kernel.guard[0].root.role == "scratch":
+                lives[kernel.guard[0].root.number] = whole
         else:
             roots = {buffer.root.number for buffer in used(kernel) if buffer.root.role == "scratch"}
             lives, position = dict.fromkeys(roots, (first, first)), position + 1

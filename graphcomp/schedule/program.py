@@ -237,16 +237,18 @@ class ProductKernel:
 class LoopOver:
     """Kernels that run again for each value of a variable in range(extent). `graph` holds the nodes that they compute.
 
-    `locals` are the numbers of the buffers that hold nothing from one turn to the next.
+    `locals` are the numbers of the buffers that hold nothing from one turn to the next. With a `guard` (a buffer of one
+    truth value, and which one goes on) it is looked at before each turn; an extent of None is then no bound.
     """
 
     number: int
     variable: str
-    extent: Dimension
+    extent: Dimension | None
     kernels: list[Kernel]
     nodes: list[int]
     graph: Graph
     locals: frozenset[int] = frozenset()
+    guard: tuple[Buffer, bool] | None = None
 
 
 Kernel: TypeAlias = LoopKernel | ProductKernel | LoopOver
@@ -302,6 +304,15 @@ def walk(body: list[Statement]) -> Iterator[Statement]:
                 yield from walk(branch)
 
 
+def guards(kernels: list[Kernel]) -> Iterator[Buffer]:
+    """The buffers that loops look at before each turn."""
+    for kernel in kernels:
+        if isinstance(kernel, LoopOver):
+            if kernel.guard:
+                yield kernel.guard[0]
+            yield from guards(kernel.kernels)
+
+
 def written(kernel: Kernel) -> list[Buffer]:
     """Every buffer that the kernel writes."""
     found: dict[int, Buffer] = {}
@@ -315,7 +326,7 @@ def written(kernel: Kernel) -> list[Buffer]:
 
 def used(kernel: Kernel) -> list[Buffer]:
     """Every buffer that the kernel reads or writes."""
-    found: dict[int, Buffer] = {}
+    found: dict[int, Buffer] = {buffer.number: buffer for buffer in guards([kernel])}
     for leaf in leaves([kernel]):
         if isinstance(leaf, ProductKernel):
             found |= {part.buffer.number: part.buffer for part in (leaf.left, leaf.right, leaf.result)}
@@ -334,7 +345,10 @@ def describe(kernel: Kernel) -> str:
     names = [f"b{buffer.number}" for buffer in written(kernel)]
     targets = ", ".join(names if len(names) <= 6 else [*names[:5], f"… ({len(names)} buffers)"])
     if isinstance(kernel, LoopOver):
-        return f"kernel {kernel.number}: for {kernel.variable} in {kernel.extent}, {len(kernel.kernels)} kernels"
+        turns = "" if kernel.extent is None else f"for {kernel.variable} in {kernel.extent}, "
+        if kernel.guard:
+            turns += f"while b{kernel.guard[0].number} is {kernel.guard[1]}, "
+        return f"kernel {kernel.number}: {turns}{len(kernel.kernels)} kernels"
     if isinstance(kernel, ProductKernel):
         batch = f"{list(kernel.batch)} × " if kernel.batch else ""
         return (

@@ -6,11 +6,12 @@ from step to step. An entry of a sequence is a window that moves along it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import sympy as sp
 
-from ..graph import Dimension, Node
+from ..graph import Dimension, Graph, Node
 from ..graph.types import dimension, product
 from ..ops.index import Index, loop
 from .program import Buffer, LoopOver
@@ -23,8 +24,7 @@ def place_scan(scheduler: Scheduler, node: Node) -> None:
     """A loop over the body of `node`; fills the buffers of its results that are asked for."""
     length, carries, sequences = (node.attributes[name] for name in ("length", "carries", "sequences"))
     body = node.attributes["body"].graph
-    variable = f"t{scheduler.depth}"
-    step = loop(variable, length)
+    step = loop(f"t{scheduler.depth}", length)
     entry = Index((), length - 1) - step if node.attributes["reverse"] else step
     inner = type(scheduler)(body, scheduler.depth + 1, scheduler.all)
     targets: dict[int, Buffer] = {}
@@ -43,24 +43,110 @@ def place_scan(scheduler: Scheduler, node: Node) -> None:
         elif slot < carries + sequences:
             inner.buffers[place] = scheduler.window(seen, stored_by_rows(scheduler, id), entry * size)
         else:
-            whole = scheduler.buffers.get(id) or scheduler.pack(id, tuple(range(len(seen.shape))))
-            inner.buffers[place] = scheduler.window(seen, whole, order=whole.order)
+            inner.buffers[place] = constant_window(scheduler, id, seen)
     for position, items in results.items():
         if position >= carries:
             made = body.node(body.outputs[position])
             stacked = scheduler.buffer(items[0])
             targets[position] = scheduler.window(made, stacked, entry * product(made.shape))
             scheduler.buffers |= dict.fromkeys([item.id for item in items], stacked)
-    first_local = len(scheduler.all)
-    inner.walk()
-    for position, target in targets.items():
-        put(inner, body.outputs[position], target)
-    inside = [buffer.number for buffer in scheduler.all[first_local:] if buffer.of is None]
-    kernel = LoopOver(len(scheduler.kernels), variable, length, inner.kernels, [node.id], body, frozenset(inside))
-    scheduler.kernels.append(kernel)
+    kernel = add_loop(scheduler, node, inner, length, targets)
     for items in results.values():
         for item in items:
             scheduler.ready[scheduler.buffers[item.id].number] = kernel.number
+
+
+def place_cond(scheduler: Scheduler, node: Node) -> None:
+    """Two loops of at most one turn, one for each branch."""
+    results = wanted_results(scheduler, node)
+    predicate = stored_by_rows(scheduler, node.inputs[0])
+    filled = {position: scheduler.buffer(items[0]) for position, items in results.items()}
+    for name, taken in (("if_true", True), ("if_false", False)):
+        branch = node.attributes[name].graph
+        inner = type(scheduler)(branch, scheduler.depth + 1, scheduler.all)
+        for id, place in zip(node.inputs[1:], branch.inputs):
+            inner.buffers[place] = constant_window(scheduler, id, branch.node(place))
+        targets = {
+            position: scheduler.window(branch.node(branch.outputs[position]), whole)
+            for position, whole in filled.items()
+        }
+        add_loop(scheduler, node, inner, 1, targets, (predicate, taken))
+    for position, items in results.items():
+        scheduler.buffers |= dict.fromkeys([item.id for item in items], filled[position])
+        scheduler.ready[filled[position].number] = len(scheduler.kernels) - 1
+
+
+def place_while(scheduler: Scheduler, node: Node) -> None:
+    """The condition, then turns of the body, copies of what it made to the place of what is carried, the condition.
+
+    How many turns there are is known only at the end, so what is carried has one place, not two by turns.
+    """
+    carries = node.attributes["carries"]
+    body, condition = node.attributes["body"].graph, node.attributes["condition"].graph
+    goes_on = scheduler.scratch(node, (), "bool")
+    state = [scheduler.scratch(node, type.shape, type.dtype) for type in map(body.type, body.inputs[:carries])]
+    fresh = [scheduler.scratch(node, held.type.shape, held.type.dtype) for held in state]
+    for id, held in zip(node.inputs, state):
+        first = scheduler.graph.node(id)
+        scheduler.add_entries(first, scheduler.window(first, held), copy=True)
+    test = {0: scheduler.window(condition.node(condition.outputs[0]), goes_on)}
+    add_loop(scheduler, node, while_part(scheduler, node, condition, state, 1), 1, test)
+    inner = while_part(scheduler, node, body, state, 1)
+    made = [scheduler.window(body.node(id), new) for id, new in zip(body.outputs, fresh)]
+    kernel = add_loop(scheduler, node, inner, None, dict(enumerate(made)), (goes_on, True))
+    moves = type(scheduler)(passing(body), scheduler.depth + 2, scheduler.all)
+    moves.buffers = {place: scheduler.window(moves.graph.node(place), new) for place, new in enumerate(fresh)}
+    targets = {place: scheduler.window(moves.graph.node(place), held) for place, held in enumerate(state)}
+    add_loop(inner, node, moves, 1, targets)
+    add_loop(inner, node, while_part(scheduler, node, condition, state, 2), 1, test)
+    for position, items in wanted_results(scheduler, node).items():
+        for item in items:
+            scheduler.buffers[item.id] = scheduler.window(item, state[position])
+            scheduler.ready[scheduler.buffers[item.id].number] = kernel.number
+
+
+def while_part(scheduler: Scheduler, node: Node, graph: Graph, state: Sequence[Buffer], deeper: int) -> Scheduler:
+    """A scheduler for the condition or the body, with its arguments in their places."""
+    part = type(scheduler)(graph, scheduler.depth + deeper, scheduler.all)
+    for slot, place in enumerate(graph.inputs):
+        seen = graph.node(place)
+        is_state = slot < len(state)
+        part.buffers[place] = (
+            scheduler.window(seen, state[slot]) if is_state else constant_window(scheduler, node.inputs[slot], seen)
+        )
+    return part
+
+
+def passing(body: Graph) -> Graph:
+    """A graph that gives what it takes, of the types of the body's results."""
+    graph = Graph()
+    for type in map(body.type, body.outputs):
+        graph.add("input", (), {"shape": type.shape, "dtype": type.dtype, "name": ""}, type)
+    graph.inputs = graph.outputs = list(range(len(body.outputs)))
+    return graph
+
+
+def add_loop(
+    scheduler: Scheduler, node: Node, inner: Scheduler, extent: Dimension | None, targets: Mapping[int, Buffer],
+    guard: tuple[Buffer, bool] | None = None,
+) -> LoopOver:  # fmt: skip
+    """A loop over what `inner` makes of its graph, its outputs put where they belong."""
+    first_local = len(scheduler.all)
+    inner.walk()
+    for position, target in targets.items():
+        put(inner, inner.graph.outputs[position], target)
+    inside = frozenset(buffer.number for buffer in scheduler.all[first_local:] if buffer.of is None)
+    kernel = LoopOver(
+        len(scheduler.kernels), f"t{scheduler.depth}", extent, inner.kernels, [node.id], inner.graph, inside, guard
+    )
+    scheduler.kernels.append(kernel)
+    return kernel
+
+
+def constant_window(scheduler: Scheduler, id: int, seen: Node) -> Buffer:
+    """A value of the graph around it, as the body sees it."""
+    whole = scheduler.buffers.get(id) or scheduler.pack(id, tuple(range(len(seen.shape))))
+    return scheduler.window(seen, whole, order=whole.order)
 
 
 def wanted_results(scheduler: Scheduler, node: Node) -> dict[int, list[Node]]:

@@ -35,12 +35,13 @@ from .program import (
     Sort,
     Statement,
     Store,
+    guards,
     leaves,
     used,
     walk,
     written,
 )
-from .repeat import place_scan
+from .repeat import place_cond, place_scan, place_while
 
 KERNEL_LIMIT = 250
 """Most statements in one kernel; compile time grows faster than linearly with a function's length."""
@@ -442,6 +443,8 @@ KERNELS: dict[str, Any] = {
     "top_k": Scheduler.place_sort,
     "item": Scheduler.place_item,
     "scan": place_scan,
+    "cond": place_cond,
+    "while_loop": place_while,
 }
 """Templates for ops that are no loop over independent entries, by the name in their record."""
 
@@ -508,7 +511,7 @@ def remove_unread(
     kernels: list[Kernel], buffers: list[Buffer], outputs: list[Buffer]
 ) -> tuple[list[Kernel], list[Buffer]]:
     """Drop stores that only registers were read from, then kernels that store nothing."""
-    read: set[int] = {buffer.root.number for buffer in outputs}
+    read: set[int] = {buffer.root.number for buffer in (*outputs, *guards(kernels))}
     for kernel in leaves(kernels):
         if isinstance(kernel, ProductKernel):
             read |= {kernel.left.buffer.root.number, kernel.right.buffer.root.number}
