@@ -1,6 +1,7 @@
 """graphcomp: the formula on the slide, its derivative graph, and the kernel that trains the network, as one object."""
 
 from . import data, errors, graph, nn, numpy, ops, optim, random, train
+from .batching import vmap
 from .errors import GraphcompError
 from .gradcheck import check_grads
 from .graph import Graph
@@ -48,5 +49,6 @@ __all__ = [
     "train",
     "value_and_grad",
     "vjp",
+    "vmap",
     "while_loop",
 ]

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
+from ..derive import inline
 from ..errors import DTypeError, ShapeError
-from ..graph import Graph, Node, Subgraph, TensorType, TupleType
+from ..graph import Dimension, Graph, Node, Subgraph, TensorType, TupleType
 from ..ops import Builder, LinearCall, Special, register
 from ..ops.record import Tangents
+from .batch import batch
 from .linearized import Linearized, linearized
 from .transposed import Transposed, zeros
 
@@ -115,6 +117,22 @@ def _input(b: Builder, type: TensorType) -> int:
 
 
 class _Cond(Special):
+    def batched(
+        self, b: Builder, node: Node, inputs: Sequence[int], batched: Sequence[bool], size: Dimension
+    ) -> list[tuple[int, bool]]:
+        """One branch for the whole batch; where the condition is a batch too, both, and a choice for each."""
+        chosen = {slot - 1 for slot, on in enumerate(batched) if on and slot}
+        branches = _branches(node)
+        found = [batch(branch, chosen, size) for branch in branches]
+        either = {place for part in found for place, on in enumerate(part.outputs) if on or batched[0]}
+        parts = [batch(branch, chosen, size, either) for branch in branches]
+        if not batched[0]:
+            bodies = {name: Subgraph(part.graph) for name, part in zip(BRANCHES, parts)}
+            result = b.emit("cond", *inputs, **bodies)
+            return [(b.item(result, position=place), on) for place, on in enumerate(parts[0].outputs)]
+        results = [inline(b, part.graph, inputs[1:]) for part in parts]
+        return [(choose(b, inputs[0], one, other), True) for one, other in zip(*results)]
+
     def pull_back(self, b: Builder, call: LinearCall, cotangent: dict[int, int]) -> dict[int, int]:
         linear = [slot - 1 for slot, operand in enumerate(call.operands) if operand is None]
         turned = [Transposed(branch, linear, cotangent) for branch in _branches(call)]
@@ -127,6 +145,13 @@ class _Cond(Special):
         bodies = {name: Subgraph(branch.graph) for name, branch in zip(BRANCHES, turned)}
         result = b.emit("cond", call.operand(0), *seeds, *kept, **bodies)
         return {position + 1: b.item(result, position=place) for place, position in enumerate(reached)}
+
+
+def choose(b: Builder, conditions: int, one: int, other: int) -> int:
+    """For each of a batch, its entry of `one` where its condition holds, else that of `other`."""
+    shape = b.type(one).shape
+    mask = b.reshape(conditions, shape=(shape[0], *(1 for _ in shape[1:])))
+    return b.where(b.broadcast(mask, shape=shape), one, other)
 
 
 register(

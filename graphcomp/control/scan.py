@@ -18,7 +18,9 @@ import numpy as np
 from ..errors import ShapeError
 from ..graph import Dimension, Graph, Node, Subgraph, TensorType, TupleType
 from ..ops import Builder, LinearCall, Special, register
+from ..ops.batching import spread
 from ..ops.record import Attributes, Tangents
+from .batch import batch
 from .linearized import Linearized, linearized
 from .transposed import Transposed, zeros
 
@@ -151,6 +153,30 @@ def _linear_loop(b: Builder, node: Node, loop: Loop, part: Linearized, tangents:
 class _Scan(Special):
     kind: ClassVar[str] = "special"
 
+    def batched(
+        self, b: Builder, node: Node, inputs: Sequence[int], batched: Sequence[bool], size: Dimension
+    ) -> list[tuple[int, bool]]:
+        """The loop over batches; in sequences the batch's axis stands behind that of the steps."""
+        loop = Loop.of(node.attributes)
+        chosen = {slot for slot, on in enumerate(batched) if on}
+        while True:
+            body = batch(loop.body, chosen, size, {slot for slot in chosen if slot < loop.carries})
+            more = {slot for slot in range(loop.carries) if body.outputs[slot]} - chosen
+            if not more:
+                break
+            chosen |= more
+        arguments = []
+        for slot, id in enumerate(inputs):
+            if slot in chosen:
+                id = spread(b, id, batched[slot], size)
+            arguments.append(swapped(b, id) if slot in chosen and loop.is_sequence(slot) else id)
+        result = b.emit(node.op, *arguments, **{**node.attributes, "body": Subgraph(body.graph)})
+        items = [b.item(result, position=position) for position in range(len(body.outputs))]
+        return [
+            (swapped(b, id) if on and position >= loop.carries else id, on)
+            for position, (id, on) in enumerate(zip(items, body.outputs))
+        ]
+
     def pull_back(self, b: Builder, call: LinearCall, cotangent: dict[int, int]) -> dict[int, int]:
         """The loop over cotangents.
 
@@ -176,6 +202,12 @@ class _Scan(Special):
         )  # fmt: skip
         slots = enumerate((*range(loop.carries), *sums, *sequences))
         return {slot: b.item(result, position=place) for place, slot in slots if call.operands[slot] is None}
+
+
+def swapped(b: Builder, id: int) -> int:
+    """The first two axes exchanged."""
+    rank = b.type(id).rank
+    return b.transpose(id, axes=(1, 0, *range(2, rank)))
 
 
 def _order(turned: Transposed, loop: Loop, sums: Sequence[int], sequences: Sequence[int]) -> None:

@@ -6,14 +6,18 @@ tangents beside the values, reverse mode is refused. A loop with a bound is made
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
-from ..derive import copy_node, forward
+from ..derive import copy_node, forward, inline
 from ..errors import DerivativeError, DTypeError, ShapeError
-from ..graph import Graph, Node, Subgraph, TensorType, TupleType
+from ..graph import Dimension, Graph, Node, Subgraph, TensorType, TupleType
 from ..ops import Builder, LinearCall, Special, register
+from ..ops.batching import spread
 from ..ops.record import Tangents
+from .batch import Batched, batch
+from .cond import choose
 
 
 def _shape(graph: Graph, *types: TensorType, condition: Subgraph, body: Subgraph, carries: int) -> TupleType:
@@ -95,12 +99,48 @@ def _with_inputs(graph: Graph, carries: int, carried: list[TensorType], fixed: l
 
 
 class _While(Special):
+    def batched(
+        self, b: Builder, node: Node, inputs: Sequence[int], batched: Sequence[bool], size: Dimension
+    ) -> list[tuple[int, bool]]:
+        """Turns for the whole batch while any of it goes on; what has come to its end stays as it is."""
+        carries = node.attributes["carries"]
+        condition, body = node.attributes["condition"].graph, node.attributes["body"].graph
+        chosen = {slot for slot, on in enumerate(batched) if on}
+        while True:
+            found = batch(body, chosen, size)
+            more = {slot for slot in range(carries) if found.outputs[slot]}
+            if batch(condition, chosen, size).outputs[0]:
+                more |= set(range(carries))
+            if more <= chosen:
+                break
+            chosen |= more
+        turn = batch(body, chosen, size, {slot for slot in chosen if slot < carries})
+        test = batch(condition, chosen, size)
+        if test.outputs[0]:
+            turn, test = _each_on_its_own(turn.graph, test.graph, carries)
+        arguments = [spread(b, id, batched[slot], size) if slot in chosen else id for slot, id in enumerate(inputs)]
+        bodies = {"condition": Subgraph(test.graph), "body": Subgraph(turn.graph)}
+        result = b.emit("while_loop", *arguments, **bodies, carries=carries)
+        return [(b.item(result, position=slot), slot in chosen) for slot in range(carries)]
+
     def pull_back(self, b: Builder, call: LinearCall, cotangent: Any) -> dict[int, int]:
         where = f" At {b.origin}." if b.origin else ""
         raise DerivativeError(
             "reverse mode goes back through every step of a while_loop, and this one has no bound: give "
             f"`max_steps`, or use forward mode (jvp, jacfwd).{where}"
         )
+
+
+def _each_on_its_own(turn: Graph, test: Graph, carries: int) -> tuple[Batched, Batched]:
+    """A body that moves only those of the batch whose condition holds, and a condition that asks for any of them."""
+    b = ops.build(test)
+    count = b.sum(b.convert(test.outputs[0], dtype="int64"), axes=(0,))
+    inner = ops.build(turn)
+    (holds,) = inline(inner, test, turn.inputs)
+    moved = [choose(inner, holds, new, old) for new, old in zip(turn.outputs, turn.inputs)]
+    turn.outputs = moved
+    test.outputs = [b.greater(count, b.constant(0, (), "int64"))]
+    return Batched(turn, (True,) * carries), Batched(test, (False,))
 
 
 register(

@@ -1,6 +1,6 @@
 """Derivatives of graphs, as graphs."""
 
-from .extract import copy_node, extract, needed
+from .extract import copy_node, extract, inline, needed
 from .forward import Forward, forward
 from .partition import Partition, depending, partition
 from .reverse import Reverse, accumulate, pull_back, reverse, transpose
@@ -14,6 +14,7 @@ __all__ = [
     "depending",
     "extract",
     "forward",
+    "inline",
     "needed",
     "partition",
     "pull_back",

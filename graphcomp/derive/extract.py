@@ -31,6 +31,15 @@ def extract(graph: Graph, inputs: Sequence[int], outputs: Sequence[int]) -> Grap
     return part
 
 
+def inline(b: ops.Builder, graph: Graph, arguments: Sequence[int]) -> list[int]:
+    """The outputs of a graph computed in the builder's graph from `arguments`; it holds no array constants."""
+    ids = dict(zip(graph.inputs, arguments))
+    for id in needed(graph, graph.outputs, ids):
+        node = graph.node(id)
+        ids[id] = copy_node(b, node, [ids[source] for source in node.inputs])
+    return [ids[id] for id in graph.outputs]
+
+
 def needed(graph: Graph, outputs: Sequence[int], given: Sequence[int] | dict[int, int]) -> list[int]:
     """The ids, ascending, on which `outputs` depend where the `given` ones are known."""
     known, found, waiting = set(given), set[int](), list(outputs)

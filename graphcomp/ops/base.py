@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import DTypeError, GraphError
 from ..graph import Graph, Node, TensorType, TupleType
 from ..graph.types import Dimension
+from .batching import last_axes
 from .builder import Builder
 from .index import Piece
 from .record import Elementwise, Linear, LinearCall, Special, Tangents, register
@@ -115,6 +116,7 @@ def _pass_on(context: Any, index: Any, types: Any) -> list[Piece]:
 register(
     Linear(
         name="identity",
+        batch=last_axes,
         summary="its argument, as a node of its own",
         shape=lambda graph, type: type,
         reference=lambda x: x,
@@ -125,6 +127,7 @@ register(
 register(
     Special(
         name="stop_gradient",
+        batch=last_axes,
         summary="its argument, with derivative zero",
         shape=lambda graph, type: type,
         reference=lambda x: x,

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import DTypeError, ExecutionError, ShapeError
 from ..graph import Graph, TensorType
 from ..graph.types import Dimension
+from .batching import batch_gather, batch_scatter, later_axis
 from .builder import Builder
 from .index import Index, Piece, same
 from .record import Contraction, Linear, LinearCall, register
@@ -78,6 +79,7 @@ def _gather_transpose(b: Builder, call: LinearCall, ct: int) -> int:
 register(
     Linear(
         name="gather",
+        batch=batch_gather,
         repeats=True,
         summary="the slices of an array at given positions along an axis",
         arity=2,
@@ -91,6 +93,7 @@ register(
 register(
     Linear(
         name="scatter_add",
+        batch=batch_scatter,
         summary="zeros with slices added at given positions along an axis, in ascending order of the source",
         arity=2,
         accepts="any",
@@ -159,6 +162,7 @@ def _take_transpose(b: Builder, call: LinearCall, ct: int) -> int:
 register(
     Linear(
         name="take_along_axis",
+        batch=later_axis,
         repeats=True,
         summary="the entries at given positions along an axis, row by row",
         arity=2,
@@ -174,6 +178,7 @@ register(
 register(
     Linear(
         name="scatter_along_axis",
+        batch=later_axis,
         summary="zeros with entries added at given positions along an axis, row by row",
         arity=2,
         shape=_put_shape,

@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ..errors import ShapeError
 from ..graph import Graph, TensorType
 from ..graph.types import Dimension, dimension, floor_divide, product
+from .batching import batch_broadcast, before_each, last_axes, later_axes, later_axis, permute_batch, with_attributes
 from .builder import Builder
 from .index import Index, Piece, at_least, inside, linear, same, unravel
 from .record import Contraction, Linear, LinearCall, register
@@ -38,6 +39,7 @@ def _reshape_map(context: Any, index: tuple[Index, ...], types: Any, *, shape: S
 register(
     Linear(
         name="reshape",
+        batch=before_each(shape=None),
         summary="the same entries in row-major order, in another shape",
         shape=_reshape_shape,
         reference=lambda x, *, shape: np.reshape(x, shape),
@@ -61,6 +63,7 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 register(
     Linear(
         name="transpose",
+        batch=with_attributes(permute_batch),
         summary="the axes in another order",
         shape=_transpose_shape,
         reference=lambda x, *, axes: np.transpose(x, axes),
@@ -103,6 +106,7 @@ def _broadcast_map(context: Any, index: tuple[Index, ...], types: Any, *, shape:
 register(
     Linear(
         name="broadcast",
+        batch=batch_broadcast,
         repeats=True,
         summary="repeat along new leading axes and axes of size 1",
         shape=_broadcast_shape,
@@ -154,6 +158,7 @@ def _slice_transpose(b: Builder, call: LinearCall, ct: int) -> int:
 register(
     Linear(
         name="slice",
+        batch=before_each(start=0, size=None, step=1),
         summary="every step-th entry from start, size entries along each axis",
         shape=_slice_shape,
         reference=_slice_reference,
@@ -203,6 +208,7 @@ def _pad_map(
 register(
     Linear(
         name="pad",
+        batch=before_each(before=0, after=0, between=0),
         pads=True,
         summary="zeros before, after and between the entries of each axis",
         shape=_pad_shape,
@@ -215,6 +221,7 @@ register(
 register(
     Linear(
         name="flip",
+        batch=later_axes,
         summary="the entries of some axes in reverse order",
         shape=lambda graph, x, *, axes: x,
         reference=lambda x, *, axes: np.flip(x, axes),
@@ -259,6 +266,7 @@ def _concatenate_map(context: Any, index: tuple[Index, ...], types: Any, *, axis
 register(
     Linear(
         name="concatenate",
+        batch=later_axis,
         summary="arrays joined along an axis",
         arity=None,
         linear=None,
@@ -320,6 +328,7 @@ def _unfold_transpose(b: Builder, call: LinearCall, ct: int) -> int:
 register(
     Linear(
         name="unfold",
+        batch=last_axes,
         repeats=True,
         summary="sliding windows over the last axes: [..., sizes] to [..., places, window]",
         shape=_unfold_shape,
@@ -376,6 +385,7 @@ def _fold_contraction(
 register(
     Linear(
         name="fold",
+        batch=last_axes,
         summary="add windows back to where unfold took them from",
         shape=_fold_shape,
         reference=_fold_reference,

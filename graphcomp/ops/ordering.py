@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..graph import Graph, Node, TensorType, TupleType
+from .batching import last_axes, later_axis
 from .builder import Builder
 from .record import Special, Tangents, register
 
@@ -26,6 +27,7 @@ def _sort_tangent(b: Builder, node: Node, tangents: Tangents) -> int | None:
 register(
     Special(
         name="sort",
+        batch=later_axis,
         summary="the entries along an axis in ascending order",
         accepts="number",
         shape=lambda graph, x, *, axis: x,
@@ -38,6 +40,7 @@ register(
 register(
     Special(
         name="argsort",
+        batch=later_axis,
         summary="the positions that sort an axis in ascending order",
         accepts="number",
         shape=lambda graph, x, *, axis: x.with_dtype("int64"),
@@ -73,6 +76,7 @@ def _top_k_tangent(b: Builder, node: Node, tangents: Tangents) -> tuple[int | No
 register(
     Special(
         name="top_k",
+        batch=last_axes,
         summary="the k largest entries of the last axis in descending order, and their positions",
         accepts="number",
         shape=_top_k_shape,

@@ -18,6 +18,7 @@ import sympy as sp
 from ..errors import DTypeError, MissingFacetError, ShapeError
 from ..graph import Graph, Node, TensorType
 from ..graph.types import DTYPES, FLOATS, INTEGERS, Dimension, Type, equal, product
+from .batching import BatchRule, batch_product, last_axes
 from .builder import Builder
 from .index import Index, Piece
 from .symbolic import OUT, note_head
@@ -100,6 +101,8 @@ class Op:
     """For a product of arrays, its einsum subscripts: (types, **attributes) -> "ij,jk->ik"."""
     kernel: str | None = None
     """The name of the kernel template that computes the op whole, for what is no loop over entries."""
+    batch: BatchRule | None = None
+    """How the op works on a batch (see `batching`); without it, on one after the other, in a loop."""
     cost: int = 4
     """How many additions computing one entry costs, roughly: whether to compute a value again or to store it."""
     commutative: bool = False
@@ -127,6 +130,13 @@ class Op:
         if slot not in self.transposes:
             raise self.missing(f"a transpose for argument {slot}", "pass `transposes={slot: rule}`")
         return self.transposes[slot](b, call, cotangent)
+
+    def batched(self, b: Builder, node: Node, inputs: Sequence[int], batched: Sequence[bool], size: Dimension) -> Any:
+        """The batch of results; None where there is no rule. Several results are a list of (id, whether a batch)."""
+        if self.subscripts is not None:
+            types = [item.with_shape(item.shape[1:]) if on else item for item, on in zip(map(b.type, inputs), batched)]
+            return batch_product(b, self.subscripts(types, **node.attributes), inputs, batched)
+        return None if self.batch is None else self.batch(b, node, inputs, batched, size)
 
     def pull_back(self, b: Builder, call: LinearCall, cotangent: Any) -> dict[int, Any]:
         """The cotangents of the linear arguments by slot; arguments that get none are left out.
@@ -160,6 +170,7 @@ class Elementwise(Op):
 
     kind: ClassVar[str] = "elementwise"
     accepts: str = "float"
+    batch: BatchRule | None = last_axes
     expression: Callable[..., Any] | None = None
     partials: Callable[..., Sequence[Any]] | None = None
     differentiable: bool = True

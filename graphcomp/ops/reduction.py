@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..graph import Graph, Node, TensorType
 from ..graph.types import product
+from .batching import later_axes, later_axis
 from .builder import Builder
 from .index import Index, Piece
 from .record import Contraction, Linear, LinearCall, Special, Tangents, register
@@ -63,6 +64,7 @@ def expand(b: Builder, reduced: int, type: TensorType, axes: Axes) -> int:
 register(
     Linear(
         name="sum",
+        batch=later_axes,
         summary="the sum over some axes",
         accepts="number",
         shape=_reduced_shape,
@@ -116,6 +118,7 @@ def _product_tangent(b: Builder, node: Node, tangents: Tangents) -> int | None:
 register(
     Special(
         name="prod",
+        batch=later_axes,
         summary="the product over some axes",
         accepts="number",
         shape=_reduced_shape,
@@ -132,6 +135,7 @@ for _name, _summary, _combine, _position in (
     register(
         Special(
             name=_name,
+            batch=later_axes,
             summary=_summary,
             accepts="number",
             shape=_extremum_shape,
@@ -161,6 +165,7 @@ for _name, _summary in (
     register(
         Special(
             name=_name,
+            batch=later_axis,
             summary=_summary,
             accepts="number",
             shape=_position_shape,
@@ -184,6 +189,7 @@ def _running_transpose(b: Builder, call: LinearCall, ct: int) -> int:
 register(
     Linear(
         name="cumulative_sum",
+        batch=later_axis,
         summary="running sums along an axis, from its start or (reverse) its end",
         accepts="number",
         shape=lambda graph, x, *, axis, reverse: x,

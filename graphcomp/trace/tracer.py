@@ -34,7 +34,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
 class _State(threading.local):
     def __init__(self) -> None:
-        self.depth = 0
+        self.active: list[Trace] = []
         self.scopes: list[str] = []
 
 
@@ -54,8 +54,8 @@ class Trace:
 
     @contextlib.contextmanager
     def active(self) -> Iterator[Trace]:
-        _STATE.depth += 1
-        self.depth = _STATE.depth
+        _STATE.active.append(self)
+        self.depth = len(_STATE.active)
         try:
             yield self
         except Exception as error:
@@ -63,7 +63,7 @@ class Trace:
                 error.failure = Failure(self.graph, origin=raised_at(error))  # type: ignore[attr-defined]
             raise
         finally:
-            _STATE.depth -= 1
+            _STATE.active.pop()
             self.live = False
 
     def input(self, type: TensorType, name: str = "") -> Tracer:
@@ -324,9 +324,15 @@ def spec(shape: Sequence[int | str | Dimension] | int | str, dtype: Any = "float
 
 
 def innermost(values: Sequence[Any]) -> Trace | None:
-    """The most deeply nested trace that any of the values belongs to."""
+    """The trace that records what is done with the values: the innermost one in progress if any of them is traced.
+
+    A branch or a loop's body holds all that is written in it, also what it does with values from outside alone.
+    """
     traces = [value.trace for value in values if isinstance(value, Tracer)]
-    return max(traces, key=lambda trace: trace.depth) if traces else None
+    if not traces:
+        return None
+    deepest = max(traces, key=lambda trace: trace.depth)
+    return _STATE.active[-1] if deepest in _STATE.active else deepest
 
 
 def apply(name: str, /, *values: Any, **attributes: Any) -> Any:
