@@ -2,6 +2,7 @@
 
 from . import data, errors, graph, nn, numpy, ops, optim, random, train
 from .batching import vmap
+from .custom import checkpoint, custom_jvp, custom_vjp
 from .errors import GraphcompError
 from .gradcheck import check_grads
 from .graph import Graph
@@ -20,8 +21,11 @@ __all__ = [
     "Graph",
     "GraphcompError",
     "check_grads",
+    "checkpoint",
     "compile_story",
     "cond",
+    "custom_jvp",
+    "custom_vjp",
     "data",
     "errors",
     "explain",

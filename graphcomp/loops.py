@@ -49,7 +49,7 @@ def scan(
     steps = _length(xs, length)
     if unroll != 1:
         return _unrolled(body, init, xs, steps, reverse, unroll, checkpoint)
-    values, sequences = [_array(leaf) for leaf in flatten(init)[0]], flatten(xs)[0] if xs is not None else []
+    values, sequences = [array_leaf(leaf) for leaf in flatten(init)[0]], flatten(xs)[0] if xs is not None else []
     traced = _trace_body(body, init, xs)
     values = _as_carried(values, traced, flatten(init)[1])
     closed, constants = close(traced)
@@ -81,18 +81,19 @@ def _length(xs: Any, length: Dimension | None) -> Dimension:
     return sizes[0] if isinstance(sizes[0], int) or not isinstance(sizes[0], np.integer) else int(sizes[0])
 
 
-def _array(leaf: Any) -> Any:
+def array_leaf(leaf: Any) -> Any:
+    """An array, also of a Python number."""
     return leaf if hasattr(leaf, "shape") else np.asarray(leaf)
 
 
 def _trace_body(body: Body, init: Any, xs: Any) -> TracedGraph:
     """The body's graph for the types of one step."""
     leaves, structure = flatten(init)
-    carry = structure.unflatten([_spec(leaf) for leaf in leaves])
+    carry = structure.unflatten([leaf_type(leaf) for leaf in leaves])
     x = None
     if xs is not None:
         sequences, inner = flatten(xs)
-        types = [_spec(leaf) for leaf in sequences]
+        types = [leaf_type(leaf) for leaf in sequences]
         x = inner.unflatten([type.with_shape(type.shape[1:]) for type in types])
     traced = trace_function(body, (carry, x))
     result = traced.result_structure
@@ -107,8 +108,9 @@ def _trace_body(body: Body, init: Any, xs: Any) -> TracedGraph:
     return traced
 
 
-def _spec(leaf: Any) -> TensorType:
-    type = type_of(_array(leaf))
+def leaf_type(leaf: Any) -> TensorType:
+    """The type of an array, a traced value or a number."""
+    type = type_of(array_leaf(leaf))
     assert isinstance(type, TensorType)
     return type
 
@@ -116,7 +118,7 @@ def _spec(leaf: Any) -> TensorType:
 def _as_carried(values: list[Any], traced: TracedGraph, structure: Structure) -> list[Any]:
     """The first carry, checked against what the body makes of it."""
     for value, id, path in zip(values, traced.outputs, structure.paths("carry")):
-        before, after = _spec(value), traced.type(id)
+        before, after = leaf_type(value), traced.type(id)
         same = before.rank == after.rank and all(equal(a, b) is not False for a, b in zip(before.shape, after.shape))
         if before.dtype != after.dtype or not same:
             origin = traced.node(id).origin
@@ -152,7 +154,7 @@ def call(op: str, values: Sequence[Any], attributes: dict[str, Any]) -> list[Any
     graph = Graph()
     b = ops.build(graph)
     b.scope, b.origin = "", user_origin()
-    types = [_spec(value) for value in values]
+    types = [leaf_type(value) for value in values]
     graph.inputs = [b.input(shape=type.shape, dtype=type.dtype) for type in types]
     result = b.emit(op, *graph.inputs, **attributes)
     type = graph.node(result).type
@@ -171,7 +173,7 @@ def cond(predicate: Any, if_true: Callable[..., Any], if_false: Callable[..., An
     both.) Raises DTypeError where the predicate is not one truth value, ShapeError where the results differ.
     """
     leaves, _ = flatten(operands)
-    types = [_spec(leaf) for leaf in leaves]
+    types = [leaf_type(leaf) for leaf in leaves]
     traced = [trace_function(branch, flatten(operands)[1].unflatten(types)) for branch in (if_true, if_false)]
     first, second = (graph.result_structure for graph in traced)
     if first != second:
@@ -185,7 +187,7 @@ def cond(predicate: Any, if_true: Callable[..., Any], if_false: Callable[..., An
         _with_others(closed[0][0], len(types), 0, closed[1]),
         _with_others(closed[1][0], len(types), len(closed[0][1]), closed[0]),
     ]
-    values = [_array(predicate), *map(_array, leaves), *closed[0][1], *closed[1][1]]
+    values = [array_leaf(predicate), *map(array_leaf, leaves), *closed[0][1], *closed[1][1]]
     attributes = {"if_true": Subgraph(bodies[0]), "if_false": Subgraph(bodies[1])}
     return first.unflatten(call("cond", values, attributes))
 
@@ -225,14 +227,14 @@ def while_loop(
     if max_steps is not None:
         return _bounded(condition, body, init, max_steps)
     leaves, structure = flatten(init)
-    carry = structure.unflatten([_spec(leaf) for leaf in leaves])
+    carry = structure.unflatten([leaf_type(leaf) for leaf in leaves])
     traced, test = trace_function(body, (carry,)), trace_function(condition, (carry,))
     if traced.result_structure != structure:
         raise TraceError(
             "the body of a while_loop must return its carry in the containers in which it came: "
             f"{', '.join(structure.paths('carry'))}, not {', '.join(traced.result_structure.paths('carry'))}."
         )
-    values = _as_carried(list(map(_array, leaves)), traced, structure)
+    values = _as_carried(list(map(array_leaf, leaves)), traced, structure)
     closed, tested = close(traced), close(test)
     bodies = [
         _with_others(closed[0], len(values), 0, tested),
@@ -261,7 +263,7 @@ def _bounded(condition: Callable[[Any], Any], body: Callable[[Any], Any], init: 
         goes_on = condition(state[0]) & (state[1] < max_steps)
         return cond(goes_on, lambda state: scan(step, state, length=size)[0], lambda state: state, state), None
 
-    start = flatten(init)[1].unflatten([_array(leaf) for leaf in flatten(init)[0]])
+    start = flatten(init)[1].unflatten([array_leaf(leaf) for leaf in flatten(init)[0]])
     (carry, _), _ = scan(piece, (start, np.int64(0)), length=-(-max_steps // size), checkpoint=True)
     return carry
 

@@ -24,7 +24,7 @@ LAYERS: list[set[str]] = [
     {"schedule"},
     {"emit"},
     {"run"},
-    {"transform", "loops", "batching"},
+    {"transform", "loops", "batching", "custom"},
     {"jit"},
     {"random", "nn", "optim", "data", "train", "gradcheck"},
     {"render"},

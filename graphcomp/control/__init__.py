@@ -1,5 +1,5 @@
 """Ops that hold graphs: loops and branches. Their rules derive the graphs inside, so they stand above `derive`."""
 
-from . import batch, cond, scan, while_loop
+from . import batch, cond, custom, scan, while_loop
 
-__all__ = ["batch", "cond", "scan", "while_loop"]
+__all__ = ["batch", "cond", "custom", "scan", "while_loop"]
