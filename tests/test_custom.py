@@ -57,7 +57,7 @@ def test_a_rule_takes_the_place_of_the_derivative(rule: str) -> None:
     batch = np.stack([X, 2 * X])
     for found, right in zip(*(leaves(gx.vmap(gx.grad(f, (0, 1)), (0, None))(batch, 2.0)) for f in (own, plain))):
         np.testing.assert_allclose(found, right, rtol=1e-12)
-    assert gx.check_grads(own, (X, 2.0), mode="reverse").ok
+    assert gx.check_grads(own, (X, 2.0), modes=("reverse",)).ok
 
 
 def test_the_rule_is_what_is_used_and_numbers_show_a_wrong_one() -> None:
@@ -136,13 +136,13 @@ def layers(x: Any, weights: Any, wrap: Any) -> Any:
 
 
 def test_a_checkpoint_changes_no_number() -> None:
-    x, weights = np.linspace(-1, 1, 5), [0.3, 0.7, 1.1]
+    x, weights = np.linspace(-1, 1.3, 5), [0.3, 0.7, 1.1]
     found, wanted = (gx.value_and_grad(layers, (0, 1))(x, weights, wrap) for wrap in (gx.checkpoint, lambda f: f))
     for got, right in zip(leaves(found), leaves(wanted), strict=True):
-        np.testing.assert_allclose(got, right, rtol=1e-13, atol=1e-20)
+        np.testing.assert_allclose(got, right, rtol=1e-13, atol=1e-15)
     compiled = gx.jit(gx.value_and_grad(lambda x, w: layers(x, w, gx.checkpoint), (0, 1)))(x, weights)
     for got, right in zip(leaves(compiled), leaves(wanted), strict=True):
-        np.testing.assert_allclose(np.asarray(got), right, rtol=1e-12)
+        np.testing.assert_allclose(np.asarray(got), right, rtol=1e-12, atol=1e-15)
 
 
 def test_a_checkpoint_saves_memory() -> None:

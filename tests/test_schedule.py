@@ -236,3 +236,9 @@ def test_float32_sums_and_products_are_kept_in_float64() -> None:
     for got, wanted in zip(found, (exact.sum(), np.prod(factors), exact.mean())):
         assert got.dtype == "float32"
         np.testing.assert_allclose(got, wanted, rtol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["examples", "e0", "n", "p0", "c1", "i0", "v0_0", "context", "math", "t0"])
+def test_a_named_size_may_have_any_name(name: str) -> None:
+    compiled = gx.jit(lambda x: gx.numpy.sum(x) * gx.numpy.exp(x), specs=(gx.spec((name,), "float64"),))
+    np.testing.assert_allclose(np.asarray(compiled(np.arange(3.0))), 3 * np.exp(np.arange(3.0)), rtol=1e-15)

@@ -21,45 +21,57 @@ from ..ops import Builder
 from .scan import Loop
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What became of one node: the ids of new nodes [first, stop), the one that stands for it, what was done."""
+
+    first: int
+    stop: int
+    result: int
+    rules: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Tidied:
-    """`mapping` takes ids of the original graph to ids of `graph`; `applied` names what was done to which loop."""
+    """The graph in order, and what became of each node of the original."""
 
     graph: Graph
-    mapping: dict[int, int] = field(default_factory=dict)
-    applied: list[tuple[str, int]] = field(default_factory=list)
+    steps: dict[int, Step] = field(default_factory=dict)
 
 
 def tidy(graph: Graph) -> Tidied:
-    """The graph with its loops put in order."""
-    result = Tidied(Graph(arrays=graph.arrays, requirements=list(graph.requirements)))
-    b = ops.build(result.graph)
+    """The graph with its loops put in order, and with the bodies of functions that have derivatives of their own.
+
+    Those derivatives have been taken, where they were wanted: what is left is the function.
+    """
+    tidied = Tidied(Graph(arrays=graph.arrays, requirements=list(graph.requirements)))
+    b = ops.build(tidied.graph)
     reachable = graph.reachable()
     wanted = _wanted(graph, reachable)
     results: dict[int, dict[int, int]] = {}
     for id in [*graph.inputs, *reachable]:
-        if id in result.mapping:
+        if id in tidied.steps:
             continue
-        node = graph.node(id)
-        inputs = [result.mapping[source] for source in node.inputs if source in result.mapping]
-        if node.op == "scan" and id in wanted:
-            b.at(node)
-            rebuilt = _Rebuilt(b, node, inputs, wanted[id])
-            results[id] = rebuilt.results
-            result.applied += [(rule, rebuilt.id) for rule in rebuilt.applied]
+        node, first, rules = graph.node(id), len(b.graph), tuple[str, ...]()
+        inputs = [tidied.steps[source].result for source in node.inputs]
+        b.at(node)
+        if node.op == "scan":
+            rebuilt = _Rebuilt(b, node, inputs, wanted.get(id, set()))
+            results[id], rules = rebuilt.results, tuple(rebuilt.applied)
+            made = rebuilt.id
         elif node.op == "custom_call":
-            # Its derivative has been taken, where it was wanted: what is left is the function.
-            found = inline(b, node.attributes["body"].graph, inputs)
-            results[id] = dict(enumerate(found))
-            result.applied.append(("a function with its own derivative is its body", found[0] if found else 0))
+            results[id] = dict(enumerate(inline(b, node.attributes["body"].graph, inputs)))
+            made, rules = len(b.graph) - 1, ("a function with its own derivative is its body",)
         elif node.op == "item" and node.inputs[0] in results:
-            result.mapping[id] = results[node.inputs[0]][node.attributes["position"]]
+            made = results[node.inputs[0]][node.attributes["position"]]
         else:
-            result.mapping[id] = copy_node(b, node, inputs)
-    result.graph.inputs = [result.mapping[id] for id in graph.inputs]
-    result.graph.outputs = [result.mapping[id] for id in graph.outputs]
-    result.graph.names = {name: result.mapping[id] for name, id in graph.names.items() if id in result.mapping}
-    return result
+            made = copy_node(b, node, inputs)
+        tidied.steps[id] = Step(first, len(b.graph), made, rules)
+    now = {id: step.result for id, step in tidied.steps.items()}
+    tidied.graph.inputs = [now[id] for id in graph.inputs]
+    tidied.graph.outputs = [now[id] for id in graph.outputs]
+    tidied.graph.names = {name: now[id] for name, id in graph.names.items() if id in now}
+    return tidied
 
 
 def _wanted(graph: Graph, reachable: Iterable[int]) -> dict[int, set[int]]:
@@ -181,7 +193,7 @@ class _Rebuilt:
     def _emit(self) -> int:
         """The new loop; its results go to `results`."""
         if not self.carries and not self.ys:
-            return self.node.id
+            return max(self.results.values(), default=0)
         inner = ops.build(Graph())
         ids, arguments, sizes = self._inputs(inner)
         if not self.applied:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,8 +102,7 @@ def kernel_function(kernel: LoopKernel | ProductKernel, graph: Numbering, sizes:
     else:
         function.helpers |= kernel.helpers
         function.extents = [size_text(loop.extent) for loop in kernel.loops]
-        loops = [Loop(loop.variable, sp.Symbol(f"e{slot}"), loop.reverse) for slot, loop in enumerate(kernel.loops)]
-        _nest(function, loops, kernel.body, graph)
+        _nest(function, kernel.loops, kernel.body, graph, [f"e{slot}" for slot in range(len(kernel.loops))])
     if not function.lines:
         function.line("pass")
     text = "\n".join(line for line, _ in function.lines)
@@ -113,9 +112,10 @@ def kernel_function(kernel: LoopKernel | ProductKernel, graph: Numbering, sizes:
     return function
 
 
-def _nest(function: Function, loops: list[Loop], body: list[Statement], graph: Numbering) -> None:
-    for loop in loops:
-        extent = str(loop.extent) if str(loop.extent).startswith("e") else size_text(loop.extent)
+def _nest(
+    function: Function, loops: list[Loop], body: list[Statement], graph: Numbering, extents: Sequence[str] = ()
+) -> None:
+    for loop, extent in zip(loops, extents or [size_text(loop.extent) for loop in loops]):
         bounds = f"{extent} - 1, -1, -1" if loop.reverse else extent
         function.line(f"for {loop.variable} in range({bounds}):")
         function.depth += 1

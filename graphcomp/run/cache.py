@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,7 @@ import numba.core.config
 import platformdirs
 
 from ..emit import Source
+from ..errors import ExecutionError
 from ..files import write_whole
 
 SUMS = "checksums.json"
@@ -51,7 +53,13 @@ def load_entry(source: Source) -> tuple[Any, bool]:
     except Exception:
         # A file that was damaged while this process looked at it: start afresh, once.
         shutil.rmtree(folder, ignore_errors=True)
-        return _load(folder, source)
+        try:
+            return _load(folder, source)
+        except OSError as error:
+            raise ExecutionError(
+                f"machine code cannot be stored in {folder}: {error.strerror}. Make room there, or set GRAPHCOMP_CACHE "
+                "to a folder that has some."
+            ) from None
 
 
 def _usable_folder() -> Path:
@@ -62,7 +70,13 @@ def _usable_folder() -> Path:
         with tempfile.NamedTemporaryFile(dir=folder):
             return folder
     except OSError:
-        return Path(tempfile.gettempdir()) / f"graphcomp-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+        return _private_folder()
+
+
+@lru_cache(maxsize=1)
+def _private_folder() -> Path:
+    """A folder for this process: what lies in a common one with a known name, others may have put there."""
+    return Path(tempfile.mkdtemp(prefix="graphcomp-"))
 
 
 def _load(folder: Path, source: Source) -> tuple[Any, bool]:

@@ -21,11 +21,7 @@ from .pattern import instantiate, match
 from .rules import RULES, Rule, by_op
 
 DEPTH_LIMIT = 60
-<<<<<<< HEAD
 MOST_ROUNDS = 4
-=======
-ROUNDS = 4
->>>>>>> 8542aff (Loops are put in order by the simplifier; recurrent layers are loops)
 ALL = by_op(RULES)
 STABILISING = by_op(rule for rule in RULES if rule.stabilising)
 
