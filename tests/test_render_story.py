@@ -563,3 +563,31 @@ def test_running_sums_are_sums() -> None:
 def test_a_partial_without_a_formula_is_shown_as_it_is_computed() -> None:
     story = explain(lambda x: gnp.sum(gnp.relu(x)), (np.linspace(-1, 1, 6),), notation="bar")
     assert story.frames[-1].equation[2].plain().replace("\u00a0", " ") == "where(w₁ > 0, 1, 0) ⊙ w\u0304₂"
+
+
+@pytest.mark.parametrize("source", ["x*x", "x**x", "x/x"])
+def test_contributions_of_one_user_come_in_the_order_of_its_arguments(source: str) -> None:
+    for mode in ("forward", "reverse"):
+        story = explain(source, {"x": 3}, mode, granularity="contribution")  # type: ignore[arg-type]
+        assert [term.slot for term in story.frames[-1].terms] == [0, 1]
+
+
+def test_each_output_of_tensors_has_its_own_sweep() -> None:
+    def two(w, x):  # type: ignore[no-untyped-def]
+        return np.sum(np.tanh(x @ w)), np.sum((x.T @ x @ w) ** 2)
+
+    rng = np.random.default_rng(0)
+    w, x = rng.normal(size=(3, 2)), rng.normal(size=(5, 3))
+    story = explain(two, (w, x))
+    for sweep in (0, 1):
+        wanted = gx.grad(lambda w, x, sweep=sweep: two(w, x)[sweep], (0, 1))(w, x)
+        frames = [frame for frame in story.frames if frame.sweep == sweep]
+        for name, slope in zip("wx", wanted):
+            (last,) = (frame for frame in frames if story.node(frame.focus).definition.plain() == name)
+            np.testing.assert_allclose(last.facts[-1].data, slope, rtol=1e-12)
+            np.testing.assert_allclose(sum(f.data for f in last.facts if f.kind == "contribution"), slope, rtol=1e-12)
+
+
+def test_operations_are_counted_in_entries() -> None:
+    story = explain(lambda x: np.sum(np.tanh(x) * 2), (np.ones((3, 4)),), mode="evaluate")
+    assert [frame.cost.operations for frame in story.frames if frame.cost] == [0, 12, 24, 25]
