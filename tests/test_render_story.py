@@ -591,3 +591,11 @@ def test_each_output_of_tensors_has_its_own_sweep() -> None:
 def test_operations_are_counted_in_entries() -> None:
     story = explain(lambda x: np.sum(np.tanh(x) * 2), (np.ones((3, 4)),), mode="evaluate")
     assert [frame.cost.operations for frame in story.frames if frame.cost] == [0, 12, 24, 25]
+
+
+def test_contributions_to_tensors_are_shown_as_they_are_computed() -> None:
+    w = np.arange(9.0).reshape(3, 3)
+    story = explain(lambda w: np.sum((w @ w) * w), (w,), notation="bar", granularity="contribution")
+    frames = [frame for frame in story.frames if story.node(frame.focus).definition.plain() == "w"]
+    sides = [frame.equation[2].plain().replace("\u0304", "") for frame in frames]
+    assert sides == ["w₂ ⊙ w₃ + ?", "w₂ ⊙ w₃ + w₂·w₁ᵀ + ?", "w₃ ⊙ w₂ + w₂·w₁ᵀ + w₁ᵀ·w₂"]

@@ -17,7 +17,7 @@ from .evaluation import with_held
 from .execution import Execution
 from .granularity import by_contribution, told_separately
 from .mathematics import Identifier, Mathematics
-from .numerals import quantity
+from .numerals import is_spelled_out, quantity
 from .product_form import product_form, stops
 from .quiz import Piece, ask
 from .seeds import Ends, Seed
@@ -124,13 +124,15 @@ class ForwardTelling:
     def part(self, node: Node, edge: Edge, so_far: int | None, partials: Partials) -> Term:
         """What one argument adds to the tangent."""
         account, operand = self.account, self.account.edges[edge]
+        product = self.execution.run(self.derived.product[edge])
+        spelled = edge in partials.formulas and is_spelled_out(product)
         return Term(
             edge,
             self.symbols[operand],
             self.tangent(operand),
             account.derivative(account.symbol(node.id), account.symbol(operand)),
-            self.execution.run(self.derived.product[edge]),
-            None if edge in partials.formulas else self.form(node.id, self.derived.product[edge]),
+            product,
+            None if spelled else self.form(node.id, self.derived.product[edge]),
             None if so_far is None else self.execution.run(so_far),
         )
 

@@ -56,7 +56,7 @@ def partial_sum(account: Account, frame: Frame, parts: Sequence[Part], kind: Fac
         node=account.symbol(frame.focus).plain(),
         users=account.symbol(through).plain(),
     )
-    products = tuple(quantity(part.product, account.digits) for part in parts[: position + 1])
+    products = tuple(arrived(account, part) for part in parts[: position + 1])
     return replace(
         frame,
         reads=(edge,),
@@ -67,6 +67,13 @@ def partial_sum(account: Account, frame: Frame, parts: Sequence[Part], kind: Fac
         cells=(),
         question=None,
     )
+
+
+def arrived(account: Account, part: Part) -> Mathematics:
+    """A product that is known: its number or entries, or of a larger array how it is computed."""
+    if is_spelled_out(part.product) or part.form is None:
+        return quantity(part.product, account.digits)
+    return part.form
 
 
 def running(account: Account, so_far: Any) -> Mathematics:

@@ -18,7 +18,7 @@ from .evaluation import with_held
 from .execution import FREE, Execution
 from .granularity import by_contribution, told_separately
 from .mathematics import Identifier, Mathematics
-from .numerals import quantity, shape_text
+from .numerals import is_spelled_out, quantity, shape_text
 from .product_form import product_form, stops
 from .quiz import Piece, ask
 from .seeds import Ends, Seed
@@ -190,14 +190,16 @@ class ReverseTelling:
 
     def part(self, id: int, edge: Edge, so_far: int | None) -> Part:
         """What one use of a node hands back to it."""
-        account, product = self.account, self.derived.product[edge]
+        account, id_of_product = self.account, self.derived.product[edge]
+        product = self.execution.run(id_of_product)
+        spelled = edge in self.partials.formulas and is_spelled_out(product)
         return Part(
             edge,
             self.symbols[edge[0]],
             self.adjoint(edge[0]),
             account.derivative(account.symbol(edge[0]), account.symbol(id)),
-            self.execution.run(product),
-            None if edge in self.partials.formulas else self.form(id, product, edge[0]),
+            product,
+            None if spelled else self.form(id, id_of_product, edge[0]),
             None if so_far is None else self.execution.run(so_far),
         )
 
