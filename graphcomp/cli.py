@@ -206,7 +206,7 @@ def _told(options: argparse.Namespace) -> Story:
     if options.story is not None and options.formula is not None:
         raise InputError("--story tells a story of its own; leave the formula out.")
     if options.story is not None:
-        return story(options.story)
+        return story(options.story, options.language)
     if options.formula is None:
         raise InputError("there is nothing to explain: give a formula, or --story NAME (--story list shows them).")
     at = {name: value if value.ndim else float(value) for name, value in point(options.formula, options.at).items()}

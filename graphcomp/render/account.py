@@ -19,7 +19,7 @@ from .mathematics import Differential, Fraction, Identifier, Mathematics, shorte
 from .naming import Names, name_nodes
 from .numerals import quantity, shape_of
 from .output import Story
-from .sentences import Language, language
+from .sentences import Language, in_language, language
 from .story import Cost, Edge, Fact, Frame, Granularity, Jacobian, Mode, Notation, StoryEdge, StoryNode, Sweep
 
 MOST_NODES_IN_TITLE, LONGEST_TITLE = 12, 60
@@ -100,7 +100,7 @@ class Account:
 
     def shown_value(self, id: int) -> Mathematics:
         """A node's value as it is written."""
-        return quantity(self.values[id], self.digits)
+        return in_language(quantity(self.values[id], self.digits), self.words)
 
     def operand(self, id: int) -> Mathematics:
         """An operand in a definition: its symbol, or the constant itself (one number if all entries are equal)."""
@@ -221,7 +221,7 @@ def finish(account: Account, parts: Sequence[Part], jacobian: Jacobian | None = 
         for edge, operand in account.edges.items()
         if not derivatives or (account.is_float(operand) and account.is_float(edge[0]))
     )
-    return Story(
+    story = Story(
         account.title(modes[0] if len(modes) == 1 else "both"),
         modes[-1],
         account.notation,
@@ -236,6 +236,7 @@ def finish(account: Account, parts: Sequence[Part], jacobian: Jacobian | None = 
         language=account.telling.language,
         live=live_program(account.graph, account.moving_edges),
     )
+    return in_language(story, account.words)
 
 
 def renumbered(parts: Sequence[Part]) -> tuple[Frame, ...]:

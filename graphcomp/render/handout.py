@@ -16,6 +16,7 @@ from .mathematics import Mathematics, Text, clean
 from .palette import LIGHT, luminance
 from .pdf import FONT, draw, new_canvas
 from .scene import Scene
+from .sentences import language
 from .slide import Page, slide
 from .story import Cell, Fact, Frame, StoryContent
 
@@ -44,7 +45,7 @@ def write_handout(story: StoryContent) -> bytes:
     canvas = new_canvas(buffer, PAGE, answers)
     forms: dict[Mathematics, str] = {}
     sheets(canvas, slide(blanked(story), CELL), len(story.frames), "", forms)
-    sheets(canvas, answers, len(story.frames), "Answers: ", forms)
+    sheets(canvas, answers, len(story.frames), language(story.language).say("answers"), forms)
     canvas.save()
     return buffer.getvalue()
 

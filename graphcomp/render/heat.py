@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from .glyphs import text_width
-from .mathematics import Mathematics, Row, Text
-from .numerals import is_spelled_out, number, quantity, shape_text
+from .mathematics import Mathematics, Phrase, Row, Text
+from .numerals import is_spelled_out, number, quantity, shape_phrase, shape_text
 from .scene import Arrowhead, Box, Curve, Point, Primitive, Rectangle, Span, Words
 
 MOST_ROWS, MOST_COLUMNS, STEPS = 8, 12, 4
@@ -142,12 +142,12 @@ def largest_of_blocks(table: np.ndarray[Any, Any], most: int) -> np.ndarray[Any,
 
 def scale(array: np.ndarray[Any, Any], largest: float) -> Mathematics:
     """What is written beside the map, its shape and what the darkest cells stand for: ``3×4 array, ±1.3``."""
-    shape = f"vector of {array.size}" if array.ndim == 1 else f"{shape_text(array.shape)} array"
+    shape = shape_phrase(array.shape)
     if not np.isfinite(array).any():
-        return Text(f"{shape}, nothing finite")
+        return Row((shape, Phrase(", nothing finite", "nothing finite")))
     if np.all(array == array.flat[0]):
-        return Row((Text(f"{shape}, all "), quantity(array.flat[0], DIGITS)))
-    return Row((Text(f"{shape}, ±"), number(rounded(largest), decimals(largest))))
+        return Row((shape, Phrase(", all ", "all entries"), quantity(array.flat[0], DIGITS)))
+    return Row((shape, Text(", ±"), number(rounded(largest), decimals(largest))))
 
 
 def rounded(value: float) -> float:

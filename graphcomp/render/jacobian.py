@@ -5,6 +5,7 @@ from __future__ import annotations
 from .mathematics import Mathematics
 from .numerals import UNKNOWN
 from .scene import Box, Formula, Primitive, Rectangle, Span, Words, measure
+from .sentences import language
 from .story import StoryContent
 
 SIZE, COST_SIZE, ROW, PADDING = 21.0, 19.0, 32.0, 14.0
@@ -58,10 +59,11 @@ class Table:
     def costs(self, left: float, baseline: float) -> list[Primitive]:
         """``Sweep 2, 17 multiplications, 6 values held``, for each frame."""
         items: list[Primitive] = []
+        words = language(self.story.language)
         for index, frame in enumerate(self.story.frames):
             if cost := frame.cost:
-                sweeps = f"{cost.sweeps} sweep{'' if cost.sweeps == 1 else 's'}"
-                text = f"{sweeps}, {cost.multiplications} multiplications, {cost.values_held} held"
+                counts = (("sweep", cost.sweeps), ("multiplication", cost.multiplications), ("held", cost.values_held))
+                text = ", ".join(words.counted(noun, count) for noun, count in counts)
                 items.append(Words("caption", left, baseline, text, COST_SIZE, "muted", frames=((index, index + 1),)))
         return items
 

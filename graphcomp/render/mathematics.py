@@ -209,6 +209,14 @@ class Text:
         return rf"\text{{{escape_latex(self.text)}}}"
 
 
+@dataclass(frozen=True)
+class Phrase(Text):
+    """Text in the words of a story's language: the key of the sentence there, and what fills it in."""
+
+    key: str = ""
+    part: str = ""
+
+
 # With a space that does not vanish where markup collapses spaces.
 COMMA = Text(",\u00a0")
 
@@ -431,7 +439,12 @@ def few_added(terms: tuple[Mathematics, ...]) -> Mathematics:
     """A sum; of more than four terms the first three are written, and how many more there are."""
     if len(terms) <= MOST_TERMS:
         return added(terms)
-    return added((*terms[: MOST_TERMS - 1], Text(f"… ({len(terms) - MOST_TERMS + 1} more)")))
+    return added((*terms[: MOST_TERMS - 1], more(len(terms) - MOST_TERMS + 1)))
+
+
+def more(count: int) -> Phrase:
+    """``… (3 more)``: what a sum leaves out."""
+    return Phrase(f"… ({count} more)", "more", str(count))
 
 
 def multiplied(factors: tuple[Mathematics, ...]) -> Mathematics:

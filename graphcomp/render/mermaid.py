@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from .mathematics import clean
 from .picture import slashed
+from .sentences import language
 from .story import StoryContent, StoryNode
 
 HARMLESS = set(" .,·=+−/()²³⁻∂̄̇")
+BEGINS = set(":$\\")
+"""Mermaid looks for these once it has put characters in the place of their numbers: an icon (fa:fa-car), a formula
+($$x$$), the end of a line (\\n). A sign without width after them keeps it from finding any."""
+JOINER = "#8288;"
 
 
 def write_mermaid(story: StoryContent) -> str:
@@ -23,8 +28,11 @@ def write_mermaid(story: StoryContent) -> str:
 def card(story: StoryContent, node: StoryNode) -> str:
     """A card's definition and facts, a line each."""
     rows = [f"{node.symbol.plain()} = {node.definition.plain()}"]
+    words = language(story.language)
     rows.extend(
-        f"{kind} {shown[-1].fact.shown.plain()}" for (kind, target), shown in story.known.items() if target == node.id
+        f"{words.say(kind)} {shown[-1].fact.shown.plain()}"
+        for (kind, target), shown in story.known.items()
+        if target == node.id
     )
     return "<br>".join(map(escaped, rows))
 
@@ -32,6 +40,8 @@ def card(story: StoryContent, node: StoryNode) -> str:
 def escaped(text: str) -> str:
     """Text without effect in Mermaid or HTML: all but letters, digits and a few signs by their numbers."""
     return "".join(
-        character if character.isalnum() or character in HARMLESS else f"#{ord(character)};"
+        character
+        if character.isalnum() or character in HARMLESS
+        else f"#{ord(character)};{JOINER if character in BEGINS else ''}"
         for character in clean(text)
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .mathematics import COMMA, Mathematics, Number, Operator, Power, Row, Text, joined
+from .mathematics import COMMA, Mathematics, Number, Operator, Phrase, Power, Row, Text, joined
 
 MOST_ENTRIES = 4
 UNKNOWN = Text("?")
@@ -16,7 +16,7 @@ UNKNOWN = Text("?")
 def number(value: Any, digits: int = 3) -> Mathematics:
     """One number with up to ``digits`` decimals, trailing zeros dropped, and a proper minus sign."""
     if isinstance(value, (bool, np.bool_)):
-        return Text("true" if value else "false")
+        return Phrase("true", "true") if value else Phrase("false", "false")
     if isinstance(value, (int, np.integer)):
         return (
             Number(str(int(value)).replace("-", "−")) if abs(int(value)) < 10**9 else scientific(float(value), digits)
@@ -58,7 +58,7 @@ def shape_text(shape: tuple[int, ...]) -> str:
 def quantity(value: Any, digits: int = 3) -> Mathematics:
     """A scalar as a number, a short vector or a 2×2 matrix with its entries, else the shape alone."""
     if isinstance(value, tuple):
-        return Text(f"{len(value)} results")
+        return Phrase(f"{len(value)} results", "results", str(len(value)))
     array = np.asarray(value)
     if array.ndim == 0:
         return number(array[()], digits)
@@ -67,9 +67,18 @@ def quantity(value: Any, digits: int = 3) -> Mathematics:
     if array.ndim == 2 and array.size <= MOST_ENTRIES:
         rows = tuple(bracketed(row, digits) for row in array)
         return Row((Text("["), joined(rows, COMMA), Text("]")))
-    shape = f"vector of {array.size}" if array.ndim == 1 else f"{shape_text(array.shape)} array"
     strange = int(np.size(array) - np.isfinite(array).sum()) if array.dtype.kind == "f" else 0
-    return Text(f"{shape}, {strange} not finite" if strange else shape)
+    if not strange:
+        return shape_phrase(array.shape)
+    return Row((shape_phrase(array.shape), Phrase(f", {strange} not finite", "not finite", str(strange))))
+
+
+def shape_phrase(shape: tuple[int, ...]) -> Phrase:
+    """``vector of 5`` or ``3×4 array``."""
+    text = shape_text(shape)
+    return (
+        Phrase(f"vector of {text}", "vector of", text) if len(shape) == 1 else Phrase(f"{text} array", "array of", text)
+    )
 
 
 def is_spelled_out(value: Any) -> bool:

@@ -27,6 +27,7 @@ from .scene import (
     Span,
     measure,
 )
+from .sentences import in_language, language
 from .story import Edge, FactKind, Frame, StoryContent, StoryEdge, StoryNode, Target
 from .style import ROOMY, Style
 from .wrap import SLIDE_ROOM, Room, wrapped
@@ -86,7 +87,7 @@ def quantity_row(
     shown = [
         Shown(label(heat.scale if heat else known.fact.shown), ((known.start, known.stop),), heat=heat)
         for known in facts
-        for heat in [heat_map(known.fact.data)]
+        for heat in [in_language(heat_map(known.fact.data), language(story.language))]
     ]
     gaps = complement([(known.start, known.stop) for known in facts], len(story.frames))
     return (*shown, *((Shown(label(UNKNOWN), gaps),) if gaps else ()))
@@ -249,13 +250,13 @@ def common_widths(widths: dict[int, float], style: Style) -> dict[int, float]:
 
 def describe(story: StoryContent, node: StoryNode) -> str:
     """A card in words, in its final state: ``w3 = w1 w2, value 6, dz/dw3 = 1``."""
-    parts = [equals(node.symbol, node.definition).plain()]
+    parts, words = [equals(node.symbol, node.definition).plain()], language(story.language)
     kinds: tuple[FactKind, ...] = ("value", "tangent", "adjoint")
     for kind in kinds:
         if facts := story.known.get((kind, node.id)):
-            parts.append(f"{kind} {facts[-1].fact.shown.plain()}")
+            parts.append(f"{words.say(kind)} {facts[-1].fact.shown.plain()}")
     names = [name for name in node.names if name != node.symbol.plain()]
-    return ", ".join(parts + ([f"named {', '.join(names)}"] if names else []))
+    return ", ".join(parts + ([words.say("named", names=", ".join(names))] if names else []))
 
 
 def draw_card(

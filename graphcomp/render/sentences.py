@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
+from operator import is_ as is_same
+from typing import TypeVar
 
 from ..errors import RenderError
 from .languages import english, german
+from .mathematics import Phrase
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Language:
     numbers: Sequence[str]
     page: Sequence[str] = ()
 
-    def say(self, key: str, **parts: object) -> str:
+    def say(self, key: str, /, **parts: object) -> str:
         """One sentence, filled in."""
         return self.sentences[key].format(**parts)
 
@@ -64,7 +67,11 @@ SCRIPTED = (
 )
 """The sentences that a page's script fills in."""
 LANGUAGES: dict[str, Language] = {
-    name: Language({**module.SENTENCES, **module.TABLES, **module.REMARKS, **module.PAGE}, module.NUMBERS, SCRIPTED)
+    name: Language(
+        {**module.SENTENCES, **module.PHRASES, **module.TABLES, **module.REMARKS, **module.PAGE},
+        module.NUMBERS,
+        SCRIPTED,
+    )
     for name, module in (("en", english), ("de", german))
 }
 
@@ -74,3 +81,20 @@ def language(name: str) -> Language:
     if name not in LANGUAGES:
         raise RenderError(f"language must be one of {', '.join(LANGUAGES)}, not {name!r}")
     return LANGUAGES[name]
+
+
+Told = TypeVar("Told")
+
+
+def in_language(told: Told, words: Language) -> Told:
+    """A story, or a part of it, with its phrases in a language; the numbers themselves are left alone."""
+    if isinstance(told, Phrase):
+        return replace(told, text=words.say(told.key, part=told.part))
+    if isinstance(told, tuple):
+        parts = tuple(in_language(part, words) for part in told)
+        return told if all(map(is_same, parts, told)) else parts  # type: ignore[return-value]
+    if not is_dataclass(told) or isinstance(told, type):
+        return told
+    values = {one.name: getattr(told, one.name) for one in fields(told) if one.name not in ("data", "live")}
+    changed = {name: new for name, value in values.items() if (new := in_language(value, words)) is not value}
+    return replace(told, **changed) if changed else told

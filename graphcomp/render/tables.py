@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from .mathematics import clean, shorten
 from .picture import slashed
+from .sentences import language
 from .story import Frame, StoryContent
 
-HEADINGS = {"tangent": "Forward tangent trace ↓", "adjoint": "Reverse adjoint trace ↑"}
-"""The last column by what a sweep computes; the table of values has no such column."""
+HEADINGS = {"tangent": "tangent trace", "adjoint": "adjoint trace"}
+"""The sentence that heads the last column, by what a sweep computes; the table of values has no such column."""
+ARROWS = {"tangent": "↓", "adjoint": "↑"}
 LONGEST_CELL = 160
 
 
@@ -22,6 +24,7 @@ class Table:
 
     title: str
     headings: tuple[str, ...]
+    kind: str
     rows: tuple[tuple[str, ...], ...]
 
 
@@ -33,7 +36,7 @@ def equation_text(frame: Frame) -> str:
 def trace_tables(story: StoryContent) -> list[Table]:
     """One table per sweep, a row per node in evaluation order."""
     values = {target: known[-1].fact.shown.plain() for (kind, target), known in story.known.items() if kind == "value"}
-    tables = []
+    tables, words = [], language(story.language)
     for number, sweep in enumerate(story.sweeps):
         told = {frame.focus: frame for frame in story.frames if frame.sweep == number}
         rows = []
@@ -43,9 +46,11 @@ def trace_tables(story: StoryContent) -> list[Table]:
             if sweep.kind in HEADINGS:
                 row.append(equation_text(told[node.id]) if node.id in told else "–")
             rows.append(tuple(shorten(cell.strip(), LONGEST_CELL) for cell in row))
-        headings = ("Evaluation trace ↓", "Value", *([HEADINGS[sweep.kind]] if sweep.kind in HEADINGS else []))
+        headings = [f"{words.say('evaluation trace')} ↓", words.say("value heading")]
+        if sweep.kind in HEADINGS:
+            headings.append(f"{words.say(HEADINGS[sweep.kind])} {ARROWS[sweep.kind]}")
         title = story.title if len(story.sweeps) == 1 else f"{story.title} ({sweep.label})"
-        tables.append(Table(clean(title), headings, tuple(rows)))
+        tables.append(Table(clean(title), tuple(headings), sweep.kind, tuple(rows)))
     return tables
 
 
@@ -56,7 +61,7 @@ def write_markdown(story: StoryContent) -> str:
         f"{index}. {escape_markdown(frame.sentence)} {escape_markdown(equation_text(frame))}"
         for index, frame in enumerate(story.frames, 1)
     ]
-    return "\n\n".join((*parts, "## Step by step", "\n".join(steps))) + "\n"
+    return "\n\n".join((*parts, f"## {language(story.language).say('step by step')}", "\n".join(steps))) + "\n"
 
 
 def markdown_table(table: Table) -> str:
@@ -81,7 +86,7 @@ def write_terminal(story: StoryContent, *, colours: bool = False, width: int | N
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=colours, no_color=not colours, width=width, highlight=False)
     for table in trace_tables(story):
-        styles = ("", "blue", "dark_orange3" if HEADINGS["adjoint"] in table.headings else "green")
+        styles = ("", "blue", "dark_orange3" if table.kind == "adjoint" else "green")
         drawn = RichTable(title=Text(table.title), title_justify="left")
         for heading, style in zip(table.headings, styles, strict=False):
             drawn.add_column(Text(heading), style=style, overflow="fold")
@@ -93,13 +98,13 @@ def write_terminal(story: StoryContent, *, colours: bool = False, width: int | N
 
 def write_dot(story: StoryContent) -> str:
     """The graph in Graphviz's language, in its final state."""
-    known = story.known
+    known, words = story.known, language(story.language)
     lines = ["digraph story {", "  rankdir=LR;", '  node [shape=box, style=rounded, fontname="DejaVu Sans"];']
     lines.append(f"  label={quoted(story.title)};")
     for node in story.nodes:
         rows = [f"{node.symbol.plain()} = {node.definition.plain()}"]
         for kind, target in ((kind, target) for kind, target in known if target == node.id):
-            rows.append(f"{kind} {known[kind, target][-1].fact.shown.plain()}")
+            rows.append(f"{words.say(kind)} {known[kind, target][-1].fact.shown.plain()}")
         lines.append(f"  n{node.id} [label={quoted(*rows)}];")
     for edge in story.edges:
         partial = edge.partial_formula or slashed(edge.partial_symbol)

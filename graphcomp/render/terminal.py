@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any, TextIO
 
 from .mathematics import clean, shorten
+from .sentences import language
 from .story import Frame, StoryContent, StoryNode, Target
 from .tables import LONGEST_CELL, equation_text
 
-HELP = "space next · b back · Home, End · q quit"
 CLEAR = "\x1b[H\x1b[2J"
 STYLES = {"value": "blue", "tangent": "green", "adjoint": "dark_orange3"}
 KEYS = {
@@ -37,13 +37,13 @@ def frame_in_terminal(story: StoryContent, index: int, *, colours: bool = False,
 
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=colours, no_color=not colours, width=width, highlight=False)
-    frame = story.frames[index]
+    frame, words = story.frames[index], language(story.language)
     kinds = ["value", *dict.fromkeys(sweep.kind for sweep in story.sweeps if sweep.kind != "value")]
     heading = f"{clean(story.title)}  ({index + 1} / {len(story.frames)})"
     console.print(Text(heading, style="bold"))
     table = Table()
     for name in ("", "step", *kinds):
-        table.add_column(Text(name), style=STYLES.get(name, ""), overflow="fold")
+        table.add_column(Text(words.say(name) if name else ""), style=STYLES.get(name, ""), overflow="fold")
     for node in story.nodes:
         cells = (mark(story, frame, node), definition(node), *(shown(story, kind, node.id, index) for kind in kinds))
         table.add_row(*(Text(shorten(cell, LONGEST_CELL)) for cell in cells))
@@ -90,14 +90,15 @@ def play(
         output.write("\n\n".join(draw(index) for index in range(len(story.frames))) + "\n")
         return
     index, last = 0, len(story.frames) - 1
-    output.write(f"{CLEAR}{draw(0)}\n\n{HELP}\n" if story.frames else "")
+    keys_help = language(story.language).say("keys")
+    output.write(f"{CLEAR}{draw(0)}\n\n{keys_help}\n" if story.frames else "")
     for key in keys if keys is not None else typed_keys():
         action = KEYS.get(key)
         if action == "quit" or not story.frames:
             return
         places = {"next": min(index + 1, last), "back": max(index - 1, 0), "first": 0, "last": last}
         index = places.get(action or "", index)
-        output.write(f"{CLEAR}{draw(index)}\n\n{HELP}\n")
+        output.write(f"{CLEAR}{draw(index)}\n\n{keys_help}\n")
         output.flush()
 
 

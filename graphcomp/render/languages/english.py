@@ -47,6 +47,21 @@ SENTENCES = {
     "at": "at",
 }
 
+PHRASES = {
+    "vector of": "vector of {part}",
+    "results": "{part} results",
+    "not finite": ", {part} not finite",
+    "nothing finite": ", nothing finite",
+    "all entries": ", all ",
+    "more": "… ({part} more)",
+    "true": "true",
+    "false": "false",
+    "answers": "Answers: ",
+    "named": "named {names}",
+    "array of": "{part} array",
+}
+"""Words inside formulas and pictures."""
+
 TABLES = {
     "evaluation trace": "Evaluation trace",
     "value heading": "Value",
@@ -65,6 +80,8 @@ TABLES = {
     "multiplications": "multiplications",
     "value held": "value held",
     "values held": "values held",
+    "held": "held",
+    "helds": "held",
     "keys": "space next · b back · Home, End · q quit",
 }
 
@@ -92,8 +109,8 @@ PAGE = {
     "at a step": "step {step}: {kind} {text}",
     "contribution fact": "contribution",
     "shape": "shape {shape}",
-    "scale begins": "Small maps of arrays: most negative",
-    "scale ends": "0 in the middle, most positive. Click a card for its numbers.",
+    "scale begins": "−m",
+    "scale ends": "m, the number after ±. Choose a card for its numbers.",
     "array": "{kind}: the scale goes from {least} to {most}",
     "row": "row {row}",
     "column": "column {column}",
@@ -118,5 +135,54 @@ PAGE = {
 }
 """What the page's script shows and says."""
 
-REMARKS: dict[str, str] = {}
+REMARKS = {
+    "fan-out title": "Fan-out: a + a and y · y are two edges each",
+    "fan-out check": (
+        "Check: z = (a + a)² = 4a², so dz/da = 8a = 24. With one edge instead of two, half of it would be lost."
+    ),
+    "order title": "Why the order is topological: z = a sin a, a = x²",
+    "order wrong": "Wrong order: a gets its contribution from z, and we do not wait for the one from b.",
+    "order hasty": "Handed on at once, it gives x a derivative that is wrong: a term is missing.",
+    "order late": "Only now does the contribution through b reach a. What x was given before was too little.",
+    "order end": (
+        "A node is told after all nodes that use it: a reversed topological order. Then every edge is used once."
+    ),
+    "saved title": "Why values are saved: the partials on the way back need them",
+    "saved kept": "Keep it: the way back reads it again.",
+    "saved end": (
+        "Forward mode alone holds at most {forward} numbers at once, however long the chain is. Reverse mode "
+        "holds {reverse} here, and one for each saved step of a longer chain."
+    ),
+    "matrix-free title": "Matrix-free: vᵀCBA from the left, from R⁴ to R³",
+    "matrix-free end": (
+        "The last sweep multiplied {sweep} times, as the products vᵀC, then ·B, then ·A do ({vector}). "
+        "Multiplying the matrices first takes {matrix}: worth it only if all of CBA is wanted."
+    ),
+    "swell title": "Expression swell, automatic differentiation and finite differences",
+    "swell symbolic": (
+        "Written out as one expression, the derivative after 1 to {steps} steps has {counts} operations: it swells."
+    ),
+    "swell graph": (
+        "As a graph that shares its values, value and derivative together take {counts}: the same few more for "
+        "each step."
+    ),
+    "swell error": "{error} for h = {step}",
+    "swell differences": (
+        "Finite differences cost two evaluations for each input, and are off by {errors}: first because h is "
+        "large, then because digits cancel."
+    ),
+    "through-time title": "Back-propagation through time: one weight, three uses",
+    "through-time end": (
+        "The weight is one node used at every step, so it gets one contribution for each step. The earlier the "
+        "step, the more partials its contribution has passed through."
+    ),
+    "vanishing title": "Vanishing gradients: {layers} sigmoids in a row",
+    "vanishing end": (
+        "The adjoints on the way back: {shrinking}. A sigmoid's partial a(1 − a) is never more than ¼, so after "
+        "{layers} layers at most (¼){power} of the signal is left: {bound}."
+    ),
+    "xor title": "One training step of a network for exclusive or",
+    "xor update": "Gradient descent: {name} moves against its gradient.",
+    "xor loss": "The loss was {before}; with the new weights it is {after}.",
+}
 """What teaching stories add."""

@@ -58,6 +58,21 @@ SENTENCES = {
     "at": "bei",
 }
 
+PHRASES = {
+    "vector of": "Vektor mit {part} Einträgen",
+    "results": "{part} Ergebnisse",
+    "not finite": ", {part} nicht endlich",
+    "nothing finite": ", nichts endlich",
+    "all entries": ", alle ",
+    "more": "… ({part} weitere)",
+    "true": "wahr",
+    "false": "falsch",
+    "answers": "Antworten: ",
+    "named": "genannt {names}",
+    "array of": "{part}-Feld",
+}
+"""Words inside formulas and pictures."""
+
 TABLES = {
     "evaluation trace": "Auswertung",
     "value heading": "Wert",
@@ -76,6 +91,8 @@ TABLES = {
     "multiplications": "Multiplikationen",
     "value held": "Wert im Speicher",
     "values held": "Werte im Speicher",
+    "held": "im Speicher",
+    "helds": "im Speicher",
     "keys": "Leertaste weiter · b zurück · Pos1, Ende · q beenden",
 }
 
@@ -106,8 +123,8 @@ PAGE = {
     "at a step": "Schritt {step}: {kind} {text}",
     "contribution fact": "Beitrag",
     "shape": "Form {shape}",
-    "scale begins": "Kleine Karten von Feldern: am stärksten negativ",
-    "scale ends": "in der Mitte 0, am stärksten positiv. Ein Klick auf eine Karte zeigt ihre Zahlen.",
+    "scale begins": "−m",
+    "scale ends": "m, die Zahl nach ±. Eine gewählte Karte zeigt ihre Zahlen.",
     "array": "{kind}: Die Skala geht von {least} bis {most}",
     "row": "Zeile {row}",
     "column": "Spalte {column}",
@@ -138,5 +155,55 @@ PAGE = {
 }
 """What the page's script shows and says."""
 
-REMARKS: dict[str, str] = {}
+REMARKS = {
+    "fan-out title": "Verzweigung: a + a und y · y haben je zwei Kanten",
+    "fan-out check": (
+        "Probe: z = (a + a)² = 4a², also dz/da = 8a = 24. Mit einer Kante statt zweien ginge die Hälfte verloren."
+    ),
+    "order title": "Warum die Reihenfolge topologisch ist: z = a sin a, a = x²",
+    "order wrong": "Falsche Reihenfolge: a erhält den Beitrag von z, und wir warten nicht auf den von b.",
+    "order hasty": "Sofort weitergereicht, ergibt er für x eine falsche Ableitung: Es fehlt ein Summand.",
+    "order late": "Erst jetzt kommt der Beitrag durch b bei a an. Was x vorher bekam, war zu wenig.",
+    "order end": (
+        "Ein Knoten kommt nach allen Knoten, die ihn verwenden: in umgekehrter topologischer Reihenfolge. So "
+        "wird jede Kante genau einmal benutzt."
+    ),
+    "saved title": "Warum Werte gespeichert werden: Die lokalen Ableitungen auf dem Rückweg brauchen sie",
+    "saved kept": "Er wird aufbewahrt: Der Rückweg liest ihn noch einmal.",
+    "saved end": (
+        "Der Vorwärtsmodus allein hält höchstens {forward} Zahlen zugleich, wie lang die Kette auch ist. Der "
+        "Rückwärtsmodus hält hier {reverse}, und bei einer längeren Kette eine je gespeichertem Schritt."
+    ),
+    "matrix-free title": "Ohne Matrixprodukte: vᵀCBA von links, von R⁴ nach R³",
+    "matrix-free end": (
+        "Der letzte Durchlauf hat {sweep}-mal multipliziert, wie die Produkte vᵀC, dann ·B, dann ·A ({vector}). "
+        "Zuerst die Matrizen zu multiplizieren kostet {matrix}: Das lohnt sich nur, wenn ganz CBA gesucht ist."
+    ),
+    "swell title": "Anschwellende Ausdrücke, automatisches Differenzieren und finite Differenzen",
+    "swell symbolic": (
+        "Als ein Ausdruck geschrieben, hat die Ableitung nach 1 bis {steps} Schritten {counts} Operationen: Sie "
+        "schwillt an."
+    ),
+    "swell graph": (
+        "Als Graph, der seine Werte teilt, brauchen Wert und Ableitung zusammen {counts}: je Schritt gleich viele mehr."
+    ),
+    "swell error": "{error} für h = {step}",
+    "swell differences": (
+        "Finite Differenzen kosten zwei Auswertungen je Eingabe und liegen um {errors} daneben: erst weil h groß "
+        "ist, dann weil sich Stellen auslöschen."
+    ),
+    "through-time title": "Rückwärts durch die Zeit: ein Gewicht, dreimal verwendet",
+    "through-time end": (
+        "Das Gewicht ist ein Knoten, den jeder Schritt verwendet, also erhält es je Schritt einen Beitrag. Je "
+        "früher der Schritt, desto mehr lokale Ableitungen hat sein Beitrag durchlaufen."
+    ),
+    "vanishing title": "Verschwindende Gradienten: {layers} Sigmoide hintereinander",
+    "vanishing end": (
+        "Die Adjungierten auf dem Rückweg: {shrinking}. Die Ableitung a(1 − a) eines Sigmoids ist nie größer als "
+        "¼, nach {layers} Schichten bleibt also höchstens (¼){power} des Signals: {bound}."
+    ),
+    "xor title": "Ein Trainingsschritt eines Netzes für das exklusive Oder",
+    "xor update": "Gradientenabstieg: {name} bewegt sich gegen den Gradienten.",
+    "xor loss": "Der Verlust war {before}; mit den neuen Gewichten ist er {after}.",
+}
 """What teaching stories add."""

@@ -29,7 +29,8 @@ SCRIPTS = ("expression.js", "numbers.js", "formulas.js", "drawing.js", "player.j
 
 def write_html(story: StoryContent, live: LiveProgram | Fixed | None = None) -> str:
     """The page.  ``live`` computes the story again for other inputs, or says why the page cannot."""
-    words, formulas = language(story.language), Formulas()
+    words = language(story.language)
+    formulas = Formulas(words.say("true"), words.say("false"))
     told = shown(story, live, words)
     story = told.story
     graph = Drawing(formulas).data(draw(story, "right"), draw(story, "up"))

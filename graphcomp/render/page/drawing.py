@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -50,29 +50,50 @@ class Drawing:
         """Primitives in coordinates of their group."""
         moved = [item.moved(-left, -top, 1) for item in items]
         shapes: list[Shape] = []
-        for is_map, run in groupby(moved, key=lambda item: heat_of(item) and item.frames):
-            members = list(run)
-            shapes.extend([self.heat(members)] if is_map else map(self.shape, members))
+        for is_map, run in groupby(in_maps(moved), key=lambda entry: entry[0]):
+            members = [item for _, item in run]
+            shapes.extend(self.heat(members) if is_map else map(self.shape, members))
         return shapes
 
-    def heat(self, cells: Sequence[Primitive]) -> Shape:
-        """A heat map's cells, as a digit each: row by row, the cell's size being the least height."""
-        boxes = [cell.box for cell in cells]
-        size = min(box.height for box in boxes)
-        rows: dict[float, str] = {}
-        for cell, box in zip(cells, boxes, strict=True):
-            rows[box.top] = rows.get(box.top, "") + heat_of(cell) * round(box.width / size)
-        style = self.styles.setdefault(("heat", tenth(size)), len(self.styles))
-        place = [tenth(min(box.left for box in boxes)), tenth(boxes[0].top), " ".join(rows.values())]
-        frames = cells[0].frames
-        return [style, place, *([] if frames is None else [self.spans.setdefault(frames, len(self.spans))])]
+    def heat(self, items: Sequence[Primitive]) -> Iterator[Shape]:
+        """A heat map: its cells as a digit each, row by row, then the marks in them, lines of one kind as one."""
+        cells = [item for item in items if heat_of(item)]
+        size = min(cell.box.height for cell in cells)
+        left, top = min(cell.box.left for cell in cells), min(cell.box.top for cell in cells)
+        rows: dict[int, str] = {}
+        for cell in cells:
+            row, column = round((cell.box.top - top) / size), round((cell.box.left - left) / size)
+            rows[row] = rows.get(row, "").ljust(column, ".") + heat_of(cell) * round(cell.box.width / size)
+        digits = " ".join(rows.get(row, ".") for row in range(max(rows) + 1))
+        yield self.styled(("heat", tenth(size)), [tenth(left), tenth(top), digits], items[0])
+        lines: dict[tuple[Any, ...], str] = {}
+        for item in items:
+            if isinstance(item, Curve):
+                style, line = described(item, self.formulas)
+                lines[style] = lines.get(style, "") + line
+        for style, line in lines.items():
+            yield self.styled(style, line, items[0])
+        yield from (self.shape(item) for item in items if not isinstance(item, Curve) and item not in cells)
+
+    def styled(self, style: tuple[Any, ...], place: Any, like: Primitive) -> Shape:
+        """A shape; what is shown only in some frames says in which."""
+        number = self.styles.setdefault(style, len(self.styles))
+        return [number, place, *([] if like.frames is None else [self.spans.setdefault(like.frames, len(self.spans))])]
 
     def shape(self, item: Primitive) -> Shape:
         """One primitive; what is shown only in some frames says in which."""
-        style, place = described(item, self.formulas)
-        number = self.styles.setdefault(style, len(self.styles))
-        frames = [] if item.frames is None else [self.spans.setdefault(item.frames, len(self.spans))]
-        return [number, place, *frames]
+        return self.styled(*described(item, self.formulas), item)
+
+
+def in_maps(items: Sequence[Primitive]) -> Iterator[tuple[int, Primitive]]:
+    """Each primitive with the number of the heat map it belongs to, from the first cell to the map's title; or 0."""
+    maps, inside, frames = 0, False, None
+    for item in items:
+        inside = inside and item.frames == frames
+        if heat_of(item) and not inside:
+            maps, inside, frames = maps + 1, True, item.frames
+        yield (maps if inside else 0), item
+        inside = inside and not (isinstance(item, Rectangle) and bool(item.title))
 
 
 def heat_of(item: Primitive) -> str:
@@ -84,11 +105,13 @@ def described(item: Primitive, formulas: Formulas) -> tuple[tuple[Any, ...], Any
     """A primitive's style, and its place."""
     if isinstance(item, Rectangle):
         box = item.bounds
+        if item.title:
+            return ("titled",), [*(tenth(part) for part in (box.left, box.top, box.width, box.height)), item.title]
         name = "lower" if item.lower_corners_only else "rectangle"
         look = (name, item.fill, item.stroke, tenth(item.thickness), tenth(item.radius))
         return look, [tenth(part) for part in (box.left, box.top, box.width, box.height)]
     if isinstance(item, Curve):
-        return ("curve", "", item.stroke, tenth(item.thickness), int(item.dashed)), path(item.points)
+        return ("curve", "", item.stroke, round(item.thickness, 2), int(item.dashed)), path(item.points)
     if isinstance(item, Arrowhead):
         return ("head", item.fill), " ".join(f"{tenth(x)},{tenth(y)}" for x, y in item.corners)
     if isinstance(item, Words):
@@ -105,7 +128,10 @@ def described(item: Primitive, formulas: Formulas) -> tuple[tuple[Any, ...], Any
 
 def path(points: Iterable[tuple[float, float]]) -> str:
     """Cubic pieces as path data."""
-    first, *others = (f"{tenth(x)} {tenth(y)}" for x, y in points)
+    corners = list(points)
+    first, *others = (f"{tenth(x)} {tenth(y)}" for x, y in corners)
+    if len({y for _, y in corners}) == 1 and len(corners) == 4:
+        return f"M{first}H{tenth(corners[-1][0])}"
     return f"M{first}C{' '.join(others)}"
 
 

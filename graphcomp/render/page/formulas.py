@@ -138,7 +138,8 @@ SAMPLE = Fraction(Number("1"), Number("1"))
 class Formulas:
     """All formulas of a page, each under its number, and the pieces and glyphs that they are made of."""
 
-    def __init__(self) -> None:
+    def __init__(self, yes: str = "true", no: str = "false") -> None:
+        self.signs: dict[str, Mathematics] = {**SIGNS, "true": Text(yes), "false": Text(no)}
         self.numbers: dict[str, int] = {}
         self.pieces: dict[Mathematics, int] = {}
         self.listed: list[list[Any]] = []
@@ -207,7 +208,7 @@ class Formulas:
         fixed = {
             "characters": {character: self.piece(Number(character)) for character in CHARACTERS},
             "raised": [self.raised(character) for character in CHARACTERS + "()×"],
-            "signs": {name: self.piece(sign) for name, sign in SIGNS.items()},
+            "signs": {name: self.piece(sign) for name, sign in self.signs.items()},
             "rise": rise(Number("10")),
             "riseInBrackets": rise(Parenthesised(Number("1"))),
             "root": self.described(Root(Number("0")), typeset(Root(Number("0")))),
@@ -232,8 +233,6 @@ SIGNS: dict[str, Mathematics] = {
     ")": CLOSED,
     "×": Operator("×"),
     "nan": Text("nan"),
-    "true": Text("true"),
-    "false": Text("false"),
 }
 """What numbers that the script writes are made of, beside their characters."""
 

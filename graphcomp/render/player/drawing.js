@@ -9,6 +9,12 @@ const graphcompDrawing = (data, formulas) => {
     lower: ([fill, stroke, thickness, r], [x, y, width, height], parent) => svg("path", {
       d: `M${x} ${y}h${width}v${height - r}a${r} ${r} 0 0 1 ${-r} ${r}h${2 * r - width}a${r} ${r} 0 0 1 ${-r} ${-r}z`, fill: colour(fill), ...outline(stroke, thickness),
     }, parent),
+    // What a small map says, for a pointer that rests on it and for readers of the drawing.
+    titled: (_, [x, y, width, height, text], parent) => {
+      const made = svg("rect", { x, y, width, height, fill: "transparent" }, parent);
+      svg("title", {}, made).textContent = text;
+      return made;
+    },
     curve: ([, stroke, thickness, dashed], d, parent) => svg("path", { d, fill: "none", ...outline(stroke, thickness), ...(dashed ? { "stroke-dasharray": 4 * thickness } : {}) }, parent),
     head: ([fill], points, parent) => svg("polygon", { points, fill: colour(fill) }, parent),
     words: ([fill, anchor, size, bold], [text, x, y], parent) => {
@@ -21,7 +27,7 @@ const graphcompDrawing = (data, formulas) => {
       const made = svg("g", { class: "heat" }, parent);
       rows.split(" ").forEach((row, down) => {
         for (const run of row.matchAll(/(.)\1*/g)) {
-          svg("rect", { x: x + run.index * cell, y: y + down * cell, width: run[0].length * cell, height: cell, fill: colour(`heat_${run[1]}`) }, made);
+          if (run[1] !== ".") svg("rect", { x: x + run.index * cell, y: y + down * cell, width: run[0].length * cell, height: cell, fill: colour(`heat_${run[1]}`) }, made);
         }
       });
       return made;

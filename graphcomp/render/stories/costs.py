@@ -14,13 +14,13 @@ from ..explain import explain
 from ..mathematics import Mathematics, Number, Text, multiplied
 from ..numerals import number
 from ..output import Story
-from .remarks import remark, retitled
+from .remarks import remark, retitled, say
 
 STEPS = (1, 2, 3, 4, 5, 6)
 TOLD = 3
 
 
-def matrix_free() -> Story:
+def matrix_free(language: str = "en") -> Story:
     """A chain from R⁴ to R³ of three linear maps: one sweep never builds a Jacobian."""
     rng = np.random.default_rng(0)
     shapes = {"A": (5, 4), "B": (5, 5), "C": (3, 5)}
@@ -30,19 +30,18 @@ def matrix_free() -> Story:
         return matrices["C"] @ (matrices["B"] @ (matrices["A"] @ x))
 
     at = {"x": np.array([[1.0], [2], [3], [4]])}
-    story = explain(chain, at, wrt="x", notation="bar")
+    story = explain(chain, at, wrt="x", notation="bar", language=language)
     first, last = story.frames[0].cost, story.frames[-1].cost
     sweep = (last.multiplications - first.multiplications) // len(story.sweeps) if first and last else 0
     vector = counted(lambda v, a, b, c: v @ c @ b @ a, np.ones(3), *matrices.values())
     matrix = counted(lambda a, b, c: c @ b @ a, *matrices.values())
     end = remark(
         story.frames[-1],
-        f"The last sweep multiplied {sweep} times, as the products vᵀC, then ·B, then ·A do ({vector}). "
-        f"Multiplying the matrices first takes {matrix}: worth it only if all of CBA is wanted.",
+        say(language, "matrix-free end", sweep=sweep, vector=vector, matrix=matrix),
         product("vC", "B", "A"),
         Number(str(vector)),
     )
-    return retitled(story, "Matrix-free: vᵀCBA from the left, from R⁴ to R³", [*story.frames, end])
+    return retitled(story, say(language, "matrix-free title"), [*story.frames, end])
 
 
 def product(*names: str) -> Mathematics:
@@ -65,9 +64,9 @@ def iterated(steps: int) -> str:
     return "; ".join(lines)
 
 
-def swell() -> Story:
+def swell(language: str = "en") -> Story:
     """The logistic map again and again: its derivative as one expression grows, the derivative graph does not."""
-    story = explain(iterated(TOLD), {"x": 0.3})
+    story = explain(iterated(TOLD), {"x": 0.3}, language=language)
     frames = list(story.frames)
     symbolic = [symbolic_size(steps) for steps in STEPS]
     executed = [graph_size(steps) for steps in STEPS]
@@ -75,26 +74,26 @@ def swell() -> Story:
     frames.append(
         remark(
             end,
-            f"Written out as one expression, the derivative after 1 to {STEPS[-1]} steps has "
-            f"{', '.join(map(str, symbolic))} operations: it swells.",
+            say(language, "swell symbolic", steps=STEPS[-1], counts=", ".join(map(str, symbolic))),
         )
     )
     frames.append(
         remark(
             end,
-            f"As a graph that shares its values, value and derivative together take {', '.join(map(str, executed))}: "
-            "the same few more for each step.",
+            say(language, "swell graph", counts=", ".join(map(str, executed))),
         )
     )
-    errors = ", ".join(f"{error(step).plain()} for h = {number(step, 1).plain()}" for step in (1e-2, 1e-6, 1e-13))
+    errors = ", ".join(
+        say(language, "swell error", error=error(step).plain(), step=number(step, 1).plain())
+        for step in (1e-2, 1e-6, 1e-13)
+    )
     frames.append(
         remark(
             end,
-            f"Finite differences cost two evaluations for each input, and are off by {errors}: "
-            "first because h is large, then because digits cancel.",
+            say(language, "swell differences", errors=errors),
         )
     )
-    return retitled(story, "Expression swell, automatic differentiation and finite differences", frames)
+    return retitled(story, say(language, "swell title"), frames)
 
 
 def symbolic_size(steps: int) -> int:

@@ -12,39 +12,44 @@ from ..mathematics import Identifier, Mathematics, Operator, Row, Text, multipli
 from ..numerals import number, quantity
 from ..output import Story
 from ..story import Fact
-from .remarks import remark, retitled
+from .remarks import remark, retitled, say
 
 LAYERS, RATE = 5, 0.5
 SUPERSCRIPT = "⁵"
 
 
-def through_time() -> Story:
+def through_time(language: str = "en") -> Story:
     """A recurrent cell unrolled over three steps: its weight is used three times."""
     steps = ("h1 = tanh(w*h0)", "h2 = tanh(w*h1)", "h3 = tanh(w*h2)")
     at = {"w": 0.8, "h0": 0.5}
-    story = explain("; ".join(steps), at, wrt="w", granularity="contribution")
+    story = explain("; ".join(steps), at, wrt="w", granularity="contribution", language=language)
     end = remark(
         story.frames[-1],
-        "The weight is one node used at every step, so it gets one contribution for each step. "
-        "The earlier the step, the more partials its contribution has passed through.",
+        say(language, "through-time end"),
         *story.frames[-1].equation,
     )
-    return retitled(story, "Back-propagation through time: one weight, three uses", [*story.frames, end])
+    return retitled(story, say(language, "through-time title"), [*story.frames, end])
 
 
-def vanishing() -> Story:
+def vanishing(language: str = "en") -> Story:
     """A deep chain of sigmoids: each hands back at most a quarter."""
     lines = [f"a{n} = sigmoid({'x' if n == 1 else f'a{n - 1}'})" for n in range(1, LAYERS + 1)]
-    story = explain("; ".join(lines), {"x": 0.5})
+    story = explain("; ".join(lines), {"x": 0.5}, language=language)
     adjoints = [float(fact.data) for frame in story.frames for fact in frame.facts if fact.kind == "adjoint"]
     shrinking = ", ".join(number(value, 5).plain() for value in adjoints)
     end = remark(
         story.frames[-1],
-        f"The adjoints on the way back: {shrinking}. A sigmoid's partial a(1 − a) is never more than ¼, "
-        f"so after {LAYERS} layers at most (¼){SUPERSCRIPT} of the signal is left: {number(0.25**LAYERS, 5).plain()}.",
+        say(
+            language,
+            "vanishing end",
+            shrinking=shrinking,
+            layers=LAYERS,
+            power=SUPERSCRIPT,
+            bound=number(0.25**LAYERS, 5).plain(),
+        ),
         *story.frames[-1].equation,
     )
-    return retitled(story, f"Vanishing gradients: {LAYERS} sigmoids in a row", [*story.frames, end])
+    return retitled(story, say(language, "vanishing title", layers=LAYERS), [*story.frames, end])
 
 
 def xor_loss(W: Any, b: Any, v: Any, c: Any) -> Any:
@@ -54,11 +59,11 @@ def xor_loss(W: Any, b: Any, v: Any, c: Any) -> Any:
     return np.sum(error * error) / 4
 
 
-def xor() -> Story:
+def xor(language: str = "en") -> Story:
     """Loss, gradients, and a step of gradient descent."""
     at = {"W": [[1.0, -1.0], [0.8, -1.2]], "b": [0.1, 0.4], "v": [0.7, -0.9], "c": 0.1}
     values = {name: np.asarray(value, float) for name, value in at.items()}
-    story = explain(xor_loss, values, notation="∂")
+    story = explain(xor_loss, values, notation="∂", language=language)
     frames = list(story.frames)
     moved = {}
     for node in story.nodes:
@@ -68,13 +73,11 @@ def xor() -> Story:
             moved[name] = values[name] - RATE * gradient
             new = quantity(moved[name], story.digits)
             rule = updated(node.definition, node.symbol, story)
-            frames.append(remark(frames[-1], f"Gradient descent: {name} moves against its gradient.", rule, new))
+            frames.append(remark(frames[-1], say(language, "xor update", name=name), rule, new))
             frames[-1] = at_node(frames[-1], node.id)
     before, after = (explain(xor_loss, point, mode="evaluate").frames[-1].facts[0] for point in (values, moved))
-    frames.append(
-        remark(frames[-1], f"The loss was {before.shown.plain()}; with the new weights it is {after.shown.plain()}.")
-    )
-    return retitled(story, "One training step of a network for exclusive or", frames)
+    frames.append(remark(frames[-1], say(language, "xor loss", before=before.shown.plain(), after=after.shown.plain())))
+    return retitled(story, say(language, "xor title"), frames)
 
 
 def adjoint_of(story: Story, id: int) -> Fact:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ...errors import RenderError
 from ..compile_story import compile_story
 from ..output import Story
+from ..sentences import language as language_table
 from .costs import matrix_free, swell
 from .recurrence import through_time, vanishing, xor
 from .sums import fan_out, order, saved
@@ -19,10 +20,10 @@ class Teaching:
 
     name: str
     summary: str
-    make: Callable[[], Story]
+    make: Callable[[str], Story]
 
 
-def compilation() -> Story:
+def compilation(language: str = "en") -> Story:
     """The lecture's example with something to simplify in it."""
     return compile_story("z = log(exp(x1) + exp(x2))*1 + x1*x2", {"x1": 2, "x2": 3})
 
@@ -41,8 +42,9 @@ ALL = (
 STORIES = {teaching.name: teaching for teaching in ALL}
 
 
-def story(name: str) -> Story:
-    """The story of that name."""
+def story(name: str, language: str = "en") -> Story:
+    """The story of that name, told in a language.  Raises RenderError if there is none."""
+    language_table(language)
     if name not in STORIES:
         raise RenderError(f"there is no story {name!r}; the stories are {', '.join(STORIES)}")
-    return STORIES[name].make()
+    return STORIES[name].make(language)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ..live import Fixed
 from ..mathematics import Mathematics
 from ..output import Story
+from ..sentences import in_language, language
 from ..story import Cell, Fact, Frame
 
 
@@ -31,9 +33,15 @@ def no_cells() -> tuple[Cell, ...]:
     return ()
 
 
+def say(name: str, key: str, /, **parts: object) -> str:
+    """What a story adds, in a language."""
+    return language(name).say(key, **parts)
+
+
 def retitled(story: Story, title: str, frames: Sequence[Frame]) -> Story:
-    """The story with another title and other frames."""
-    return replace(story, title=title, frames=tuple(frames))
+    """The story with another title and other frames; a page keeps its inputs, about which the remarks speak."""
+    told = replace(story, title=title, frames=tuple(frames), live=Fixed("remarks"))
+    return in_language(told, language(story.language))
 
 
 def with_sentences(frames: Sequence[Frame], say: Callable[[Frame], str]) -> list[Frame]:

@@ -11,24 +11,24 @@ from ..mathematics import Mathematics, Operator, Row, multiplied
 from ..numerals import UNKNOWN, number, quantity
 from ..output import Story
 from ..story import Fact, Frame
-from .remarks import remark, retitled, with_sentences
+from .remarks import remark, retitled, say, with_sentences
 
 
-def fan_out() -> Story:
+def fan_out(language: str = "en") -> Story:
     """y = a + a, then y · y: each use of a value is an edge of its own, and hands back its own contribution."""
-    story = explain("y = a + a; z = y*y", {"a": 3}, granularity="contribution")
+    story = explain("y = a + a; z = y*y", {"a": 3}, granularity="contribution", language=language)
     total = story.frames[-1]
     last = remark(
         total,
-        "Check: z = (a + a)² = 4a², so dz/da = 8a = 24. With one edge instead of two, half of it would be lost.",
+        say(language, "fan-out check"),
         *total.equation,
     )
-    return retitled(story, "Fan-out: a + a and y · y are two edges each", [*story.frames, last])
+    return retitled(story, say(language, "fan-out title"), [*story.frames, last])
 
 
-def order() -> Story:
+def order(language: str = "en") -> Story:
     """An adjoint may be handed on only when all of its contributions are there."""
-    story = explain("a = x*x; b = sin(a); z = a*b", {"x": 1.2}, granularity="contribution")
+    story = explain("a = x*x; b = sin(a); z = a*b", {"x": 1.2}, granularity="contribution", language=language)
     by_name: dict[str, list[Frame]] = {}
     for frame in story.frames:
         by_name.setdefault(story.node(frame.focus).symbol.plain(), []).append(frame)
@@ -38,23 +38,23 @@ def order() -> Story:
     x_frames = by_name.popitem()[1]
     first = replace(
         contribution_first(story, early_a, start.focus),
-        sentence="Wrong order: a gets its contribution from z, and we do not wait for the one from b.",
+        sentence=say(language, "order wrong"),
     )
     wrong = hasty(story, first, x_frames)
     complete = late_a.facts[-1]
     late = replace(
         late_a,
-        sentence="Only now does the contribution through b reach a. What x was given before was too little.",
+        sentence=say(language, "order late"),
         facts=(*contributions(story, late_a.focus), complete),
         reads=tuple(fact.target for fact in contributions(story, late_a.focus)),  # type: ignore[misc]
     )
     end = remark(
         x_frames[-1],
-        "A node is told after all nodes that use it: a reversed topological order. Then every edge is used once.",
+        say(language, "order end"),
         *x_frames[-1].equation,
     )
     frames = [start, first, wrong, through_sine, late, *x_frames, end]
-    return retitled(story, "Why the order is topological: z = a sin a, a = x²", frames)
+    return retitled(story, say(language, "order title"), frames)
 
 
 def symbol_of(story: Story, role: str) -> str:
@@ -95,14 +95,14 @@ def hasty(story: Story, before: Frame, frames: list[Frame]) -> Frame:
         equation=(frame.equation[0], terms, wrong),
         terms=(),
         cells=(),
-        sentence="Handed on at once, it gives x a derivative that is wrong: a term is missing.",
+        sentence=say(story.language, "order hasty"),
     )
 
 
-def saved() -> Story:
+def saved(language: str = "en") -> Story:
     """Which values the way back reads again, and how many are held at the same time."""
-    story = explain("a = x*x; b = sin(a); z = a*b", {"x": 1.2}, mode="both", wrt="x")
-    frames = with_sentences(story.frames, kept)
+    story = explain("a = x*x; b = sin(a); z = a*b", {"x": 1.2}, mode="both", wrt="x", language=language)
+    frames = with_sentences(story.frames, lambda frame: kept(frame, language))
     held = {
         phase: max(frame.cost.values_held for frame in frames if frame.cost and frame.phase == phase)
         for phase in ("forward", "reverse")
@@ -111,13 +111,12 @@ def saved() -> Story:
     forward = max(frame.cost.values_held for frame in alone.frames if frame.cost)
     last = remark(
         frames[-1],
-        f"Forward mode alone holds at most {forward} numbers at once, however long the chain is. "
-        f"Reverse mode holds {held['reverse']} here, and one for each saved step of a longer chain.",
+        say(language, "saved end", forward=forward, reverse=held["reverse"]),
         *frames[-1].equation,
     )
-    return retitled(story, "Why values are saved: the partials on the way back need them", [*frames, last])
+    return retitled(story, say(language, "saved title"), [*frames, last])
 
 
-def kept(frame: Frame) -> str:
+def kept(frame: Frame, language: str) -> str:
     """What to add where a value is saved."""
-    return "Keep it: the way back reads it again." if any(fact.kind == "saved" for fact in frame.facts) else ""
+    return say(language, "saved kept") if any(fact.kind == "saved" for fact in frame.facts) else ""
