@@ -76,8 +76,11 @@ class Drawn:
         facts.extend(Fact("value", id, Text("not traced")) for id, _ in arrays)
         fails = Fact("value", self.failed, Text("× fails here"))
         where = f" In {self.failure.scope}." if self.failure.scope else ""
-        if self.failure.origin is not None and str(self.failure.origin) not in message:
-            where += f" At {self.failure.origin}."
+        origin = self.failure.origin
+        if origin is not None:  # a picture is passed on: the file's name is enough
+            line = f"{PurePath(origin.file).name}:{origin.line}"
+            message = message.replace(str(origin), line)
+            where += "" if line in message else f" At {line}."
         sentence = f"{kind}: {message.rstrip('.')}.{where}{self.left_out()}"
         frame = Frame(
             "evaluate", self.failed, tuple(edge.key for edge in lit), (fails,), (), (), sentence,

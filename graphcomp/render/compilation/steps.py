@@ -22,6 +22,7 @@ from .sourcing import Line, Listing, listing
 
 ROOM = (1208.0, 440.0)
 MOST_TOLD, MOST_WHOLE, MOST_NAMES, MOST_CARDS = 4, 14, 6, 40
+SHORT = 130.0
 BY_NAME = {rule.name: rule for rule in RULES}
 TOLD_AS = {
     FOLDED: "Constants are folded",
@@ -180,7 +181,10 @@ def pane(view: View, name: str, done: bool) -> Pane:
         mark: Mark = marked if key in changed else "same" if key == change.after and change.after in view.before else ""
         title = titled(walk.symbol(key), walk.defined(key, change, done), walk.node(key))
         beside = not view.whole and not mark
-        words, brief = detail(walk.node(key), is_output(view, key, done)), walk.symbol(key)
+        words, brief = (
+            detail(walk.node(key), is_output(view, key, done)),
+            briefly(title, walk.symbol(key), walk.node(key)),
+        )
         cards.append(Card(name_of(key), title, words, mark, beside, brief=brief))
     links = []
     for key in keys:
@@ -218,6 +222,11 @@ def titled(symbol: Mathematics, defined: Mathematics, node: Node) -> Mathematics
     if measure(title, TITLE_SIZE)[0] <= WIDEST:
         return title
     return equals(symbol, Text(shorten(f"{node.op}(…)", 24)))
+
+
+def briefly(title: Mathematics, symbol: Mathematics, node: Node) -> Mathematics:
+    """The title with only the op on its right side, unless it is short anyway."""
+    return title if measure(title, TITLE_SIZE)[0] <= SHORT else equals(symbol, Text(shorten(node.op, 16)))
 
 
 def detail(node: Node, output: bool = False) -> str:
