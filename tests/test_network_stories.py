@@ -1,5 +1,6 @@
 """Stories over groups: each value at a group's border with its adjoint, which is what gx.grad gives for that value."""
 
+import re
 import sys
 from itertools import pairwise, product
 from pathlib import Path
@@ -16,6 +17,8 @@ from graphcomp.render import Story
 from graphcomp.render.network import Group
 from graphcomp.render.network.blocks import blocks, calls, extract
 from graphcomp.render.network.collapse import MOST_CARDS, grouping
+from graphcomp.render.network.sentences import TABLES
+from graphcomp.render.sentences import LANGUAGES
 from graphcomp.render.story import Fact
 from graphcomp.run import evaluate_all, interpret
 from graphcomp.trace import trace
@@ -25,6 +28,7 @@ import attention
 import cnn
 import gnn
 import rnn
+from test_render_networks import UNROLLED
 
 ROUGH = {"rtol": 2e-4, "atol": 2e-6}
 generator = np.random.default_rng(0)
@@ -47,6 +51,7 @@ MODELS = {
     "cnn": lambda: (cnn.network(), images()),
     "attention": lambda: (attention.network(size=8, heads=2), images()),
     "rnn": lambda: (rnn.network(6), *sequences()),
+    "unrolled": lambda: (UNROLLED[0], generator.normal(size=UNROLLED[1].shape).astype("float32")),
     "gnn": lambda: (gnn.network(8, 4), np.eye(8, dtype="float32"), np.full((8, 8), 0.125, "float32")),
 }
 
@@ -69,8 +74,7 @@ def from_border(graph: Any, values: Any, border: int) -> Any:
         *product(MODELS, (1, 2)),
         ("attention", "lines"),
         ("attention", 3),
-        ("rnn", 3),
-        ("rnn", ["reader/memory/step.*", "reader/*"]),
+        ("unrolled", "unrolled/step.*"),
     ],
 )
 def test_the_adjoint_at_a_border_is_the_gradient(name: str, collapse: Any) -> None:
@@ -126,13 +130,19 @@ def test_blocks_need_each_other_in_order_only() -> None:
 
 
 def test_the_state_of_a_recurrence_is_told_step_by_step() -> None:
-    model, *batch = MODELS["rnn"]()
-    story = gx.explain(loss_of, at=[model, *batch], collapse=["reader/memory/step.*", "reader/*"])
+    model, *batch = MODELS["unrolled"]()
+    story = gx.explain(loss_of, at=[model, *batch], collapse="unrolled/step.*")
     steps = [node for node in story.nodes if "step." in node.definition.plain()]
     assert len(steps) == 2 * 5 - 1  # two results each, of the last only the one that is read
-    weight = next(node for node in story.nodes if node.names == ("model.memory.cell.hidden_weight",))
+    weight = next(node for node in story.nodes if node.names == ("model.cell.hidden_weight",))
     told = next(frame for frame in story.frames if frame.focus == weight.id)
     assert len(told.terms) == 9 and "nine contributions" in told.sentence
+
+
+def test_a_loop_is_told_as_one_step_with_its_results() -> None:
+    model, *batch = MODELS["rnn"]()
+    story = gx.explain(loss_of, at=[model, *batch], collapse=["reader/embedding", "reader/judge"])
+    assert any(node.definition.plain().startswith("scan(") for node in story.nodes)
 
 
 def test_a_model_too_large_to_tell_is_told_by_groups() -> None:
@@ -248,3 +258,29 @@ def test_a_story_over_groups_is_written_in_every_format(suffix: str, tmp_path: P
     model, *batch = MODELS["gnn"]()
     path = gx.explain(loss_of, at=[model, *batch], collapse=2, mode="both", wrt="x2").save(tmp_path / f"s{suffix}")
     assert path.stat().st_size > 1000
+
+
+def test_every_language_has_every_sentence_with_the_same_places() -> None:
+    places = {key: set(re.findall(r"{(\w+)}", text)) for key, text in TABLES["en"].items()}
+    assert set(TABLES) == set(LANGUAGES)
+    for table in TABLES.values():
+        assert table.keys() == places.keys()
+        assert all(set(re.findall(r"{(\w+)}", text)) <= places[key] | {"count"} for key, text in table.items())
+    model, *batch = MODELS["rnn"]()
+    story = gx.explain(loss_of, at=[model, *batch], collapse=2, language="de")
+    assert story.title.startswith("Rückwärtsmodus über Gruppen")
+    assert "gibt dessen Adjungierte zurück" in story.frames[1].sentence
+
+
+def test_a_graph_with_named_sizes_is_told_at_the_sizes_given() -> None:
+    def f(x: Any, w: Any) -> Any:
+        with gx.scope("layer"):
+            h = gx.numpy.tanh(x @ w)
+        with gx.scope("loss"):
+            return gx.numpy.mean(h * h)
+
+    graph = gx.trace(f, gx.spec(("B", 3), "float64"), gx.spec((3, 2), "float64"))
+    x, w = generator.normal(size=(5, 3)), generator.normal(size=(3, 2))
+    story = gx.explain(graph, at=[x, w], collapse=1, mode="both")
+    adjoints = facts(story, "adjoint")
+    np.testing.assert_allclose(adjoints[graph.inputs[1]].data, gx.grad(f, 1)(x, w))

@@ -129,7 +129,22 @@ def gradient(model: Any, *batch: Any) -> Any:
     return gx.grad(lambda model, *batch: gx.numpy.mean(model(*batch) ** 2))(model, *batch)
 
 
+class Unrolled(nn.Module):
+    """An LSTM cell whose steps are written out, [N, T, F] to the last hidden state."""
+
+    cell: nn.LSTMCell
+
+    def __call__(self, x: Any) -> Any:
+        state = self.cell.initial(self.cell.project(x)[:, 0])
+        for turn in range(x.shape[1]):
+            with gx.scope(f"step.{turn}"):
+                state = self.cell(x[:, turn], state)
+        return self.cell.output(state)
+
+
+UNROLLED = (Unrolled(nn.LSTMCell.create(3, 8, key=random.key(0))), np.ones((2, 5, 3), "float32"))
 MODELS: dict[str, tuple[Any, ...]] = {
+    "unrolled": UNROLLED,
     "cnn": (cnn.network(), np.zeros((2, 1, 8, 8), "float32")),
     "attention": (attention.network(), np.zeros((2, 1, 8, 8), "float32")),
     "rnn": (rnn.network(8), np.zeros((2, 5), "int64"), np.array([3, 5])),
@@ -157,14 +172,14 @@ def test_an_edge_through_a_card_is_found() -> None:
 
 
 def test_a_recurrence_is_rolled_up_with_its_state_going_back() -> None:
-    graph = trace(lambda model, *batch: model(*batch), *MODELS["rnn"])
-    rolled = network(graph).levels["reader/memory"]
+    graph = trace(lambda model, *batch: model(*batch), *UNROLLED)
+    rolled = network(graph).levels["unrolled"]
     (step,) = [member for member in rolled.members.values() if member.title.startswith("step")]
     assert step.title == "step ×5" and step.times == 5
     assert rolled.edges[step.key, step.key] == {"float32[2, 8]": 2 * 4}  # hidden and memory, four times over
-    scene = network(graph).scene(2)
+    scene = network(graph).scene(1)
     assert any(isinstance(item, Words) and item.text == "2 values, 2×8 to the next" for item in scene.primitives)
-    unrolled = network(graph, repeats=False).levels["reader/memory"]
+    unrolled = network(graph, repeats=False).levels["unrolled"]
     assert sum(member.title.startswith("step") for member in unrolled.members.values()) == 5
     assert not any(one == other for one, other in unrolled.edges)
     inside = network(graph).levels[step.key].members

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..graph import Graph, Node, TensorType
+from ..graph import Graph, Node, Subgraph, TensorType
 from ..graph.types import substitute
-from ..run.interpreter import bind_sizes, check_inputs
+from ..run.interpreter import Procedure, bind_sizes, check_inputs
 from .story import Cost
 
 FREE = {"input", "constant", "array", "dimension", "broadcast", "reshape", "transpose", "identity", "item", "convert"}
@@ -99,11 +99,18 @@ class Execution:
             if node.inputs[0] in self.current:
                 self.current[node.id] = self.current[node.inputs[0]]
             return
-        attributes = {name: substitute(value, self.sizes) for name, value in node.attributes.items()}
+        attributes = {
+            name: Procedure(value.graph, self.sizes) if isinstance(value, Subgraph) else substitute(value, self.sizes)
+            for name, value in node.attributes.items()
+        }
         with np.errstate(all="ignore"):
             result = ops.get(node.op).evaluate([self.values[source] for source in node.inputs], attributes)
         if isinstance(node.type, TensorType):
             result = np.asarray(result, dtype=node.type.dtype)
+        else:
+            result = tuple(
+                np.asarray(part, dtype=item.dtype) for part, item in zip(result, node.type.items, strict=True)
+            )
         self.values[node.id] = result
         self.count(node)
         for source in node.inputs:

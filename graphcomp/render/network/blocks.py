@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ...graph import Graph, Node, TensorType
+from ...graph import Graph, Node, Subgraph, TensorType
 from ...graph.types import substitute
 
 SHORTEST_CALL = 2
@@ -175,7 +175,10 @@ def concrete(graph: Graph, sizes: Mapping[object, int]) -> Graph:
         return graph
     copy = Graph(inputs=list(graph.inputs), outputs=list(graph.outputs), names=dict(graph.names), arrays=graph.arrays)
     for node in graph.nodes():
-        attributes = {name: substitute(value, sizes) for name, value in node.attributes.items()}
+        attributes = {
+            name: Subgraph(concrete(value.graph, sizes)) if isinstance(value, Subgraph) else substitute(value, sizes)
+            for name, value in node.attributes.items()
+        }
         kind = node.type
         if isinstance(kind, TensorType):
             kind = TensorType(substitute(kind.shape, sizes), kind.dtype)

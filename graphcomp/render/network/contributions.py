@@ -10,7 +10,7 @@ from ..chain_rule import gap
 from ..mathematics import Mathematics, few_added, joined
 from ..numerals import is_spelled_out
 from ..story import Edge, Fact, Term
-from .group_account import GroupAccount, normed, sized
+from .group_account import GroupAccount
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Contribution:
     partial: Mathematics
     product: Any
 
-    def term(self, digits: int) -> Term:
+    def term(self, account: GroupAccount) -> Term:
         """As a frame records it."""
-        return Term(*self.edge, sized(self.factor, digits), self.partial, sized(self.product, digits))
+        return Term(*self.edge, account.sized(self.factor), self.partial, account.sized(self.product))
 
 
 def contribution_facts(account: GroupAccount, parts: Sequence[Contribution]) -> list[Fact]:
     """That each part's product is known."""
-    return [Fact("contribution", part.edge, normed(part.product, account.digits), part.product) for part in parts]
+    return [Fact("contribution", part.edge, account.normed(part.product), part.product) for part in parts]
 
 
 def summed(
@@ -43,5 +43,5 @@ def summed(
         return []
     sides = [few_added(tuple(joined(pair(part), gap(account)) for part in parts))]
     if len(parts) > 1 and all(is_spelled_out(part.product) for part in parts):
-        sides.append(few_added(tuple(sized(part.product, account.digits) for part in parts)))
+        sides.append(few_added(tuple(account.sized(part.product) for part in parts)))
     return sides

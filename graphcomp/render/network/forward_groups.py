@@ -20,7 +20,7 @@ from ..seeds import Ends, Seed
 from ..story import Fact, Frame, Sweep
 from .blocks import extract
 from .contributions import Contribution, contribution_facts, summed
-from .group_account import GroupAccount, sized
+from .group_account import GroupAccount
 
 
 class ForwardGroups:
@@ -91,14 +91,14 @@ class ForwardGroups:
             for slot, operand in enumerate(account.operands(id))
             if operand in symbols and operand in self.moving_with(seed.id)
         ]
-        shown = sized(tangent, account.digits)
+        shown = account.sized(tangent)
         facts = (account.value_fact(id), *contribution_facts(account, parts), Fact("tangent", id, shown, tangent))
         return Frame(
             "forward",
             id,
             tuple(part.edge for part in parts),
             facts,
-            tuple(part.term(account.digits) for part in parts),
+            tuple(part.term(account) for part in parts),
             chain(symbols[id], *summed(account, parts, lambda part: (part.partial, part.factor_symbol)), shown),
             self.sentence(id, seed, parts, shown),
             sweep,

@@ -65,14 +65,18 @@ class GroupAccount(Account):
     def group_name(self, id: int) -> str:
         """What makes a value, in words: a group's name, or the op of a node that is in none."""
         block = self.blocks[id]
-        return shorten(block.name, LONGEST_NAME) if block.path else self.graph.node(id).op
+        return shorten(block.name, LONGEST_NAME) if block.path else self.graph.node(block.nodes[0]).op
+
+    def operand(self, id: int) -> Mathematics:
+        """An operand in a definition; one with several results, inside a block, has no symbol and no one value."""
+        return Text("…") if isinstance(self.values[id], tuple) else super().operand(id)
 
     def define(self, node: Node, operands: Sequence[Mathematics]) -> Mathematics:
         """``blocks.1(w3)``; of several results which one."""
         if node.id not in self.blocks:
             return self.names.inputs[node.id]
         block = self.blocks[node.id]
-        if not block.path:
+        if not block.path and len(block.nodes) == 1:
             return super().define(node, operands)
         symbols: list[Mathematics] = [self.symbol(id) for id in self.operands(node.id)]
         if len(symbols) > MOST_OPERANDS:
@@ -85,7 +89,19 @@ class GroupAccount(Account):
 
     def shown_value(self, id: int) -> Mathematics:
         """A value as it is written: a number, or a shape with its norm."""
-        return sized(self.values[id], self.digits)
+        return self.sized(self.values[id])
+
+    def sized(self, value: Any) -> Mathematics:
+        """A number or a short vector with its entries; of larger arrays the shape and the norm."""
+        if isinstance(value, tuple) or is_spelled_out(value) or np.asarray(value).dtype.kind != "f":
+            return quantity(value, self.digits)
+        return Row((Text(f"{shape_text(shape_of(value))}, "), self.normed(value)))
+
+    def normed(self, value: Any) -> Mathematics:
+        """A number or a short vector with its entries; of larger arrays the norm alone."""
+        if is_spelled_out(value):
+            return quantity(value, self.digits)
+        return Row((Text(f"{self.say_group('norm')}\u00a0"), number(norm(value), self.digits)))
 
     def say_group(self, key: str, /, **parts: object) -> str:
         """A sentence of the stories over groups."""
@@ -118,24 +134,3 @@ class GroupAccount(Account):
 def norm(value: Any) -> float:
     """The root of the sum of the squares of all entries."""
     return float(np.linalg.norm(np.asarray(value, "float64").reshape(-1)))
-
-
-def sized(value: Any, digits: int) -> Mathematics:
-    """A number or a short vector with its entries; of larger arrays the shape and the norm."""
-    array = np.asarray(value) if not isinstance(value, tuple) else None
-    if array is None or is_spelled_out(value) or array.dtype.kind != "f":
-        return quantity(value, digits)
-    return Row((Text(f"{shape_text(shape_of(value))}, norm\u00a0"), number(norm(array), digits)))
-
-
-def normed(value: Any, digits: int) -> Mathematics:
-    """A number or a short vector with its entries; of larger arrays the norm alone."""
-    if is_spelled_out(value):
-        return quantity(value, digits)
-    return Row((Text("norm\u00a0"), number(norm(value), digits)))
-
-
-def listed_norms(values: Sequence[Any], digits: int) -> str:
-    """``norm 0.3 and norm 0.02``; numbers as they are."""
-    texts = [normed(value, digits).plain() for value in values]
-    return " and ".join(part for part in (", ".join(texts[:-1]), texts[-1]) if part)

@@ -23,7 +23,7 @@ from ..seeds import Ends, Seed
 from ..story import Edge, Fact, Frame, Sweep
 from .blocks import extract
 from .contributions import Contribution, contribution_facts, summed
-from .group_account import GroupAccount, listed_norms, norm, sized
+from .group_account import GroupAccount, norm
 
 
 class ReverseGroups:
@@ -152,7 +152,7 @@ class ReverseSweep:
         adjoint = self.groups.adjoint(id)
         if id in account.graph.inputs:
             self.groups.keep([id])
-        shown = sized(adjoint, account.digits)
+        shown = account.sized(adjoint)
         facts = [*contribution_facts(account, parts), Fact("adjoint", id, shown, adjoint)]
         sides = summed(account, parts, lambda part: (part.factor_symbol, part.partial))
         sentence = self.sentence(id, parts, adjoint) + self.gradients(id, waiting)
@@ -161,7 +161,7 @@ class ReverseSweep:
             id,
             tuple(part.edge for part in parts),
             tuple(facts),
-            tuple(part.term(account.digits) for part in parts),
+            tuple(part.term(account) for part in parts),
             chain(self.symbols[id], *sides, shown),
             sentence,
             self.number,
@@ -180,9 +180,9 @@ class ReverseSweep:
             return account.say_group(key, node=node, result=result, everywhere=everywhere)
         if not parts:
             return account.say_group("independent", node=node, result=result)
-        size, count = sized(adjoint, account.digits).plain(), account.words.count(len(parts))
+        size, count = account.sized(adjoint).plain(), account.words.count(len(parts))
         groups = list(dict.fromkeys(account.group_name(part.edge[0]) for part in parts))
-        norms = listed_norms([part.product for part in parts[:3]], account.digits)
+        norms = account.words.listed([account.normed(part.product).plain() for part in parts[:3]])
         key = ("back" if len(parts) == 1 else "back results") if len(groups) == 1 else "back again"
         return account.say_group(
             "back many" if len(parts) > 3 else key,

@@ -27,13 +27,47 @@ ENGLISH = {
     "independent": "{result} does not depend on {node}: its adjoint is 0.",
     "seed": "{node} is {name}, the input that changes{everywhere}: its tangent is 1{everywhere}.",
     "seed entry": "{node} is {name}, of which {entry} changes: its tangent is 1 there and 0 elsewhere.",
-    "parameter moves": "Its parameter {name} changes, by 1{everywhere}.",
     "along": "{group} carries the tangent of {operands} on: the tangent of {node} is {size}.",
     "still": "{node} does not change when {name} does: its tangent is 0.",
     "values": "values",
+    "norm": "norm",
     "title": "{mode} over groups: {result}",
 }
-TABLES: dict[str, Mapping[str, str]] = {"en": ENGLISH}
+GERMAN = {
+    "input": "{node} ist die Eingabe {name}: {statistics}.",
+    "group": "{group} macht {node} aus {operands}: {statistics}.{parameters}",
+    "made of parameters": "{group} macht {node} allein aus seinen Parametern: {statistics}.{parameters}",
+    "parameters": " Dazu gehören {count} eigene Parameter, zusammen {entries} Zahlen.",
+    "parameter": " Dazu gehört ein eigener Parameter mit {entries} Zahlen.",
+    "result": " {node} ist das Ergebnis {result}.",
+    "statistics": "{shape}, Mittel {mean}, Abweichung {deviation}, von {least} bis {most}{zeros}",
+    "zeros": ", {percent} % Nullen",
+    "start": "Wir beginnen am Ende: {node} ist das Ergebnis {result}, seine Adjungierte ist also 1{everywhere}.",
+    "everywhere": " in jedem Eintrag",
+    "start entry": (
+        "Wir beginnen am Ende: {node} ist das Ergebnis, und {result} wird erklärt: Dessen Adjungierte ist 1, die der "
+        "anderen ist 0."
+    ),
+    "back": "Nur {groups} verwendet {node} und gibt dessen Adjungierte zurück: {size}.",
+    "back results": (
+        "{groups} verwendet {node} für {count} Ergebnisse: Es kommen {count} Beiträge an, {norms}, zusammen {size}."
+    ),
+    "back again": "{groups} verwenden {node}: Es kommen {count} Beiträge an, {norms}. Ihre Summe ist {size}.",
+    "back many": "{count} Werte entstehen aus {node}, es kommen also {count} Beiträge an. Ihre Summe ist {size}.",
+    "gradients": (
+        " Damit hat {group} die Gradienten seiner {count} Parameter: Norm {norm}, davon das meiste, {most}, für {name}."
+    ),
+    "gradient": " Damit hat {group} den Gradienten seines Parameters {name}: Norm {norm}.",
+    "independent": "{result} hängt nicht von {node} ab: Die Adjungierte ist 0.",
+    "seed": "{node} ist {name}, die Eingabe, die sich ändert{everywhere}: Ihre Tangente ist 1{everywhere}.",
+    "seed entry": "{node} ist {name}; davon ändert sich {entry}: Dort ist die Tangente 1, sonst 0.",
+    "along": "{group} trägt die Tangente von {operands} weiter: Die Tangente von {node} ist {size}.",
+    "still": "{node} ändert sich nicht mit {name}: Die Tangente ist 0.",
+    "values": "Werte",
+    "norm": "Norm",
+    "title": "{mode} über Gruppen: {result}",
+}
+TABLES: dict[str, Mapping[str, str]] = {"en": ENGLISH, "de": GERMAN}
 
 
 def say(language_name: str, key: str, /, **parts: object) -> str:
