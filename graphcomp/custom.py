@@ -68,7 +68,7 @@ def custom_vjp(function: Function, forward: Function, backward: Function) -> Fun
 
     `forward(*arguments) -> (value, saved)` computes the value and whatever the way back needs; `backward(saved,
     cotangent)` returns a tuple with a cotangent for each argument (None for one that is not floating point).
-    `gx.check_grads(…, modes=("reverse",))` compares it with numbers.
+    `gx.check_grads(…, modes=("rev",))` compares it with numbers.
     """
 
     @functools.wraps(function)

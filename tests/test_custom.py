@@ -57,7 +57,7 @@ def test_a_rule_takes_the_place_of_the_derivative(rule: str) -> None:
     batch = np.stack([X, 2 * X])
     for found, right in zip(*(leaves(gx.vmap(gx.grad(f, (0, 1)), (0, None))(batch, 2.0)) for f in (own, plain))):
         np.testing.assert_allclose(found, right, rtol=1e-12)
-    assert gx.check_grads(own, (X, 2.0), modes=("reverse",)).ok
+    assert gx.check_grads(own, (X, 2.0), modes=("rev",)).ok
 
 
 def test_the_rule_is_what_is_used_and_numbers_show_a_wrong_one() -> None:
