@@ -6,7 +6,7 @@ from .custom import checkpoint, custom_jvp, custom_vjp
 from .errors import GraphcompError
 from .gradcheck import check_grads
 from .graph import Graph
-from .jit import jit
+from .jit import debug, jit
 from .loops import cond, scan, while_loop
 from .render import compile_story, explain, explain_error, plot_gradient_check
 from .run.array import Array
@@ -27,6 +27,7 @@ __all__ = [
     "custom_jvp",
     "custom_vjp",
     "data",
+    "debug",
     "errors",
     "explain",
     "explain_error",

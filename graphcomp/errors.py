@@ -76,6 +76,10 @@ class ExecutionError(GraphcompError):
     """A compiled program stopped, for example because an index was out of range."""
 
 
+class NotFiniteError(ExecutionError):
+    """A value became infinite or not a number."""
+
+
 class RenderError(GraphcompError):
     """A picture could not be made or written."""
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError, LoweringError
+from .errors import InputError, LoweringError, NotFiniteError
 from .graph import TensorType
 from .run.array import Array
 from .run.executor import Executor
+from .run.finite import interpret_finite
 from .run.interpreter import interpret
 from .run.pipeline import Stages, lower, stages
 from .trace import TracedGraph, trace_function
@@ -25,34 +26,50 @@ TARGETS = ("cpu", "numpy")
 class Specialisation:
     """One traced version of a function, and how to run it."""
 
-    def __init__(self, traced: TracedGraph, target: str) -> None:
+    def __init__(self, traced: TracedGraph, target: str, check_finite: bool = False) -> None:
         self.traced = traced
+        self.check_finite = check_finite
         self.executor: Executor | None = None
         if target == "cpu":
             lowered = lower(traced)
             self.executor = Executor(lowered.program, lowered.source, lowered.simplified.graph)
 
     def __call__(self, leaves: Sequence[Any], donated: Sequence[bool]) -> Any:
-        if self.executor is not None:
-            results: Sequence[Any] = self.executor(leaves, donated)
-        else:
-            values = [leaf.numpy() if isinstance(leaf, Array) else leaf for leaf in leaves]
-            results = [Array(np.array(result)) for result in interpret(self.traced, values)]
-            for leaf, given in zip(leaves, donated):
-                if given and isinstance(leaf, Array):
-                    leaf.donate()
+        if not self.check_finite:
+            return self.traced.result_structure.unflatten(self.run(leaves, donated))
+        given = [np.array(leaf) for leaf in leaves]  # a donated array is gone after the run
+        results = self.run(leaves, donated)
+        if not all(np.isfinite(result).all() for result in map(np.asarray, results) if result.dtype.kind == "f"):
+            interpret_finite(self.traced, given)
+            raise NotFiniteError(
+                "the compiled function gives a value that is not finite, and the reference interpreter, which rounds "
+                "differently, does not; a value lies at the edge of what its dtype can hold."
+            )
         return self.traced.result_structure.unflatten(results)
+
+    def run(self, leaves: Sequence[Any], donated: Sequence[bool]) -> Sequence[Any]:
+        if self.executor is not None:
+            return self.executor(leaves, donated)
+        values = [leaf.numpy() if isinstance(leaf, Array) else leaf for leaf in leaves]
+        results = [Array(np.array(result)) for result in interpret(self.traced, values)]
+        for leaf, given in zip(leaves, donated):
+            if given and isinstance(leaf, Array):
+                leaf.donate()
+        return results
 
 
 class Jitted:
     """A compiled function; see `jit`."""
 
-    def __init__(self, function: Callable[..., Any], target: str, donate: tuple[int, ...], specs: Any) -> None:
+    def __init__(
+        self, function: Callable[..., Any], target: str, donate: tuple[int, ...], specs: Any, check_finite: bool
+    ) -> None:
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.target = target
         self.donate = donate
         self.specs = specs
+        self.check_finite = check_finite
         self._versions: dict[Any, Specialisation] = {}
 
     def __call__(self, *arguments: Any) -> Any:
@@ -73,7 +90,7 @@ class Jitted:
                 f"a setting among the arguments cannot be compared ({error}); pass arrays or constants."
             ) from None
         traced = trace_function(self.function, structure.unflatten(types))
-        self._versions[key] = Specialisation(traced, self.target)
+        self._versions[key] = Specialisation(traced, self.target, self.check_finite)
         return self._versions[key]
 
     def _types(self, arguments: tuple[Any, ...], leaves: list[Any]) -> list[TensorType]:
@@ -123,6 +140,7 @@ def jit(
     target: str = "cpu",
     donate: int | Sequence[int] = (),
     specs: Sequence[Any] | None = None,
+    check_finite: bool = False,
 ) -> Jitted:
     """`function`, compiled: arrays or nested containers of arrays in, the same with `Array` leaves out.
 
@@ -130,11 +148,34 @@ def jit(
     for "as given"), so that named sizes compile once for all: `specs=(None, gx.spec(("B", 784), "float32"))`.
     Arguments whose positions are in `donate` are consumed: their memory is reused, as for a training state.
     `target="numpy"` is the reference interpreter. Inside a trace the function is inlined. A traced graph compiles as
-    the function of its inputs, for the types it was traced with.
+    the function of its inputs, for the types it was traced with. With `check_finite` a result with a NaN or an infinity
+    raises NotFiniteError, which says where it was born, as `debug` does; this costs a look at each result.
     """
     if target not in TARGETS:
         raise LoweringError(f"there is no target {target!r}; the targets are {', '.join(TARGETS)}.")
     positions = (donate,) if isinstance(donate, int) else tuple(donate)
     if isinstance(function, TracedGraph):
-        return Jitted(as_function(function), target, positions, tuple(map(function.type, function.inputs)))
-    return Jitted(function, target, positions, None if specs is None else tuple(specs))
+        return Jitted(
+            as_function(function), target, positions, tuple(map(function.type, function.inputs)), check_finite
+        )
+    return Jitted(function, target, positions, None if specs is None else tuple(specs), check_finite)
+
+
+def debug(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, run node by node: the first NaN or infinity of a run, forward or backward, raises NotFiniteError.
+
+    The error says which op gave it, at which line of your code, and from which operands; `gx.explain_error` draws the
+    graph up to there. For derivatives, debug the derivative: `debug(grad(f))`.
+    """
+
+    @functools.wraps(function)
+    def watched(*arguments: Any) -> Any:
+        traced = trace_function(function, arguments)
+        results = interpret_finite(traced, [_plain(leaf) for leaf in flatten(arguments)[0]])
+        return traced.result_structure.unflatten(results)
+
+    return watched
+
+
+def _plain(leaf: Any) -> Any:
+    return leaf.numpy() if isinstance(leaf, Array) else leaf

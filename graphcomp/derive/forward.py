@@ -82,7 +82,7 @@ def _add_tangent(result: Forward, b: ops.Builder, node: Node, parts: dict[int, S
         return
     copy = b.graph.node(result.primal[node.id])
     first_new = len(b.graph)
-    b.at(node)
+    b.at(node, "tangent")
     tangent = ops.get(node.op).tangent(b, copy, tangents)  # type: ignore[arg-type]
     if isinstance(tangent, int) and tangent < first_new:
         # A tangent that is passed on unchanged gets a node of its own: its cotangent is not that of its source.

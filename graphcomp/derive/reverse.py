@@ -135,7 +135,7 @@ def _transpose_node(
 ) -> None:
     """Send the cotangent of a linear node back to its linear arguments, those that are not in `kept`."""
     node = source.node(id)
-    b.at(node)
+    b.at(node, "adjoint")
     types = tuple(source.node(input).type for input in node.inputs)
     call = ops.LinearCall(node.attributes, tuple(kept.get(input) for input in node.inputs), types, node.type)
     for slot, value in ops.get(node.op).pull_back(b, call, cotangent[id]).items():

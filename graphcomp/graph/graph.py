@@ -23,10 +23,11 @@ from .types import Dimension, TensorType, Type, equal, symbols_of
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where in the user's code a node was made."""
+    """Where in the user's code a node was made, and for what: its value, or ("tangent", "adjoint") its derivative."""
 
     file: str
     line: int
+    part: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"

@@ -55,9 +55,11 @@ class Builder:
     def type(self, id: int) -> TensorType:
         return self.graph.type(id)
 
-    def at(self, node: Node) -> Builder:
-        """Take scope and origin from `node` for what is built next."""
+    def at(self, node: Node, part: str = "") -> Builder:
+        """Take scope and origin from `node` for what is built next: its value, or the named part of its derivative."""
         self.scope, self.origin = node.scope, node.origin
+        if part and node.origin is not None:
+            self.origin = Origin(node.origin.file, node.origin.line, part)
         return self
 
     def constant(self, value: float | int | bool, shape: Sequence[Dimension], dtype: str) -> int:

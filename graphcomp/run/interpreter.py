@@ -3,22 +3,40 @@ compiled programs are compared with, and what runs derivatives of plain arrays a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import sympy as sp
 
 from .. import ops
-from ..errors import ExecutionError, InputError, ShapeError
+from ..errors import ExecutionError, InputError, NotFiniteError, ShapeError
 from ..graph import Graph, Node, Subgraph, TensorType
 from ..graph.types import equal, substitute, symbols_of
 
+Turn: TypeAlias = tuple[int, int]
+"""A node that holds a graph, and the how manieth call of that graph it is, from 0."""
 
-def interpret(graph: Graph, values: Sequence[Any], sizes: Mapping[sp.Symbol, int] | None = None) -> list[np.ndarray]:
+Watch: TypeAlias = Callable[[Graph, Node, Sequence[Any], Any, tuple[Turn, ...]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a graph inside another one knows of it: the named sizes, who watches, and the turns that it is in."""
+
+    sizes: Mapping[sp.Symbol, int] = field(default_factory=dict)
+    watch: Watch | None = None
+    turns: tuple[Turn, ...] = ()
+
+
+ALONE = Surroundings()
+
+
+def interpret(graph: Graph, values: Sequence[Any], around: Surroundings = ALONE) -> list[np.ndarray]:
     """The outputs of `graph` for arrays in the order of its inputs. Values are dropped after their last use.
 
-    `sizes` are the named sizes that are known already, as inside a loop.
+    `around.watch(graph, node, operands, result, turns)` is called after each node.
     """
     wanted = graph.reachable()
     last_use = {source: id for id in wanted for source in graph.node(id).inputs}
@@ -26,7 +44,7 @@ def interpret(graph: Graph, values: Sequence[Any], sizes: Mapping[sp.Symbol, int
     expiring: dict[int, list[int]] = {}
     for id, user in last_use.items():
         expiring.setdefault(user, []).append(id)
-    results = _run(graph, values, set(wanted), expiring, sizes)
+    results = _run(graph, values, set(wanted), expiring, around)
     return [results[id] for id in graph.outputs]
 
 
@@ -40,50 +58,59 @@ def _run(
     values: Sequence[Any],
     wanted: set[int],
     expiring: Mapping[int, list[int]],
-    sizes: Mapping[sp.Symbol, int] | None = None,
+    around: Surroundings = ALONE,
 ) -> dict[int, Any]:
     arrays = check_inputs(graph, values)
-    sizes = bind_sizes(graph, arrays, sizes)
+    around = replace(around, sizes=bind_sizes(graph, arrays, around.sizes))
     results: dict[int, Any] = dict(zip(graph.inputs, arrays))
     with np.errstate(all="ignore"):
         for node in graph.nodes():
             if node.id not in results and node.id in wanted:
-                results[node.id] = _evaluate(graph, node, results, sizes)
+                results[node.id] = _evaluate(graph, node, results, around)
+                if around.watch is not None:
+                    operands = [results[source] for source in node.inputs]
+                    around.watch(graph, node, operands, results[node.id], around.turns)
             for id in expiring.get(node.id, ()):
                 del results[id]
     return results
 
 
-def _evaluate(graph: Graph, node: Node, results: Mapping[int, Any], sizes: Mapping[sp.Symbol, int]) -> Any:
+def _evaluate(graph: Graph, node: Node, results: Mapping[int, Any], around: Surroundings) -> Any:
     if node.op == "array":
         return graph.arrays[node.attributes["key"]]
-    attributes = {name: _bound(value, sizes) for name, value in node.attributes.items()}
+    attributes = {name: _bound(node, value, around) for name, value in node.attributes.items()}
     try:
         result = ops.get(node.op).evaluate([results[id] for id in node.inputs], attributes)
     except ExecutionError as error:
+        if isinstance(error, NotFiniteError) or " At " in str(error):  # from inside a loop, and said there
+            raise
         raise ExecutionError(f"{error} At {node.origin}.") from None
     if isinstance(node.type, TensorType):
         return np.asarray(result, dtype=node.type.dtype)
     return tuple(np.asarray(part, dtype=item.dtype) for part, item in zip(result, node.type.items))
 
 
-def _bound(value: Any, sizes: Mapping[sp.Symbol, int]) -> Any:
+def _bound(node: Node, value: Any, around: Surroundings) -> Any:
     """An attribute as the references take it: sizes are numbers, and a subgraph is a function."""
     if isinstance(value, Subgraph):
-        return Procedure(value.graph, sizes)
-    return substitute(value, sizes) if sizes else value
+        return Procedure(value.graph, around, node.id)
+    return substitute(value, around.sizes) if around.sizes else value
 
 
 class Procedure:
     """A subgraph as a function from arrays to a list of arrays; `types` are those of its results."""
 
-    def __init__(self, graph: Graph, sizes: Mapping[sp.Symbol, int]) -> None:
+    def __init__(self, graph: Graph, around: Surroundings, node: int) -> None:
         self.graph = graph
-        self.sizes = sizes
-        self.types = [substitute(graph.type(id), sizes) for id in graph.outputs]
+        self.around = around
+        self.node = node
+        self.calls = 0
+        self.types = [substitute(graph.type(id), around.sizes) for id in graph.outputs]
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        return interpret(self.graph, arrays, self.sizes)
+        turns = (*self.around.turns, (self.node, self.calls))
+        self.calls += 1
+        return interpret(self.graph, arrays, replace(self.around, turns=turns))
 
 
 def input_name(graph: Graph, id: int) -> str:
