@@ -546,3 +546,97 @@ def test_a_long_number_stays_inside_its_card(browser: Any, pages: dict[str, Path
         }).flat()"""
         boxes = page.evaluate(room)
         assert len(boxes) > 20 and min(boxes) > 0
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def layer(W: Any, x: Any) -> Any:
+        return np.sum(np.tanh(W @ x))
+
+    W = np.arange(600.0).reshape(30, 20) / 100 - 3
+    W[0, 1] = np.nan
+    story = explain(layer, at=(W, np.linspace(-1, 1, 20)))
+    return story.save(tmp_path_factory.mktemp("arrays") / "arrays.html")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "dark")])
+def test_the_numbers_of_an_array_open_by_click_and_by_key(browser: Any, arrays: Path, width: int, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install graphcomp[browser]")
+    options = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme, "reduced_motion": "reduce"}
+    with opened(browser, arrays, "#step=7", **options) as page:
+        assert page.is_visible("#legend") and page.locator("#legend .scale span").count() == 9
+        assert page.locator("#graph svg:visible .heat rect").count() + page.locator("#graph use").count() > 20
+        card(page, 0).click()
+        value = page.locator(".values").first
+        assert "the scale goes from −3 to 3" in value.inner_text()
+        rows = [row.split("\t") for row in value.locator("tbody").inner_text().split("\n")]
+        assert rows[0] == ["1", "−3", "nan", "−2.98", "…", "−2.83", "−2.82", "−2.81"]
+        assert rows[3] == ["…"] * 8 and rows[-1] == ["30", "2.8", "2.81", "2.82", "…", "2.97", "2.98", "2.99"]
+        assert axe.Axe().run(page).response["violations"] == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.keyboard.press("Escape")
+        assert page.is_hidden("#details")
+        page.focus("#graph")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        assert page.locator(".values").count() > 0
+        page.click("#first")
+        card(page, 0).click()
+        assert page.locator(".values").count() == 1, "the adjoint is not known yet"
+
+
+def test_a_story_without_arrays_has_no_legend(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["lecture"]) as page:
+        assert page.locator("#legend").count() == 0
+        card(page, 0).click()
+        assert page.locator(".values").count() == 0
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_german_page_speaks_german_to_the_end(browser: Any, tmp_path: Path, width: int) -> None:
+    """Also what the script says: buttons, the scrubber, histories, the quiz's feedback."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install graphcomp[browser]")
+    path = explain(LECTURE, at={"x1": 2, "x2": 3}, quiz=True, language="de").save(tmp_path / "de.html")
+    with opened(browser, path, "#step=5", viewport={"width": width, "height": 800}, reduced_motion="reduce") as page:
+        assert page.evaluate("document.documentElement.lang") == "de"
+        field, feedback = page.locator("#answer-4"), page.locator(".frame:not(.off) .feedback")
+        for answer, said in (("cos(", "weder eine Zahl"), ("3", "fehlt ein Summand"), ("17", "Noch nicht")):
+            field.fill(answer)
+            field.press("Enter")
+            playwright.expect(feedback).to_contain_text(said)
+        field.fill("cos(w1) + w2")
+        field.press("Enter")
+        playwright.expect(feedback).to_contain_text("Richtig. Bisher 0 auf Anhieb.")
+        assert page.get_attribute("#scrub", "aria-valuetext") == "Schritt 5 von 5"
+        card(page, 2).click()
+        assert "von Anfang an: Wert 6" in page.inner_text("#details")
+        assert "Schritt 2: Adjungierte 1" in page.inner_text("#details")
+        assert axe.Axe().run(page).response["violations"] == []
+        cut = "one => one.scrollWidth > one.clientWidth + 1"
+        assert page.eval_on_selector_all("#controls button", f"all => all.filter({cut}).map(one => one.id)") == []
+
+
+def test_inputs_in_a_notebook_cell(browser: Any, tmp_path: Path) -> None:
+    cell = explain(LECTURE, at={"x1": 2, "x2": 3}, mode="forward")._repr_html_()
+    path = tmp_path / "cell.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8><body>{cell}</body>", encoding="utf-8")
+    with browser.new_context(viewport={"width": 1000, "height": 900}) as context:
+        page = context.new_page()
+        page.goto(path.as_uri())
+        inside = page.frames[1]
+        inside.click("#live summary")
+        inside.fill("#live input >> nth=1", "-4")
+        inside.click("#last")
+        assert "−4" in shown(inside, 'tr[data-owner="node:1"] td.value')
+        assert inside.locator("#graph svg.wide [data-owner]").count() > 8
+
+
+def test_hostile_names_stay_text_where_the_script_writes_them(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["hostile"], "#step=5") as page:
+        assert page.locator("#graph script, #table script, #details script, h1 *").count() == 0
+        card(page, 0).click()
+        assert "<script>alert(1)</script>" in page.inner_text("#details")
+        page.click("#live summary")
+        page.fill("#live input >> nth=0", "-1")
+        assert "<script>" in page.inner_text(".said") and page.locator("#panel script").count() == 0
+        assert page.locator("math mi", has_text="<script>").count() > 0

@@ -59,7 +59,7 @@ SENTENCES = {
 }
 
 PHRASES = {
-    "vector of": "Vektor mit {part} Einträgen",
+    "vector of": "{part} Einträge",
     "results": "{part} Ergebnisse",
     "not finite": ", {part} nicht endlich",
     "nothing finite": ", nichts endlich",

@@ -54,7 +54,7 @@ def details(words: Language) -> str:
     close = f'<button type="button" id="close" aria-label="{text(words.say("close"))}">×</button>'
     return (
         f'<aside id="details" aria-label="{text(words.say("chosen node"))}" hidden>{close}<h2></h2>'
-        '<p class="source"></p><ol class="history"></ol><div class="arrays"></div></aside>'
+        '<p class="source"></p><div class="arrays"></div><ol class="history"></ol></aside>'
     )
 
 

@@ -57,16 +57,16 @@
     }
   };
   // A graph or a table larger than its place scrolls to what is in focus; the page itself stays where it is.
-  const centre = (place, element) => {
+  const centre = (place, element, across = true) => {
     if (!element || (place.scrollWidth <= place.clientWidth && place.scrollHeight <= place.clientHeight)) return;
     const [outer, inner] = [place.getBoundingClientRect(), element.getBoundingClientRect()];
-    place.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
+    if (across) place.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
     place.scrollTop += inner.top + inner.height / 2 - outer.top - outer.height / 2;
   };
   const follow = () => {
     const focus = story.frames[step].focus;
     centre(find("graph"), cards.find((one) => one.dataset.owner === focus && one.getClientRects().length));
-    centre(find("table"), rows.find((row) => row.dataset.owner === focus));
+    centre(find("table"), rows.find((row) => row.dataset.owner === focus), false);
   };
   const go = (wanted, remember = true) => {
     step = Math.max(0, Math.min(total - 1, wanted));
