@@ -127,3 +127,22 @@ def test_entries_that_are_not_finite_are_told_in_words_too() -> None:
     array[0, 0] = 0
     story = explain(lambda x: np.sum(np.log(x)), (array,), mode="evaluate")
     assert story.frames[1].equation[-1].plain() == "3×4 array, 1 not finite"
+
+
+def test_slides_of_tensors_have_a_legend_that_meets_nothing() -> None:
+    for count in (1, 9):  # one slide, and a graph told part by part
+
+        def chain(w, count=count):  # type: ignore[no-untyped-def]
+            for _ in range(count):
+                w = np.tanh(w @ w)
+            return np.sum(w)
+
+        story = explain(chain, (np.linspace(-1, 1, 49).reshape(7, 7),))
+        assert "m, the number after ±" in {item.text for item in story.scene.primitives if isinstance(item, Words)}
+        for frame in (0, len(story.frames) // 2, len(story.frames) - 1):
+            shown = story.scene.at(frame).primitives
+            (words,) = (item for item in shown if isinstance(item, Words) and "number after ±" in item.text)
+            others = [item for item in shown if item.role in ("card", "label", "panel") or isinstance(item, Words)]
+            assert [item for item in others if item is not words and item.box.meets(words.box, 1.0)] == []
+    scalar = explain("x*y", {"x": 1, "y": 2}).scene.primitives
+    assert not any(isinstance(item, Words) and "±" in item.text for item in scalar)
