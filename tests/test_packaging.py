@@ -16,7 +16,13 @@ import graphcomp
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "graphcomp"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "resvg_py": "resvg-py"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "resvg_py": "resvg-py",
+    "bidi": "python-bidi",
+    "arabic_reshaper": "arabic-reshaper",
+}
 """Names to install where they differ from those to import."""
 
 

@@ -6,7 +6,8 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from .glyphs import Typeset, text_font_file, typeset
+from .glyphs import Typeset, text_font_file, text_width, typeset
+from .lettering import bars, digits, pieces, seen_width
 from .mathematics import Mathematics, clean
 from .palette import LIGHT
 from .scene import Arrowhead, Curve, Formula, Point, Primitive, Rectangle, Scene, Words
@@ -110,15 +111,33 @@ def draw_words(canvas: Any, item: Words, colours: Paint) -> None:
     canvas.saveState()
     canvas.translate(item.box.left, item.y)
     canvas.scale(1, -1)
-    line = canvas.beginText(0, 0)
-    line.setFont(FONT, item.size)
     canvas.setFillColor(colours[item.fill])
     canvas.setStrokeColor(colours[item.fill])
     canvas.setLineWidth(item.size / 34)
-    line.setTextRenderMode(2 if item.bold else 0)
-    line.textOut(clean(item.text))
-    canvas.drawText(line)
+    set_text(canvas, item.text, item.size, item.bold)
     canvas.restoreState()
+
+
+def set_text(canvas: Any, text: str, size: float, bold: bool = False) -> None:
+    """Text from the origin on, as it is seen; a character that the font lacks is a box with its number."""
+    for piece in pieces(text):
+        if not piece.boxed:
+            show(canvas, piece.text, piece.left * size, 0, size, bold)
+            continue
+        for left, top, width, height in bars(piece):
+            canvas.rect(left * size, -(top + height) * size, width * size, height * size, stroke=0, fill=1)
+        for digit, middle, baseline, part in digits(piece):
+            left = middle - text_width(digit, part) / 2
+            show(canvas, digit, left * size, -baseline * size, part * size)
+
+
+def show(canvas: Any, text: str, x: float, y: float, size: float, bold: bool = False) -> None:
+    """Characters that the font has."""
+    line = canvas.beginText(x, y)
+    line.setFont(FONT, size)
+    line.setTextRenderMode(2 if bold else 0)
+    line.textOut(text)
+    canvas.drawText(line)
 
 
 def draw_formula(canvas: Any, item: Formula, forms: dict[Mathematics, str], colours: Paint) -> None:
@@ -138,12 +157,18 @@ def define_formula(canvas: Any, name: str, form: Typeset) -> None:
     """A formula's outlines as a form, which takes the colour of the place that uses it."""
     canvas.beginForm(name, -MARGIN, -form.ascent - MARGIN, form.width + MARGIN, form.descent + MARGIN)
     path = canvas.beginPath()
-    for glyph in form.glyphs:
+    for glyph in form.outlines:
         trace_outline(path, glyph.path, (glyph.x, glyph.y), glyph.scale)
     for rule in form.rules:
         path.rect(rule.x, rule.y, rule.width, rule.height)
     # Non-zero winding, as font outlines expect.
     canvas.drawPath(path, stroke=0, fill=1, fillMode=1)
+    for run in form.runs:
+        canvas.saveState()
+        canvas.translate(run.x + (run.width - run.size * seen_width(pieces(run.text))) / 2, run.y)
+        canvas.scale(1, -1)
+        set_text(canvas, run.text, run.size)
+        canvas.restoreState()
     canvas.endForm()
 
 

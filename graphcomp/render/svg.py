@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from xml.sax.saxutils import escape, quoteattr
 
-from .glyphs import Glyph, typeset
+from .glyphs import Glyph, Run, typeset
 from .mathematics import Mathematics, clean
 from .palette import LIGHT
 from .scene import Arrowhead, Box, Curve, Formula, Primitive, Rectangle, Scene, Spans, Words
@@ -93,7 +93,7 @@ def definitions(primitives: Iterable[Primitive]) -> str:
         glyph.name: glyph.path
         for item in primitives
         if isinstance(item, Formula)
-        for glyph in typeset(item.formula).glyphs
+        for glyph in typeset(item.formula).outlines
     }
     paths = "".join(
         f'<path id="{GLYPH}{glyph_name(name)}" d="{compact(path)}"/>' for name, path in sorted(outlines.items())
@@ -233,13 +233,19 @@ def outlines(formula: Mathematics) -> str:
     # Glyphs of one size share one transformation: that is half of what each would need alone.
     runs = (
         f'<g transform="scale({scale:.4f})">{"".join(placed(glyph) for glyph in glyphs)}</g>'
-        for scale, glyphs in groupby(form.glyphs, key=lambda glyph: glyph.scale)
+        for scale, glyphs in groupby(form.outlines, key=lambda glyph: glyph.scale)
     )
     rules = (
         f'<rect x="{short(rule.x)}" y="{short(rule.y)}" width="{short(rule.width)}" height="{short(rule.height)}"/>'
         for rule in form.rules
     )
-    return "".join((*runs, *rules))
+    return "".join((*runs, *rules, *map(words_in_formula, form.runs)))
+
+
+def words_in_formula(run: Run) -> str:
+    """Text that the font for formulas lacks: the reader's fonts have it."""
+    place = f'x="{short(run.x + run.width / 2)}" y="{short(run.y)}" font-size="{short(run.size)}" text-anchor="middle"'
+    return f'<text {place} font-family="{FONTS}">{escape(clean(run.text))}</text>'
 
 
 def placed(glyph: Glyph) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
+from .lettering import in_visual_order
 from .mathematics import GREEK, clean, escape_latex
 from .palette import LIGHT
 from .scene import Arrowhead, Curve, Formula, Point, Primitive, Rectangle, Scene, Words
@@ -42,11 +43,11 @@ PREAMBLE = r"""% {title}
 \usepackage{{lmodern}}
 \usepackage{{amsmath,amssymb,tikz,iftex}}
 \setbeamertemplate{{navigation symbols}}{{}}
-% A sign that this file can only name by its number; pdfTeX has no font for it.
+% A sign that this file can only name by its number: where there is no font for it, as in pdfTeX, the number.
 \ifTUTeX
   \usepackage{{fontspec}}
   \IfFontExistsTF{{DejaVu Sans}}{{\setsansfont{{DejaVu Sans}}[Scale=0.9]}}{{}}
-  \newcommand{{\sign}}[1]{{\char"#1 }}
+  \newcommand{{\sign}}[1]{{\iffontchar\font"#1 \char"#1 \else{{\tiny[U+#1]}}\fi}}
 \else
   \newcommand{{\sign}}[1]{{{{\tiny[U+#1]}}}}
 \fi
@@ -173,7 +174,7 @@ def colour_name(name: str) -> str:
 
 def tex_mathematics(latex: str) -> str:
     """LaTeX of a formula in ASCII: signs by their commands, or by their numbers."""
-    latex = MARKED.sub(lambda found: rf"\{MARKS[found[2]]}{{{found[1]}}}", latex)
+    latex = MARKED.sub(lambda found: rf"\{MARKS[found[2]]}{{{found[1]}}}", in_visual_order(latex))
     return "".join(sign_in_mathematics(character) for character in latex)
 
 
@@ -186,7 +187,7 @@ def sign_in_mathematics(character: str) -> str:
 
 def tex_text(text: str, bold: bool = False) -> str:
     """Words in ASCII with TeX's special characters made literal."""
-    text = clean(text)
+    text = in_visual_order(clean(text))
     pieces, end = [], 0
     for found in MARKED.finditer(text):
         pieces.append(plain_text(text[end : found.start()]))
