@@ -1,6 +1,7 @@
 """graphcomp: the formula on the slide, its derivative graph, and the kernel that trains the network, as one object."""
 
 from . import data, errors, graph, nn, numpy, ops, optim, random, train
+from .ahead import load, save
 from .batching import vmap
 from .custom import checkpoint, custom_jvp, custom_vjp
 from .errors import GraphcompError
@@ -40,12 +41,14 @@ __all__ = [
     "jit",
     "jvp",
     "linearize",
+    "load",
     "nn",
     "numpy",
     "ops",
     "optim",
     "plot_gradient_check",
     "random",
+    "save",
     "scan",
     "scope",
     "spec",

@@ -80,6 +80,10 @@ class NotFiniteError(ExecutionError):
     """A value became infinite or not a number."""
 
 
+class LoadError(GraphcompError):
+    """A saved program is damaged, of another version, or holds what this version does not know."""
+
+
 class RenderError(GraphcompError):
     """A picture could not be made or written."""
 

@@ -79,6 +79,16 @@ class Jitted:
         version = self._version(arguments, leaves, structure)
         return version(leaves, self._donated(arguments))
 
+    @property
+    def versions(self) -> dict[Any, Specialisation]:
+        """What was compiled so far, by the types of the arguments."""
+        return self._versions
+
+    def version(self, *arguments: Any) -> Specialisation:
+        """The function compiled for arguments of these types: arrays or specs."""
+        leaves, structure = flatten(arguments)
+        return self._version(arguments, leaves, structure)
+
     def _version(self, arguments: tuple[Any, ...], leaves: list[Any], structure: Structure) -> Specialisation:
         types = tuple(self._types(arguments, leaves))
         try:

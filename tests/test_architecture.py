@@ -26,6 +26,7 @@ LAYERS: list[set[str]] = [
     {"run"},
     {"transform", "loops", "batching", "custom"},
     {"jit"},
+    {"ahead"},
     {"random", "nn", "optim", "data", "train", "gradcheck"},
     {"render"},
     {"cli", "demo", "__main__"},

@@ -12,7 +12,7 @@ import numpy as np
 from .. import ops
 from ..graph import Graph, Node, Subgraph, TensorType
 from ..graph.types import substitute
-from ..run.interpreter import Procedure, bind_sizes, check_inputs
+from ..run.interpreter import Procedure, Surroundings, bind_sizes, check_inputs
 from .story import Cost
 
 FREE = {"input", "constant", "array", "dimension", "broadcast", "reshape", "transpose", "identity", "item", "convert"}
@@ -100,7 +100,9 @@ class Execution:
                 self.current[node.id] = self.current[node.inputs[0]]
             return
         attributes = {
-            name: Procedure(value.graph, self.sizes) if isinstance(value, Subgraph) else substitute(value, self.sizes)
+            name: Procedure(value.graph, Surroundings(self.sizes), node.id)
+            if isinstance(value, Subgraph)
+            else substitute(value, self.sizes)
             for name, value in node.attributes.items()
         }
         with np.errstate(all="ignore"):
