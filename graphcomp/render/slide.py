@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from .chapters import Chapter, chapters, whole
 from .fitting import cut_words
+from .heat import LEGEND_HEIGHT, legend
 from .overview import overview
 from .panel import Panels, Place, panels
-from .picture import describe, drawn, element_name
+from .picture import describe, drawn, element_name, heat_maps
 from .scene import Box, Curve, Point, Primitive, Rectangle, Scene, Words
 from .story import StoryContent
 from .wrap import Room
@@ -52,14 +53,15 @@ SLIDE = Page(1280.0, 720.0)
 def slide(story: StoryContent, page: Page = SLIDE) -> Scene:
     """Every frame's slide in one scene; all of its text has 14 points or more, the pixel being ¾ point."""
     texts = page.panels(story)
-    told = chapters(story, lambda start, stop: page.room(texts.height(start, stop)), LARGEST_SCALE)
+    below = legend_height(story)
+    told = chapters(story, lambda start, stop: page.room(texts.height(start, stop) + below), LARGEST_SCALE)
     return composed(story, told, texts, page)
 
 
 def poster(story: StoryContent, page: Page = SLIDE) -> Scene:
     """The same with the whole graph in every frame, on a page so large that text is as on a slide."""
     texts = page.panels(story)
-    below = texts.height(0, len(story.frames))
+    below = texts.height(0, len(story.frames)) + legend_height(story)
     chapter = whole(story, page.room(below), LARGEST_SCALE)
     growth = max(1.0, SMALLEST_SCALE / chapter.scale)
     scene = composed(story, [chapter], texts, page)
@@ -79,11 +81,18 @@ def composed(story: StoryContent, told: list[Chapter], texts: Panels, page: Page
         items.append(Words("caption", MARGIN, TITLE_BASELINE, title, TITLE_SIZE, "ink", bold=True))
     for chapter in told:
         top = page.height - texts.height(chapter.start, chapter.stop)
-        shown = (*panel_items(texts, chapter, page, top), *graph_items(chapter, page, top))
+        above = top - legend_height(story)
+        explained = legend(heat_maps(chapter.story), MARGIN, (above + top) / 2)
+        shown = (*panel_items(texts, chapter, page, top), *explained, *graph_items(chapter, page, above))
         items.extend(shown if len(told) == 1 else filter(None, (within(item, chapter) for item in shown)))
     items.extend(page_number(index, len(story.frames), page) for index in range(len(story.frames)))
     descriptions = {element_name(node.id): describe(story, node) for node in story.nodes}
     return Scene(page.width, page.height, story.title, tuple(items), descriptions)
+
+
+def legend_height(story: StoryContent) -> float:
+    """The room for the line that explains heat maps, if there are any."""
+    return LEGEND_HEIGHT if heat_maps(story) else 0.0
 
 
 def panel_items(texts: Panels, chapter: Chapter, page: Page, top: float) -> Iterator[Primitive]:
