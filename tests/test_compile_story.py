@@ -172,6 +172,17 @@ def test_a_training_step_is_told_and_drawn(network: CompileStory) -> None:
     assert shared and all("share one function" in step.sentence for step in shared)
 
 
+def test_a_thousand_nodes_are_told_by_a_few_examples() -> None:
+    lines = ["a0 = x*1", *(f"a{number} = sin(a{number - 1})*1" for number in range(1, 300))]
+    told = compile_story("; ".join(lines))
+    assert told.compilation is not None and len(told.compilation.walks[-1][1].position) > 800
+    assert len(told.frames) < 40 and max(step.times for step in told.steps) >= 300
+    cards = [card for step in told.steps for pane in step.panes for card in pane.cards]
+    assert max(sum(len(pane.cards) for pane in step.panes) for step in told.steps) <= 80
+    assert any(isinstance(card.title, str) for card in cards)  # typesetting all of them would take most of the time
+    assert all(collisions(told.scene, frame) == [] for frame in range(len(told.frames)))
+
+
 def test_slides_have_room_for_their_text(lecture: CompileStory) -> None:
     for index in range(len(lecture.frames)):
         assert collisions(lecture.scene, index) == []

@@ -9,7 +9,7 @@ from ..glyphs import text_width
 from ..mathematics import Mathematics, Operator, Row
 from ..scene import Box, Formula, Primitive, Rectangle, Scene, Words, measure
 from ..style import SMALLEST_TEXT
-from .pictures import SMALLEST_SCALE, Drawing, fitting, legible
+from .pictures import SMALLEST_SCALE, Drawing, fitting, in_words, legible
 from .sourcing import Line
 from .steps import Step
 
@@ -41,7 +41,7 @@ def described(step: Step) -> dict[str, str]:
     """The cards in words."""
     marks = {"": "", "removed": ", removed", "added": ", added", "same": ", already there", "stored": ""}
     return {
-        f"{pane.name}:{card.key}": f"{card.title.plain()}, {card.detail}{marks[card.mark]}"
+        f"{pane.name}:{card.key}": f"{in_words(card.title)}, {card.detail}{marks[card.mark]}"
         for pane in step.panes
         for card in pane.cards
     }

@@ -11,7 +11,7 @@ from ..glyphs import text_width
 from ..layout import Direction, Layout, Parts, lay_out
 from ..mathematics import Mathematics
 from ..picture import arrow
-from ..scene import Box, Curve, Formula, Point, Primitive, Rectangle, Words, measure
+from ..scene import Anchor, Box, Curve, Formula, Point, Primitive, Rectangle, Words, measure
 from ..style import SMALLEST_TEXT
 
 Mark = Literal["", "removed", "added", "same", "stored"]
@@ -26,6 +26,27 @@ SMALLEST_SCALE = SMALLEST_TEXT / min(TITLE_SIZE, DETAIL_SIZE, HEADING_SIZE)
 FEWER = (18, 14, 11, 9, 7, 5, 4)
 
 
+Title = Mathematics | str
+"""A card's equation, typeset; or in plain words, which takes no time, where there are very many."""
+
+
+def title_width(title: Title) -> float:
+    """The width of a title."""
+    return text_width(title, TITLE_SIZE) if isinstance(title, str) else measure(title, TITLE_SIZE)[0]
+
+
+def in_words(title: Title) -> str:
+    """A title on one line of text."""
+    return title if isinstance(title, str) else title.plain()
+
+
+def drawn_title(title: Title, x: float, y: float, anchor: Anchor) -> Primitive:
+    """A title in its place."""
+    if isinstance(title, str):
+        return Words("content", x, y, title, TITLE_SIZE, "ink", anchor)
+    return Formula("content", x, y, title, TITLE_SIZE, "ink", anchor)
+
+
 @dataclass(frozen=True)
 class Card:
     """A value: its equation, its type in words, what a change does to it, and whether it only stands beside.
@@ -35,17 +56,17 @@ class Card:
     """
 
     key: str
-    title: Mathematics
+    title: Title
     detail: str
     mark: Mark = ""
     beside: bool = False
     label: str = ""
-    brief: Mathematics | None = None
+    brief: Title | None = None
 
     @property
     def width(self) -> float:
         """As wide as its words, the sign included."""
-        title = measure(self.title, TITLE_SIZE)[0]
+        title = title_width(self.title)
         if self.label:
             return title + text_width(self.label, DETAIL_SIZE) + 2 * PADDING + LABEL_GAP
         words = max(title, text_width(self.detail, DETAIL_SIZE))
@@ -153,7 +174,7 @@ def drawn_card(card: Card, box: Box, owner: str) -> list[Primitive]:
         outline = inset(box, thickness / 2)
         items.append(Rectangle("content", outline, "", "rule" if card.beside else tone, thickness, RADIUS))
     if card.label:
-        items.append(Formula("content", box.left + PADDING, box.top + 28, card.title, TITLE_SIZE, "ink"))
+        items.append(drawn_title(card.title, box.left + PADDING, box.top + 28, "start"))
         label = (box.right - PADDING, box.top + 28)
         items.append(Words("content", *label, card.label, DETAIL_SIZE, "muted", "end"))
         return [replace(item, owner=owner) for item in items]
@@ -163,7 +184,7 @@ def drawn_card(card: Card, box: Box, owner: str) -> list[Primitive]:
         place = (box.left + 19, box.centre[1] + 10)
         items.append(Words("content", *place, SIGNS[card.mark], 30, tone, "middle", bold=True))
     middle = (left + box.right) / 2
-    items.append(Formula("content", middle, box.top + 29, card.title, TITLE_SIZE, "ink", "middle"))
+    items.append(drawn_title(card.title, middle, box.top + 29, "middle"))
     items.append(Words("content", middle, box.top + 55, card.detail, DETAIL_SIZE, "muted", "middle"))
     return [replace(item, owner=owner) for item in items]
 

@@ -14,15 +14,14 @@ from ...simplify.rules import RULES, Rule
 from ..definitions import definition
 from ..mathematics import Fraction, Identifier, Mathematics, Operator, Parenthesised, Row, Text, equals, shorten
 from ..mathematics import Number as Numeral
-from ..scene import measure
-from .pictures import SMALLEST_SCALE, TITLE_SIZE, WIDEST, Card, Link, Mark, Pane, fitting
+from .pictures import SMALLEST_SCALE, WIDEST, Card, Link, Mark, Pane, Title, fitting, title_width
 from .record import Compilation, counted, passes_in_words
 from .rewrites import FOLDED, LIFTED, SHARED, Change, Key, View, constant, kinds, right_side
 from .sourcing import Line, Listing, listing
 
 ROOM = (1208.0, 440.0)
 MOST_TOLD, MOST_WHOLE, MOST_NAMES, MOST_CARDS = 4, 14, 6, 40
-SHORT = 130.0
+SHORT, MOST_TYPESET = 130.0, 1000
 BY_NAME = {rule.name: rule for rule in RULES}
 TOLD_AS = {
     FOLDED: "Constants are folded",
@@ -179,7 +178,8 @@ def pane(view: View, name: str, done: bool) -> Pane:
     cards = []
     for key in keys:
         mark: Mark = marked if key in changed else "same" if key == change.after and change.after in view.before else ""
-        title = titled(walk.symbol(key), walk.defined(key, change, done), walk.node(key))
+        plain = len(walk.position) > MOST_TYPESET
+        title = titled(walk.symbol(key), walk.defined(key, change, done), walk.node(key), plain)
         beside = not view.whole and not mark
         words, brief = (
             detail(walk.node(key), is_output(view, key, done)),
@@ -214,19 +214,23 @@ def name_of(key: Key) -> str:
     return f"{key[0]}{key[1]}"
 
 
-def titled(symbol: Mathematics, defined: Mathematics, node: Node) -> Mathematics:
-    """``w₃ = w₁ w₂``, its right side shortened to the op where it would be too wide."""
-    if node.op == "constant":
-        return defined
-    title = equals(symbol, defined)
-    if measure(title, TITLE_SIZE)[0] <= WIDEST:
+def titled(symbol: Mathematics, defined: Mathematics, node: Node, plain: bool) -> Title:
+    """``w₃ = w₁ w₂``, its right side shortened to the op where it would be too wide; in words if ``plain``."""
+    title = as_title(defined if node.op == "constant" else equals(symbol, defined), plain)
+    if node.op == "constant" or title_width(title) <= WIDEST:
         return title
-    return equals(symbol, Text(shorten(f"{node.op}(…)", 24)))
+    return as_title(equals(symbol, Text(shorten(f"{node.op}(…)", 24))), plain)
 
 
-def briefly(title: Mathematics, symbol: Mathematics, node: Node) -> Mathematics:
+def as_title(formula: Mathematics, plain: bool) -> Title:
+    """A formula, or its words."""
+    return formula.plain() if plain else formula
+
+
+def briefly(title: Title, symbol: Mathematics, node: Node) -> Title:
     """The title with only the op on its right side, unless it is short anyway."""
-    return title if measure(title, TITLE_SIZE)[0] <= SHORT else equals(symbol, Text(shorten(node.op, 16)))
+    plain = isinstance(title, str)
+    return title if title_width(title) <= SHORT else as_title(equals(symbol, Text(shorten(node.op, 16))), plain)
 
 
 def detail(node: Node, output: bool = False) -> str:
@@ -312,10 +316,11 @@ def value_card(compilation: Compilation, id: int, beside: bool = False, stored: 
     graph = compilation.simplified
     node = graph.node(id)
     operands = [compilation.symbols.get(source) or constant(graph.node(source)) for source in node.inputs]
-    title = titled(compilation.symbols[id], right_side(graph, node, operands), node)
+    plain = len(graph) > MOST_TYPESET
+    title = titled(compilation.symbols[id], right_side(graph, node, operands), node, plain)
     words = f"%{id} {detail(node)}{', stored' if stored else ''}"
     mark: Mark = "stored" if stored else ""
-    return Card(f"value:{id}", title, words, mark, beside, f"%{id}", compilation.symbols[id])
+    return Card(f"value:{id}", title, words, mark, beside, f"%{id}", as_title(compilation.symbols[id], plain))
 
 
 def links_between(compilation: Compilation, shown: Sequence[int]) -> tuple[Link, ...]:
