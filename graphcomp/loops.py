@@ -18,7 +18,7 @@ from .graph import Dimension, Graph, Subgraph, TensorType, TupleType
 from .graph.types import equal
 from .trace import TracedGraph, scope, trace_function
 from .trace.functions import concatenate, stack
-from .trace.tracer import type_of, user_origin
+from .trace.tracer import current_scope, type_of, user_origin
 from .trace.tree import Structure, flatten
 from .transform import run
 
@@ -153,7 +153,7 @@ def call(op: str, values: Sequence[Any], attributes: dict[str, Any]) -> list[Any
     """The results of an op with several, for values: computed at once, or added to the trace in progress."""
     graph = Graph()
     b = ops.build(graph)
-    b.scope, b.origin = "", user_origin()
+    b.scope, b.origin = current_scope(), user_origin()
     types = [leaf_type(value) for value in values]
     graph.inputs = [b.input(shape=type.shape, dtype=type.dtype) for type in types]
     result = b.emit(op, *graph.inputs, **attributes)

@@ -186,6 +186,15 @@ def test_a_recurrence_is_rolled_up_with_its_state_going_back() -> None:
     assert "to the next" in inside
 
 
+def test_a_loop_inside_the_graph_is_one_card_with_its_state_going_back() -> None:
+    drawn = network(trace(lambda model, *batch: model(*batch), *MODELS["rnn"]))
+    memory = drawn.levels["reader/memory"]
+    (loop,) = [member for member in memory.members.values() if member.title.startswith("scan")]
+    assert loop.title == "scan ×5" and memory.edges[loop.key, loop.key] == {"float32[2, 8]": 8}
+    scene = drawn.scene(2)
+    assert any(isinstance(item, Words) and item.text == "2 values, 2×8 to the next" for item in scene.primitives)
+
+
 def test_only_the_repeats_asked_for_are_folded(step: Graph) -> None:
     drawn = network(step, repeats=["adam/part*"])
     assert sum(member.kind == "group" for member in drawn.levels["encoder"].members.values()) >= BLOCKS

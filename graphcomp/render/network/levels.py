@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
-from ...graph import Graph, Node
+from ...graph import Graph, Node, Subgraph, TupleType
 from .groups import Group
 from .overlays import Numbers
 
@@ -58,6 +59,8 @@ def levels(graph: Graph, root: Group, numbers: Numbers) -> dict[str, Level]:
         for _, member in sorted(members, key=lambda pair: pair[0]):
             level.members[member.key] = member
             titles[member.key] = member.title
+        for id in group.nodes:
+            carry(level, graph.node(id))
     add_chains(root, (), chains)
     for target in sorted(chains):
         for source in graph.node(target).inputs:
@@ -130,6 +133,21 @@ def lift(found: dict[str, Level], titles: Mapping[str, str], source: Chain, targ
         level.connect(source[inner + 1][0], add_port(level, "to", around[1]), value)
 
 
+def carry(level: Level, node: Node) -> None:
+    """A loop inside the graph: what it carries from one turn to the next is an edge back to itself."""
+    body, carries = node.attributes.get("body"), node.attributes.get("carries", 0)
+    if isinstance(body, Subgraph) and carries:
+        links = max(turns(node) - 1, 1)
+        shapes = Counter(str(kind) for kind in body.output_types[:carries])
+        level.edges[f"%{node.id}", f"%{node.id}"] = {shape: links * count for shape, count in shapes.items()}
+
+
+def turns(node: Node) -> int:
+    """How often a loop's body runs; 1 for all other nodes, and where nobody knows it."""
+    length = node.attributes.get("length")
+    return length if isinstance(length, int) and isinstance(node.attributes.get("body"), Subgraph) else 1
+
+
 def middle_of(nodes: Sequence[int]) -> int:
     """The median: a group's few late nodes do not say when it was computed."""
     return nodes[len(nodes) // 2] if nodes else 0
@@ -164,4 +182,11 @@ def node_member(graph: Graph, id: int, numbers: Numbers) -> Member:
     node = graph.node(id)
     name = str(node.attributes.get("name", "") or "") if node.op == "input" else ""
     label = next(iter(graph.labels(id)), name) if node.op == "input" else ""
-    return Member(f"%{id}", label or node.op, str(node.type), "node", 1, 1, numbers.of([id]))
+    times = turns(node)
+    title = f"{node.op} ×{times}" if times > 1 else node.op
+    return Member(f"%{id}", label or title, type_text(node), "node", 1, times, numbers.of([id]))
+
+
+def type_text(node: Node) -> str:
+    """A node's type; of several results, how many."""
+    return f"{len(node.type.items)} results" if isinstance(node.type, TupleType) else str(node.type)

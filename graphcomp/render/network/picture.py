@@ -256,7 +256,8 @@ def describe(member: Member) -> str:
 
 def flow_text(level: Level, pair: tuple[str, str]) -> str:
     """What stands on an edge between two groups: nothing stands on those of single nodes."""
-    return flow_words(level, pair) if all(level.members[key].kind == "group" for key in pair) else ""
+    told = pair[0] == pair[1] or all(level.members[key].kind == "group" for key in pair)
+    return flow_words(level, pair) if told else ""
 
 
 def flow_words(level: Level, pair: tuple[str, str]) -> str:
