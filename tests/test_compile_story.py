@@ -77,6 +77,7 @@ def test_every_state_between_two_rewrites_computes_the_same(name: str) -> None:
         values = [0.3 + 0.4 * place for place in range(len(walk.round.before.inputs))]
         expected = interpret(walk.round.before, values)
         for change in walk.changes:
+            assert change.before in walk.needed(change, False) and change.before not in walk.needed(change, True)
             for done in (False, True):
                 found = interpret(state_graph(walk, change, done), values)
                 np.testing.assert_allclose(found, expected, rtol=1e-12)
@@ -159,6 +160,17 @@ def test_every_value_that_a_kernel_stores_has_lines(network: CompileStory) -> No
         # A product's line names the op whose value the product is; a transpose of it is only another order in memory.
         assert stored <= named or (isinstance(kernel, ProductKernel) and set(kernel.nodes) & named)
         assert named & set(kernel.nodes)
+
+
+def test_kernels_that_share_a_function_share_its_lines(network: CompileStory) -> None:
+    assert network.compilation is not None
+    found = listing(network.compilation.source.text)
+    groups = {tuple(found.sharing(number)) for number in found.shared}
+    assert groups and all(len(group) > 1 for group in groups)
+    for first, *others in groups:
+        lines = found.of_kernel(first)
+        assert len(lines) > 5 and lines[0].text.startswith(f"def kernel_{first}(")
+        assert all(found.of_kernel(other) == lines for other in others)
 
 
 def test_a_training_step_is_told_and_drawn(network: CompileStory) -> None:

@@ -12,6 +12,7 @@ import pytest
 import graphcomp as gx
 from graphcomp import nn
 from graphcomp.errors import Failure, GraphcompError, failure_of
+from graphcomp.trace.failures import noting_failures
 
 
 def failed(function: Callable[..., Any], *arguments: Any, **named: Any) -> tuple[Exception, Failure]:
@@ -85,3 +86,12 @@ def test_errors_outside_a_trace_carry_nothing() -> None:
     with pytest.raises(GraphcompError) as caught:
         gx.numpy.matmul(np.ones((3, 4)), np.ones((3, 4)))
     assert failure_of(caught.value) is None
+
+
+def test_a_trace_inside_a_call_keeps_its_own_failure() -> None:
+    @noting_failures
+    def twice(x: Any) -> Any:
+        return gx.trace(lambda y: np.exp(y) @ y, np.ones((2, 3))) and x
+
+    _, failure = failed(lambda x: twice(np.sin(x)), np.ones(4))
+    assert failure.call == "matmul" and [node.op for node in failure.graph.nodes()] == ["input", "exp"]
