@@ -3,13 +3,12 @@
 from types import SimpleNamespace
 from typing import Any
 
-from .trace.compositions import norm
 from .trace.functions import *  # noqa: F403
 from .trace.functions import find as _find
 from .trace.tracer import FUNCTIONS as _FUNCTIONS
 
 globals().update({name: function for name, function in _FUNCTIONS.items() if name.isidentifier()})
-linalg = SimpleNamespace(norm=norm)
+linalg = SimpleNamespace(**{n.removeprefix("linalg."): f for n, f in _FUNCTIONS.items() if n.startswith("linalg.")})
 
 
 def __getattr__(name: str) -> Any:

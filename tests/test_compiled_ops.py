@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SAMPLED, claimed_dtypes, generator, samples
+from conftest import SAMPLED, claimed_dtypes, generator, op_graph, samples
 from test_derivatives import DIFFERENTIABLE
 
 import graphcomp as gx
@@ -51,7 +51,8 @@ def program(cases: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> tuple[C
 
 
 def labels_of(cases: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> list[str]:
-    return [label for name, *_ in cases for label in ([name] if name != "top_k" else ["top_k values", "top_k places"])]
+    graphs = [(name, op_graph(name, arguments, attributes)) for name, arguments, attributes in cases]
+    return [f"{name}, result {place}" for name, graph in graphs for place in range(len(graph.outputs))]
 
 
 NARROW = ("int16", "int8", "uint32", "uint16")

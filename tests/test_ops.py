@@ -36,7 +36,8 @@ def test_the_registry_holds_the_ops_that_the_project_promises() -> None:
         "round where exp expm1 log log1p sqrt rsqrt sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh "
         "sigmoid softplus erf erfc lgamma digamma polygamma sum prod max min argmax argmin cumulative_sum reshape "
         "transpose broadcast slice pad concatenate flip matmul einsum unfold fold gather scatter_add take_along_axis "
-        "sort top_k random_bits stop_gradient dimension iota convert relu"
+        "sort top_k random_bits stop_gradient dimension iota convert relu "
+        "cholesky triangular_solve lu solve slogdet eigh svd"
     )
     assert set(promised.split()) <= set(REGISTRY)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-import sys
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -22,10 +21,10 @@ import sympy as sp
 
 from ..graph import Graph
 from ..ops.index import Index
-from ..schedule.program import Buffer, Kernel, LoopOver, Program, describe, leaves
+from ..schedule.program import Buffer, CallKernel, Kernel, LoopOver, Program, describe, leaves
 from ..schedule.text import index_text, size_name, size_text
+from . import lapack, runtime
 from .kernels import Function, Numbering, kernel_function
-from .runtime import sort_row
 
 PART_LENGTH = 150
 """Lines in one function: compile time grows faster than linearly with a function's length."""
@@ -60,7 +59,8 @@ class Source:
 
 
 def emit_cpu(program: Program, graph: Graph) -> Source:
-    """The source of a program, and its content hash (which covers the runtime module).
+    """The source of a program, and its content hash, which covers the modules that it calls: machine code of older ones
+    must not be found in the cache.
 
     Kernels with equal bodies share one function. The others are written one after the other into parts, because Numba
     and LLVM take a fixed time for each function. What a loop holds has parts of its own, which take its variable.
@@ -68,8 +68,11 @@ def emit_cpu(program: Program, graph: Graph) -> Source:
     emission = _Emission(program, graph)
     parts = emission.block(program.kernels, ())
     texts = [*map(_helper_text, emission.helpers.values()), *emission.texts, *emission.part_texts, _entry(parts)]
-    text = "\n\n".join([HEADER, *texts])
-    key = hashlib.sha256((text + _runtime_text()).encode()).hexdigest()[:24]
+    calls = {f"{k.function}_{k.of.dtype}" for k in leaves(program.kernels) if isinstance(k, CallKernel)}
+    header = f"{HEADER}from {lapack.__name__} import {', '.join(sorted(calls))}\n" if calls else HEADER
+    text = "\n\n".join([header, *texts])
+    called = [runtime, lapack] if calls else [runtime]
+    key = hashlib.sha256("".join([text, *map(inspect.getsource, called)]).encode()).hexdigest()[:24]
     return Source(text.replace("@@KEY@@", key), key, program.sizes, program.buffers, emission.numberings)
 
 
@@ -166,11 +169,6 @@ class _Emission:
         if buffer.begin != Index():
             place += f" + ({index_text(buffer.begin)})*{np.dtype(buffer.type.dtype).itemsize}"
         return f"    {_buffer_name(buffer)} = pointer_{buffer.type.dtype}({place})"
-
-
-def _runtime_text() -> str:
-    """The source of what generated code calls: machine code of an older one must not be found in the cache."""
-    return inspect.getsource(sys.modules[sort_row.__module__])
 
 
 def _typed(number: str) -> str:

@@ -14,11 +14,12 @@ from ..ops.index import Index
 from ..schedule.program import (
     Assign,
     Buffer,
+    CallKernel,
     Choose,
     Compute,
+    Leaf,
     Load,
     Loop,
-    LoopKernel,
     Nest,
     Operand,
     Position,
@@ -95,10 +96,12 @@ class Function:
         self.lines.append(("    " * self.depth + text, comment))
 
 
-def kernel_function(kernel: LoopKernel | ProductKernel, graph: Numbering, sizes: list[sp.Symbol]) -> Function:
+def kernel_function(kernel: Leaf, graph: Numbering, sizes: list[sp.Symbol]) -> Function:
     function = Function()
     if isinstance(kernel, ProductKernel):
         _product(function, kernel, graph)
+    elif isinstance(kernel, CallKernel):
+        _call(function, kernel, graph)
     else:
         function.helpers |= kernel.helpers
         function.extents = [size_text(loop.extent) for loop in kernel.loops]
@@ -249,6 +252,14 @@ def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> Non
         comment,
     )
     function.depth -= len(kernel.batch)
+
+
+def _call(function: Function, kernel: CallKernel, graph: Numbering) -> None:
+    """One call of a routine, whose name says for which dtype it is."""
+    numbers = (f"int64({size_text(size)})" for size in kernel.sizes)
+    arguments = ", ".join([*map(function.pointer, kernel.buffers), *numbers])
+    comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
+    function.line(f"{kernel.function}_{kernel.of.dtype}({arguments})", comment)
 
 
 def _layout(operand: Operand, rows: str, columns: str) -> tuple[int, str]:

@@ -1,7 +1,19 @@
 """The one place where an op exists: one record per op, everything else derived from it."""
 
 from ..graph import Graph
-from . import arithmetic, base, elementary, indexing, layout, ordering, products, random, reduction, special_functions
+from . import (
+    arithmetic,
+    base,
+    elementary,
+    indexing,
+    layout,
+    linear_algebra,
+    ordering,
+    products,
+    random,
+    reduction,
+    special_functions,
+)
 from .builder import Builder
 from .record import REGISTRY, Elementwise, Linear, LinearCall, Multilinear, Op, Special, get, register, verify_partials
 
@@ -21,6 +33,7 @@ __all__ = [
     "get",
     "indexing",
     "layout",
+    "linear_algebra",
     "ordering",
     "products",
     "random",

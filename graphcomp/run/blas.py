@@ -17,10 +17,10 @@ import threadpoolctl
 
 from ..graph.types import product, substitute
 from ..schedule import Program
-from ..schedule.program import ProductKernel, leaves
+from ..schedule.program import CallKernel, ProductKernel, leaves
 
 THREADED_FLOPS = 2**27
-"""A single product with more floating-point operations than this uses all of BLAS's threads."""
+"""A single product or factorisation with more floating-point operations than this uses all of BLAS's threads."""
 
 
 @lru_cache(maxsize=1)
@@ -30,14 +30,16 @@ def libraries() -> tuple[Any, ...]:
     return tuple(threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
-def has_products(program: Program) -> bool:
-    return any(isinstance(kernel, ProductKernel) for kernel in leaves(program.kernels))
+def uses_blas(program: Program) -> bool:
+    return any(isinstance(kernel, (ProductKernel, CallKernel)) for kernel in leaves(program.kernels))
 
 
 def needs_threads(program: Program, sizes: Mapping[sp.Symbol, int]) -> bool:
-    """Whether any product of the program is large enough to be worth several threads."""
-    products = (kernel for kernel in leaves(program.kernels) if isinstance(kernel, ProductKernel))
-    return any(2 * product(substitute((k.m, k.n, k.k), sizes)) > THREADED_FLOPS for k in products)
+    """Whether any product or factorisation of the program is large enough to be worth several threads."""
+    kernels = list(leaves(program.kernels))
+    work = [2 * product((k.m, k.n, k.k)) for k in kernels if isinstance(k, ProductKernel)]
+    work += [k.work for k in kernels if isinstance(k, CallKernel)]
+    return any(substitute(each, sizes) > THREADED_FLOPS for each in work)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from ..graph.types import substitute
 from ..schedule import Program, plan_arena
 from ..schedule.program import Buffer
 from .array import Array, aligned
-from .blas import has_products, needs_threads, single_threaded
+from .blas import needs_threads, single_threaded, uses_blas
 from .cache import load_entry
 from .interpreter import bind_sizes, check_inputs
 
@@ -39,7 +39,7 @@ class Binding:
         for buffer in program.buffers:
             self._bind(buffer, graph, plan.offsets)
         self.inputs = [self.word[buffer.number] for buffer in program.inputs]
-        self.one_thread = has_products(program) and not needs_threads(program, sizes)
+        self.one_thread = uses_blas(program) and not needs_threads(program, sizes)
         self.outputs = [self._output(buffer, sizes) for buffer in program.outputs]
 
     def _bind(self, buffer: Buffer, graph: Graph, offsets: Any) -> None:

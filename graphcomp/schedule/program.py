@@ -1,8 +1,9 @@
 """What scheduling produces: buffers, and kernels that fill them, in order.
 
-Two forms of kernel. A `LoopKernel` is a nest of loops over the entries of its result, with a body of statements; fused
-elementwise chains, reductions, windows, gathers and scatters are all of this form. A `ProductKernel` is a matrix
-product over strided views of buffers, which goes to BLAS.
+Three forms of kernel. A `LoopKernel` is a nest of loops over the entries of its result, with a body of statements;
+fused elementwise chains, reductions, windows, gathers and scatters are all of this form. A `ProductKernel` is a matrix
+product over strided views of buffers, which goes to BLAS. A `CallKernel` calls a routine for what is computed as a
+whole, such as a factorisation.
 """
 
 from __future__ import annotations
@@ -234,6 +235,31 @@ class ProductKernel:
 
 
 @dataclass(slots=True)
+class CallKernel:
+    """A routine of the target, by name, called with buffers and then with sizes and flags.
+
+    It reads `inputs`, fills `outputs` (some hold a copy of an argument before, and are worked on in place) and may use
+    `workspace` as it likes. `of` is the type of the batch of matrices, `work` roughly the floating-point operations for
+    one of them.
+    """
+
+    number: int
+    function: str
+    inputs: list[Buffer]
+    outputs: list[Buffer]
+    workspace: list[Buffer]
+    sizes: tuple[Dimension, ...]
+    of: TensorType
+    work: Dimension
+    nodes: list[int]
+
+    @property
+    def buffers(self) -> list[Buffer]:
+        """All buffers, in the order in which the routine takes them."""
+        return [*self.inputs, *self.outputs, *self.workspace]
+
+
+@dataclass(slots=True)
 class LoopOver:
     """Kernels that run again for each value of a variable in range(extent). `graph` holds the nodes that they compute.
 
@@ -251,7 +277,8 @@ class LoopOver:
     guard: tuple[Buffer, bool] | None = None
 
 
-Kernel: TypeAlias = LoopKernel | ProductKernel | LoopOver
+Leaf: TypeAlias = LoopKernel | ProductKernel | CallKernel
+Kernel: TypeAlias = Leaf | LoopOver
 
 
 @dataclass(slots=True)
@@ -284,7 +311,7 @@ def inner_lines(loop: LoopOver) -> Iterator[str]:
             yield from (f"  {line}" for line in inner_lines(kernel))
 
 
-def leaves(kernels: list[Kernel]) -> Iterator[LoopKernel | ProductKernel]:
+def leaves(kernels: list[Kernel]) -> Iterator[Leaf]:
     """The kernels that compute something, in order, those inside loops too."""
     for kernel in kernels:
         if isinstance(kernel, LoopOver):
@@ -319,6 +346,8 @@ def written(kernel: Kernel) -> list[Buffer]:
     for leaf in leaves([kernel]):
         if isinstance(leaf, ProductKernel):
             found[leaf.result.buffer.number] = leaf.result.buffer
+        elif isinstance(leaf, CallKernel):
+            found |= {buffer.number: buffer for buffer in leaf.outputs}
         else:
             found |= {s.buffer.number: s.buffer for s in leaf.statements() if isinstance(s, Store)}
     return list(found.values())
@@ -330,6 +359,9 @@ def used(kernel: Kernel) -> list[Buffer]:
     for leaf in leaves([kernel]):
         if isinstance(leaf, ProductKernel):
             found |= {part.buffer.number: part.buffer for part in (leaf.left, leaf.right, leaf.result)}
+            continue
+        if isinstance(leaf, CallKernel):
+            found |= {buffer.number: buffer for buffer in leaf.buffers}
             continue
         for statement in leaf.statements():
             if isinstance(statement, (Load, Store)):
@@ -355,6 +387,8 @@ def describe(kernel: Kernel) -> str:
             f"kernel {kernel.number}: {targets} = product of b{kernel.left.buffer.number} and "
             f"b{kernel.right.buffer.number}, {batch}({kernel.m} × {kernel.k}) · ({kernel.k} × {kernel.n})"
         )
+    if isinstance(kernel, CallKernel):
+        return f"kernel {kernel.number}: {targets} = {kernel.function} of {kernel.of}"
     extents = " × ".join(str(loop.extent) for loop in kernel.loops) or "once"
     count = sum(1 for _ in kernel.statements())
     return f"kernel {kernel.number}: {targets} = loop {extents}, {count} statements"

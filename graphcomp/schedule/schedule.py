@@ -15,6 +15,7 @@ from ..graph import Dimension, Graph, Node, TensorType, TupleType
 from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
+from .calls import CALLS
 from .loops import collapse_kernel
 from .lower import Body
 from .placement import is_source, moves_entries, stored_values
@@ -22,6 +23,7 @@ from .products import View, classify, packed, plan_product, stored_view, view_of
 from .program import (
     START,
     Buffer,
+    CallKernel,
     Kernel,
     Load,
     Loop,
@@ -445,6 +447,7 @@ KERNELS: dict[str, Any] = {
     "scan": place_scan,
     "cond": place_cond,
     "while_loop": place_while,
+    **CALLS,
 }
 """Templates for ops that are no loop over independent entries, by the name in their record."""
 
@@ -515,6 +518,8 @@ def remove_unread(
     for kernel in leaves(kernels):
         if isinstance(kernel, ProductKernel):
             read |= {kernel.left.buffer.root.number, kernel.right.buffer.root.number}
+        elif isinstance(kernel, CallKernel):
+            read |= {buffer.root.number for buffer in kernel.buffers}
         else:
             read |= {s.buffer.root.number for s in kernel.statements() if isinstance(s, Load)}
             for s in kernel.statements():

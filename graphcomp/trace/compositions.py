@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import InputError, ShapeError, TraceError
 from . import functions as gnp
 from .functions import FUNCTIONS, Axis, public
+from .linear_algebra import svdvals
 from .tracer import broadcast_to, convert, result_dtype, type_of
 
 
@@ -134,9 +135,9 @@ def nanmean(x: Any, axis: Axis = None, dtype: Any = None, out: None = None, keep
 
 
 def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
-    """`numpy.linalg.norm`: of a vector of any order; of a matrix "fro", 1, -1, inf and -inf.
+    """`numpy.linalg.norm`: of a vector of any order; of a matrix "fro", "nuc", 1, -1, 2, -2, inf and -inf.
 
-    The derivative at zero is zero. Orders of a matrix that need singular values (2, -2, "nuc") are refused.
+    The derivative at zero is zero, but for the matrix norms made of singular values ("nuc", 2 and -2): see `svd`.
     """
     x = _floating(x)
     if axis is None and ord is None:
@@ -167,8 +168,12 @@ def _vector_norm(x: Any, order: float, axis: int, keepdims: bool) -> Any:
 def _matrix_norm(x: Any, order: float | str | None, rows: int, columns: int, keepdims: bool) -> Any:
     if order in (None, "fro"):
         return _root(gnp.sum(gnp.square(x), (rows, columns), keepdims=keepdims), 2)
+    if order in (2, -2, "nuc"):
+        values = svdvals(gnp.moveaxis(x, (rows, columns), (-2, -1)))
+        found = gnp.sum(values, -1) if order == "nuc" else values[..., 0 if order == 2 else -1]
+        return gnp.expand_dims(found, sorted((rows % x.ndim, columns % x.ndim))) if keepdims else found
     if order not in (1, -1, math.inf, -math.inf):
-        raise InputError(f"a matrix has the norms 'fro', 1, -1, inf and -inf here, not {order!r}.")
+        raise InputError(f"a matrix has the norms 'fro', 'nuc', 1, -1, 2, -2, inf and -inf, not {order!r}.")
     inner, outer = (rows, columns) if abs(order) == 1 else (columns, rows)
     sums = gnp.sum(gnp.absolute(x), inner, keepdims=True)
     extreme = (gnp.max if order > 0 else gnp.min)(sums, outer, keepdims=True)
