@@ -8,12 +8,13 @@ from .errors import GraphcompError
 from .gradcheck import check_grads
 from .graph import Graph
 from .jit import debug, jit
+from .jacobians import hessian, jacfwd, jacobian, jacrev, sparsity
 from .loops import cond, scan, while_loop
 from .render import compile_story, explain, explain_error, plot_gradient_check
 from .run.array import Array
 from .trace import scope, spec, trace
 from .trace.functions import stop_gradient
-from .transform import grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
+from .transform import grad, hvp, jvp, linearize, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ __all__ = [
     "hessian",
     "hvp",
     "jacfwd",
+    "jacobian",
     "jacrev",
     "jit",
     "jvp",
@@ -51,6 +53,7 @@ __all__ = [
     "save",
     "scan",
     "scope",
+    "sparsity",
     "spec",
     "stop_gradient",
     "trace",

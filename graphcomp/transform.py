@@ -19,7 +19,6 @@ from .graph import Graph
 from .run.interpreter import check_inputs, interpret
 from .simplify import stabilise
 from .trace import TracedGraph, trace_function
-from .trace.functions import stack
 from .trace.tracer import Trace, Tracer, innermost
 from .trace.tree import Structure, flatten
 
@@ -242,82 +241,7 @@ def vjp(function: Function, *primals: Any) -> tuple[Any, Function]:
     return traced.result_structure.unflatten(known[:count]), pull
 
 
-# Jacobians -----------------------------------------------------------------------------------------------------------
-
-
-def _basis(values: Sequence[Any]) -> list[list[np.ndarray]]:
-    """One list of arrays for each entry: zeros like `values`, with a one at that entry."""
-    directions = []
-    for which, value in enumerate(values):
-        if not all(isinstance(size, int) for size in value.shape):
-            raise DerivativeError(f"a Jacobian needs known sizes, not the shape {value.shape}.")
-        for position in range(int(np.prod(value.shape))):
-            zeros = [np.zeros(other.shape, np.dtype(str(other.dtype))) for other in values]
-            zeros[which].reshape(-1)[position] = 1
-            directions.append(zeros)
-    return directions
-
-
-def jacfwd(function: Function, argnums: int = 0) -> Function:
-    """The Jacobian by forward sweeps, one for each input entry. Entries have the shape (*output, *input)."""
-
-    @functools.wraps(function)
-    def derived(*arguments: Any) -> Any:
-        inputs, structure = flatten(arguments[argnums])
-        inputs = [_described(leaf) for leaf in inputs]
-
-        def of_one(argument: Any) -> Any:
-            return function(*arguments[:argnums], argument, *arguments[argnums + 1 :])
-
-        value, linear = linearize(of_one, arguments[argnums])
-        outputs, result_structure = flatten(value)
-        sweeps = [flatten(linear(structure.unflatten(direction)))[0] for direction in _basis(inputs)]
-        blocks = _blocks(sweeps, outputs, inputs, swept_inputs=True)
-        return result_structure.unflatten([structure.unflatten(row) for row in blocks])
-
-    return derived
-
-
-def jacrev(function: Function, argnums: int = 0) -> Function:
-    """The Jacobian by reverse sweeps, one for each output entry. Entries have the shape (*output, *input)."""
-
-    @functools.wraps(function)
-    def derived(*arguments: Any) -> Any:
-        inputs, structure = flatten(arguments[argnums])
-        inputs = [_described(leaf) for leaf in inputs]
-
-        def of_one(argument: Any) -> Any:
-            return function(*arguments[:argnums], argument, *arguments[argnums + 1 :])
-
-        value, pull = vjp(of_one, arguments[argnums])
-        outputs, result_structure = flatten(value)
-        sweeps = [flatten(pull(result_structure.unflatten(seed))[0])[0] for seed in _basis(outputs)]
-        blocks = _blocks(sweeps, outputs, inputs, swept_inputs=False)
-        return result_structure.unflatten([structure.unflatten(row) for row in blocks])
-
-    return derived
-
-
-def _blocks(sweeps: list[list[Any]], outputs: list[Any], inputs: list[Any], swept_inputs: bool) -> list[list[Any]]:
-    """blocks[i][j] = ∂outputs[i]/∂inputs[j], from one sweep for each entry of the inputs (or outputs), in order."""
-    swept = inputs if swept_inputs else outputs
-    blocks: list[list[Any]] = [[None] * len(inputs) for _ in outputs]
-    start = 0
-    for which, leaf in enumerate(swept):
-        stop = start + int(np.prod(leaf.shape))
-        for other in range(len(outputs) if swept_inputs else len(inputs)):
-            i, j = (other, which) if swept_inputs else (which, other)
-            axis = len(outputs[i].shape) if swept_inputs else 0
-            shape = (*outputs[i].shape, *inputs[j].shape)
-            table = stack([sweep[other] for sweep in sweeps[start:stop]], axis) if stop > start else np.zeros(shape)
-            blocks[i][j] = table.reshape(shape)
-        start = stop
-    return blocks
-
-
-def hessian(function: Function, argnums: int = 0) -> Function:
-    """Second derivatives of a scalar function: forward sweeps over its gradient."""
-    return jacfwd(grad(function, argnums), argnums)
+# second derivatives along a direction --------------------------------------------------------------------------------
 
 
 def hvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:

@@ -24,10 +24,10 @@ LAYERS: list[set[str]] = [
     {"schedule"},
     {"emit"},
     {"run"},
-    {"transform", "loops", "batching", "custom"},
+    {"transform", "loops", "batching", "custom", "sparsity", "colouring"},
     {"jit"},
     {"ahead"},
-    {"random", "nn", "optim", "data", "train", "gradcheck"},
+    {"random", "nn", "optim", "data", "train", "gradcheck", "jacobians"},
     {"render"},
     {"cli", "demo", "__main__"},
 ]

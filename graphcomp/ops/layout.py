@@ -94,7 +94,25 @@ def stretched_axes(x: TensorType, shape: Shape) -> tuple[int, ...]:
 def _broadcast_transpose(b: Builder, call: LinearCall, ct: int) -> int:
     (x,) = call.types
     axes = stretched_axes(x, call.type.shape)
-    return b.reshape(b.sum(ct, axes=axes), shape=x.shape) if axes else ct
+    if not axes:
+        return ct
+    mask, value = _mask_of(b, ct, x.shape)
+    total = b.reshape(b.sum(value, axes=axes), shape=x.shape)
+    return total if mask is None else b.mask(mask, total)
+
+
+def _mask_of(b: Builder, value: int, shape: Shape) -> tuple[int | None, int]:
+    """(m, v) of a value `where(m repeated, v, 0)`, with m of the given shape; (None, value) of any other.
+
+    A sum over the axes along which a mask repeats is taken inside it, so that it stays a masked value (see
+    `Builder.scale`).
+    """
+    node = b.graph.node(value)
+    if node.op == "where" and b.constant_value(node.inputs[2]) == 0:
+        repeated = b.graph.node(node.inputs[0])
+        if repeated.op == "broadcast" and b.type(repeated.inputs[0]).shape == shape:
+            return repeated.inputs[0], node.inputs[1]
+    return None, value
 
 
 def _broadcast_map(context: Any, index: tuple[Index, ...], types: Any, *, shape: Shape) -> list[Piece]:
