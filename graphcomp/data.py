@@ -1,7 +1,8 @@
 """Data sets: real ones that come with libraries, files in a folder of the user's, and a generator of palindromes.
 
 Nothing is downloaded. Sets that no library brings are read from the folder named by the environment variable
-GRAPHCOMP_DATA: `mnist/` with the four original idx files (or .gz), `cora/cora.npz`.
+GRAPHCOMP_DATA: `mnist/` with the four original idx files (or .gz), `cora/cora.npz`,
+`nist_strd/` with files such as Misra1a.dat.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -260,3 +262,65 @@ def read_idx(folder: Path, name: str) -> np.ndarray:
     if found != wanted:
         raise DataError(f"{path} should hold {wanted} entries, but has {found}: it is damaged.")
     return np.frombuffer(content, "uint8", offset=start).reshape(shape)
+
+
+# reference problems of nonlinear regression --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """A problem of nonlinear least squares: ``response ≈ formula`` with the parameters sought.
+
+    `formula` and `response` are texts for `graphcomp.trace`; `columns` has the data, an array for each variable.
+    `starts` are rows of starting values of the parameters; `certified` and `deviations` their certified values and
+    standard deviations, and `residuals` is the certified residual sum of squares.
+    """
+
+    name: str
+    response: str
+    formula: str
+    columns: dict[str, np.ndarray]
+    parameters: tuple[str, ...]
+    starts: np.ndarray
+    certified: np.ndarray
+    deviations: np.ndarray
+    residuals: float
+
+
+def regression_names() -> list[str]:
+    """The names of the problems in the folder `nist_strd`."""
+    return sorted(path.stem for path in _folder("nist_strd").glob("*.dat"))
+
+
+def regression(name: str) -> Regression:
+    """A problem of NIST's Statistical Reference Datasets, from `nist_strd/NAME.dat`.
+
+    J. Rogers et al., "StRD: Statistical Reference Datasets for Assessing the Numerical Accuracy of Statistical
+    Software", NIST, 1998.
+    """
+    path = _folder("nist_strd") / f"{name}.dat"
+    try:
+        return read_regression(name, path.read_text(encoding="ascii"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from None
+
+
+def read_regression(name: str, text: str) -> Regression:
+    """A file of the Statistical Reference Datasets for nonlinear regression."""
+    model, _, rest = text.partition("\nModel:")[2].partition("tarting ")
+    values = re.findall(r"^ *(b\d+) *=((?: +[-+.\dE]+){4}) *$", rest, re.MULTILINE)
+    total = re.search(r"Residual Sum of Squares: +(\S+)", rest)
+    table = re.findall(r"^Data: +((?:[a-z]\w*[ \t]*)+)\n([-+.\dE\s]+)\Z", rest, re.MULTILINE)
+    # The model is the equation with y on its left; over several lines, and with brackets in place of parentheses.
+    equation = re.search(r"^ *(y|\w+\[y\]) *=(.*)\+ *e\b", model, re.MULTILINE | re.DOTALL)
+    if not (values and total and table and equation):
+        raise ValueError("it is no file of a nonlinear regression")
+    response, formula = (" ".join(part.split()).replace("[", "(").replace("]", ")") for part in equation.groups())
+    names = table[0][0].split()
+    entries = np.array(table[0][1].split(), "float64").reshape(-1, len(names))
+    numbers = np.array([row.split() for _, row in values], "float64")
+    return Regression(
+        name, response, formula, {column: entries[:, place].copy() for place, column in enumerate(names)},
+        tuple(parameter for parameter, _ in values), numbers[:, :2].T.copy(), numbers[:, 2], numbers[:, 3],
+        float(total[1]),
+    )  # fmt: skip

@@ -110,6 +110,7 @@ class _Flow:
             if pairs is None:
                 return self._dense(int(node.tensor.size), self._union(node))
             source = self.found[node.inputs[slot]]
+            _check_count(int(np.diff(source.indptr)[pairs[1]].sum(dtype=np.int64)))
             total = total + _matrix(pairs, (total.shape[0], source.shape[0])) @ source
         return ss.csr_array(total)
 
