@@ -301,26 +301,37 @@ def regression(name: str) -> Regression:
     path = _folder("nist_strd") / f"{name}.dat"
     try:
         return read_regression(name, path.read_text(encoding="ascii"))
-    except (OSError, ValueError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from None
 
 
+_REGRESSION_FIGURES = ("Residual Sum of Squares", "Number of Observations")
+
+
 def read_regression(name: str, text: str) -> Regression:
-    """A file of the Statistical Reference Datasets for nonlinear regression."""
+    """The problem in the text of a file; raises DataError where that is not whole."""
     model, _, rest = text.partition("\nModel:")[2].partition("tarting ")
     values = re.findall(r"^ *(b\d+) *=((?: +[-+.\dE]+){4}) *$", rest, re.MULTILINE)
-    total = re.search(r"Residual Sum of Squares: +(\S+)", rest)
-    table = re.findall(r"^Data: +((?:[a-z]\w*[ \t]*)+)\n([-+.\dE\s]+)\Z", rest, re.MULTILINE)
+    total, count = (re.search(rf"{label}: +(\S+)", rest) for label in _REGRESSION_FIGURES)
+    data = re.findall(r"^Data: +((?:[a-z]\w*[ \t]*)+)\n([-+.\dE\s]+)\Z", rest, re.MULTILINE)
     # The model is the equation with y on its left; over several lines, and with brackets in place of parentheses.
     equation = re.search(r"^ *(y|\w+\[y\]) *=(.*)\+ *e\b", model, re.MULTILINE | re.DOTALL)
-    if not (values and total and table and equation):
-        raise ValueError("it is no file of a nonlinear regression")
+    if not (values and total and count and data and equation):
+        raise DataError(f"{name} is no file of a nonlinear regression.")
     response, formula = (" ".join(part.split()).replace("[", "(").replace("]", ")") for part in equation.groups())
-    names = table[0][0].split()
-    entries = np.array(table[0][1].split(), "float64").reshape(-1, len(names))
-    numbers = np.array([row.split() for _, row in values], "float64")
+    names = data[0][0].split()
+    try:
+        entries = np.array(data[0][1].split(), "float64")
+        numbers = np.array([row.split() for _, row in values], "float64")
+        wanted, squares = int(count[1]), float(total[1])
+    except ValueError as error:
+        raise DataError(f"{name} has a number that cannot be read: {error}.") from None
+    if len(entries) != wanted * len(names):
+        found = f"{len(entries) / len(names):g}"
+        raise DataError(f"{name} should hold {wanted} observations, but has {found}: it is damaged.")
+    table = entries.reshape(-1, len(names))
     return Regression(
-        name, response, formula, {column: entries[:, place].copy() for place, column in enumerate(names)},
+        name, response, formula, {column: table[:, place].copy() for place, column in enumerate(names)},
         tuple(parameter for parameter, _ in values), numbers[:, :2].T.copy(), numbers[:, 2], numbers[:, 3],
-        float(total[1]),
+        squares,
     )  # fmt: skip

@@ -182,9 +182,11 @@ def test_colourings_give_every_entry(rows: int, columns: int, density: float, se
     tried = [colour(pattern), colour(pattern, "forward"), colour(pattern, "reverse")]
     for found in [*tried, *([colour_symmetric(pattern)] if symmetric else [])]:
         along = np.stack([table @ (found.column_colours == k) for k in range(found.forward_sweeps)] or [np.zeros(rows)])
-        against = np.stack([(found.row_colours == k) @ table for k in range(found.reverse_sweeps)] or [np.zeros(columns)])
+        against = np.stack(
+            [(found.row_colours == k) @ table for k in range(found.reverse_sweeps)] or [np.zeros(columns)]
+        )
         reverse, sweeps, places = found.entries()
-        values = [(against if back else along)[k, place] for back, k, place in zip(reverse, sweeps, places)]
+        values = [(against if back else along)[k][place] for back, k, place in zip(reverse, sweeps, places)]
         np.testing.assert_allclose(values, table[pattern.tocoo().coords], rtol=1e-12)
     assert tried[0].sweeps <= min(tried[1].sweeps, tried[2].sweeps)
 
