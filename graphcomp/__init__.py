@@ -7,8 +7,8 @@ from .custom import checkpoint, custom_jvp, custom_vjp
 from .errors import GraphcompError
 from .gradcheck import check_grads
 from .graph import Graph
-from .jit import debug, jit
 from .jacobians import hessian, jacfwd, jacobian, jacrev, sparsity
+from .jit import debug, jit
 from .loops import cond, scan, while_loop
 from .render import compile_story, explain, explain_error, plot_gradient_check
 from .run.array import Array
