@@ -7,6 +7,7 @@ from .custom import checkpoint, custom_jvp, custom_vjp
 from .errors import GraphcompError
 from .gradcheck import check_grads
 from .graph import Graph
+from .implicit import custom_root, fixed_point
 from .jacobians import hessian, jacfwd, jacobian, jacrev, sparsity
 from .jit import debug, jit
 from .loops import cond, scan, while_loop
@@ -27,12 +28,14 @@ __all__ = [
     "compile_story",
     "cond",
     "custom_jvp",
+    "custom_root",
     "custom_vjp",
     "data",
     "debug",
     "errors",
     "explain",
     "explain_error",
+    "fixed_point",
     "grad",
     "graph",
     "hessian",
