@@ -13,6 +13,7 @@
   const opened = new Set();
   let cards = new Map(); // what can be reached by keys: path or node → its box and its element
   let chosen = "";
+  let marked; // the face that shows what is chosen
   let zoom = 1;
 
   // Layout: the columns and their order are given, since they do not depend on how large the cards are. ------------------
@@ -179,7 +180,16 @@
     group.append(face);
     return { group, face, key, left, top };
   };
-  const draw = (path, across, down) => {
+  // A level in which nothing opened or closed is not drawn again, only moved.
+  const drawn = new Map();
+  const forget = (path) => {
+    for (let above = titles[path][1]; above; above = titles[above][1]) drawn.delete(above);
+  };
+  const draw = (path) => {
+    if (!drawn.has(path)) drawn.set(path, drawLevel(path));
+    return drawn.get(path);
+  };
+  const drawLevel = (path) => {
     const level = levels[path];
     const inner = new Map();
     level.members.forEach((member, k) => { if (member.kind === "group" && opened.has(member.key)) inner.set(k, null); });
@@ -231,6 +241,7 @@
     return Math.min(1, (place.clientWidth - 4) / width, (place.clientHeight - 4) / height);
   };
   const redraw = () => {
+    drawn.delete("");
     const { element, width, height, placed } = draw("");
     const svg = make("svg", { viewBox: `0 0 ${Math.max(width, 1).toFixed(0)} ${Math.max(height, 1).toFixed(0)}` });
     svg.append(element);
@@ -243,10 +254,12 @@
   const nearest = (placed, x, y) => placed.reduce((best, one) =>
     Math.hypot(one.left - x, one.top - y) < Math.hypot(best.left - x, best.top - y) ? one : best);
   const mark = () => {
-    for (const one of cards.values()) {
-      one.face.setAttribute("tabindex", one.key === chosen ? "0" : "-1");
-      one.face.classList.toggle("chosen", one.key === chosen);
+    for (const face of [marked, cards.get(chosen)?.face]) {
+      const here = face?.dataset.key === chosen;
+      face?.setAttribute("tabindex", here ? "0" : "-1");
+      face?.classList.toggle("chosen", here);
     }
+    marked = cards.get(chosen)?.face;
     for (const edge of place.querySelectorAll(".flow.lit")) edge.classList.remove("lit");
     const one = cards.get(chosen);
     if (!one) return;
@@ -285,6 +298,7 @@
   const toggle = (key, wanted = !opened.has(key)) => {
     const before = cards.get(key)?.face.querySelector(".title").getBoundingClientRect();
     if (wanted) opened.add(key); else opened.delete(key);
+    forget(key);
     chosen = key;
     redraw();
     const after = cards.get(key)?.face.querySelector(".title").getBoundingClientRect();
@@ -303,12 +317,14 @@
   const recall = () => {
     const match = /^#open=(.*)$/.exec(location.hash);
     opened.clear();
+    drawn.clear();
     for (const path of match ? match[1].split(",").map(decodeURIComponent) : given) {
       for (let above = path; above && above in titles; above = titles[above][1]) opened.add(above);
     }
   };
   const deeper = () => {
     for (const one of [...cards.values()]) if (one.member.kind === "group") opened.add(one.key);
+    drawn.clear();
     redraw();
     remember();
   };
@@ -358,7 +374,7 @@
   find("smaller").addEventListener("click", () => scale(zoom / 1.25));
   find("fit").addEventListener("click", () => scale(fitting()));
   find("deeper").addEventListener("click", deeper);
-  find("close").addEventListener("click", () => { opened.clear(); redraw(); remember(); place.scrollTo(0, 0); });
+  find("close").addEventListener("click", () => { opened.clear(); drawn.clear(); redraw(); remember(); place.scrollTo(0, 0); });
   find("theme").addEventListener("click", () => {
     const dark = document.documentElement.dataset.theme
       ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
