@@ -1,9 +1,12 @@
 """Slides: of a fixed size, their text never below 14 points, whatever the graph; what a frame speaks about is there."""
 
+import io
+import re
 from collections import defaultdict
 
 import networkx as nx
 import pytest
+from PIL import Image
 
 from graphcomp.render import Story, explain
 from graphcomp.render.chapters import essential, excerpt
@@ -236,3 +239,16 @@ def test_a_handouts_jacobian_is_filled_in_a_frame_late() -> None:
     blank, filled = [(formula, span) for formula, span in shown if formula != UNKNOWN]
     assert blank == (BLANK, (first, first + 1))
     assert filled == (cell.shown, (first + 1, len(told.frames)))
+
+
+def test_every_format_of_slides_shows_the_same_parts() -> None:
+    told = story("xor")
+    assert re.search(rb"/MediaBox \[ 0 0 960 540 \]", told.pdf())
+    assert Image.open(io.BytesIO(told.gif())).size == (1280, 720)
+    first = told.svg(0)
+    assert 'width="1280" height="720"' in first
+    shown = set(re.findall(r'data-owner="(node:\d+)"', first))
+    assert shown == owners(told.scene, 0) and len(shown) < len(told.nodes)
+    sizes = [float(size) for size in re.findall(r"\\(?:words|formula)\[.*?\]\{.*?\}\{([\d.]+)\}", told.tex())]
+    # Beamer's page is 160 mm wide, to be shown 13⅓ inches wide.
+    assert len(sizes) > 100 and min(sizes) * (40 / 3 * 25.4) / 160 >= 14 * 72.27 / 72 * 0.99
