@@ -11,7 +11,7 @@ import pytest
 
 from graphcomp.render import Story, explain
 from graphcomp.render.page.document import SCRIPTS, player_file
-from graphcomp.render.page.formulas import is_side_by_side, side_by_side
+from graphcomp.render.page.formulas import is_set_alike, side_by_side
 from graphcomp.render.picture import draw
 from graphcomp.render.scene import Formula
 
@@ -66,7 +66,7 @@ def test_every_formula_is_exactly_its_pieces_side_by_side() -> None:
             told = explain(source, at=at, mode=mode, notation=notation)  # type: ignore[arg-type]
             drawn = {item.formula for item in draw(told).primitives if isinstance(item, Formula)}
             formulas = drawn | {side for frame in told.frames for side in frame.equation}
-            assert [one.plain() for one in formulas if not is_side_by_side(one, side_by_side(one))] == []
+            assert [one.plain() for one in formulas if not is_set_alike(one, side_by_side(one))] == []
 
 
 def test_each_formula_and_glyph_is_in_the_page_once(page: str) -> None:

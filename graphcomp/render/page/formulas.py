@@ -7,9 +7,10 @@ parts side by side (a fraction, a root) is a piece of its own, so the script nee
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import groupby
 from typing import Any
 from xml.etree import ElementTree
@@ -19,6 +20,7 @@ from ..mathematics import (
     Application,
     Differential,
     Fraction,
+    Identifier,
     Mathematics,
     Number,
     Operator,
@@ -186,10 +188,12 @@ class Formulas:
         return self.pieces[formula]
 
     def described(self, formula: Mathematics, form: Typeset) -> list[Any]:
-        """A piece's words, MathML, width, height and depth, outlines by size, and bars."""
+        """A piece in words, its MathML, width, height and depth, outlines by size, bars, and text set as words."""
         rules = [[tenth(part) for part in (rule.x, rule.y, rule.width, rule.height)] for rule in form.rules]
         measures = [tenth(part) for part in (advance(formula), form.ascent, form.descent)]
-        return [formula.plain(), encoded(formula.mathml()), *measures, self.runs(form.glyphs), rules]
+        words = [[run.text, *(tenth(part) for part in (run.x, run.y, run.width, run.size))] for run in form.runs]
+        piece = [formula.plain(), encoded(formula.mathml()), *measures, self.runs(form.outlines), rules]
+        return [*piece, words] if words else piece
 
     def runs(self, glyphs: Sequence[Glyph]) -> list[list[Any]]:
         """Glyphs of one size: the scale, then the name and place of each."""
@@ -286,12 +290,47 @@ def is_side_by_side(formula: Mathematics, parts: Sequence[Any]) -> bool:
         return True
     if "".join(part.plain() for part in parts) != formula.plain():
         return False
+    # A row is set from left to right, so it is its parts if each two neighbours are; few kinds of these occur.
+    return all(map(fits, parts, parts[1:])) or is_set_alike(formula, parts)
+
+
+def is_set_alike(formula: Mathematics, parts: Sequence[Any]) -> bool:
+    """Whether the outlines of the parts, one after the other, are those of the formula."""
     whole, place = typeset(formula), 0.0
     glyphs: list[Glyph] = []
     for part in parts:
         glyphs.extend(Glyph(one.name, "", one.x + place, one.y, one.scale) for one in alone(part).glyphs)
         place += advance(part)
     return len(glyphs) == len(whole.glyphs) and all(map(same_place, glyphs, whole.glyphs))
+
+
+@functools.lru_cache(maxsize=4096)
+def fits_by_kind(left: tuple[Any, ...], right: tuple[Any, ...], pair: Pair) -> bool:
+    """Whether parts of two kinds stand side by side as they do alone."""
+    del left, right
+    return is_set_alike(Row(pair.parts), pair.parts)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two parts, for which others of their kinds may stand."""
+
+    parts: tuple[Any, Any] = field(compare=False)
+
+
+def fits(left: Any, right: Any) -> bool:
+    """Whether two neighbours stand as they do alone, judged by the first two of their kinds."""
+    return fits_by_kind(kind(left), kind(right), Pair((left, right)))
+
+
+def kind(part: Any) -> tuple[Any, ...]:
+    """What decides the room around a part: a single letter leans, a sign has room of its own."""
+    name = type(part).__name__
+    if isinstance(part, Identifier):
+        return name, len(part.name), bool(part.subscript), part.accent
+    if isinstance(part, (Number, Text)):
+        return name, getattr(part, "text", "")[:1], getattr(part, "text", "")[-1:]
+    return (name, part) if isinstance(part, (Operator, Sign, FunctionName, Gap)) else (name, part.plain()[:1])
 
 
 def alone(part: Any) -> Typeset:

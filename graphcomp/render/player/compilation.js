@@ -18,9 +18,9 @@
   const items = limited(document);
   const rows = [...document.querySelectorAll("tr[data-step]")];
   // The part of a place that must be seen, without moving the page.
-  const reveal = (place, element) => {
+  const reveal = (place, element, always = false) => {
     const [outer, inner] = [place.getBoundingClientRect(), element.getBoundingClientRect()];
-    if (inner.top < outer.top || inner.bottom > outer.bottom) place.scrollTop += inner.top - outer.top - outer.height / 3;
+    if (always || inner.top < outer.top || inner.bottom > outer.bottom) place.scrollTop += inner.top - outer.top - outer.height / 3;
   };
   const go = (wanted, remember = true) => {
     step = Math.max(0, Math.min(total - 1, wanted));
@@ -139,7 +139,7 @@
   const follow = () => {
     for (const line of lines) line.classList.toggle("kernel", ofKernel(line));
     const first = lines.find(ofKernel);
-    if (first) reveal(find("source"), first);
+    if (first) reveal(find("source"), first, true);
     if (chosen && !chosen.getClientRects().length) chooseCard(null);
   };
 

@@ -24,21 +24,22 @@ const graphcompFormulas = (data, numbers) => {
     return made;
   };
 
-  // A form: width, ascent, descent, runs of glyphs [scale, name, x, y, …], bars, words, MathML elements.
-  const empty = () => ({ width: 0, ascent: 0, descent: 0, runs: [], rules: [], plain: "", mathml: [] });
+  // A form: width, ascent, descent, runs of glyphs [scale, name, x, y, …], bars, text set as words, its reading, MathML.
+  const empty = () => ({ width: 0, ascent: 0, descent: 0, runs: [], rules: [], words: [], plain: "", mathml: [] });
   const put = (form, part, x, y, size = 1) => {
     for (const [scale, ...places] of part.runs) {
       form.runs.push([scale * size, ...places.map((one, at) => (at % 3 ? one * size + (at % 3 === 1 ? x : y) : one))]);
     }
     for (const [left, top, width, height] of part.rules) form.rules.push([left * size + x, top * size + y, width * size, height * size]);
+    for (const [text, left, base, width, letters] of part.words) form.words.push([text, left * size + x, base * size + y, width * size, letters * size]);
     form.ascent = Math.max(form.ascent, part.ascent * size - y);
     form.descent = Math.max(form.descent, part.descent * size + y);
     form.width = Math.max(form.width, x + part.width * size);
     form.mathml.push(...part.mathml);
   };
   const piece = (number) => {
-    const [plain, element, width, ascent, descent, runs, rules] = data.pieces[number];
-    return { plain, mathml: [element], width, ascent, descent, runs, rules };
+    const [plain, element, width, ascent, descent, runs, rules, words = []] = data.pieces[number];
+    return { plain, mathml: [element], width, ascent, descent, runs, rules, words };
   };
   const written = (text) => (text.startsWith("−")
     ? [["mo", { form: "prefix", lspace: "0", rspace: "0" }, "−"], ["mn", text.slice(1)]] : [["mn", text]]);
@@ -116,20 +117,23 @@ const graphcompFormulas = (data, numbers) => {
     if (!forms.has(number)) forms.set(number, row(data.formulas[number].map((token) => layout(token))));
     return forms.get(number);
   };
-  const glyph = (name) => {
-    if (!document.getElementById(`g-${name}`)) svg("path", { id: `g-${name}`, d: data.glyphs[name] }, document.getElementById("store"));
-  };
-  const outline = (place, { runs, rules }) => {
+  // All glyphs of one size are one path: an outline's steps are relative, so it only needs to be told where it begins.
+  const outline = (place, { runs, rules, words }) => {
     place.replaceChildren();
     const sizes = new Map();
     for (const [scale, ...places] of runs) {
-      if (!sizes.has(scale)) sizes.set(scale, svg("g", { transform: `scale(${scale})` }, place));
+      let path = sizes.get(scale) || "";
       for (let at = 0; at < places.length; at += 3) {
-        glyph(places[at]);
-        svg("use", { href: `#g-${places[at]}`, x: (places[at + 1] / scale).toFixed(1), y: (places[at + 2] / scale).toFixed(1) }, sizes.get(scale));
+        path += `M${(places[at + 1] / scale).toFixed(1)} ${(places[at + 2] / scale).toFixed(1)}${data.glyphs[places[at]]}`;
       }
+      sizes.set(scale, path);
     }
+    for (const [scale, d] of sizes) svg("path", { transform: `scale(${scale})`, d }, place);
     for (const [x, y, width, height] of rules) svg("rect", { x, y, width, height }, place);
+    // What the font for formulas lacks, in the place kept for it.
+    for (const [text, x, y, width, size] of words) {
+      svg("text", { x: x + width / 2, y, "font-size": size, "text-anchor": "middle" }, place).textContent = text;
+    }
   };
   const drawn = (number) => {
     const name = `f-${number}`;
