@@ -2,7 +2,7 @@
 
 from . import data, errors, graph, nn, numpy, ops, optim, random, train
 from .ahead import load, save
-from .batching import vmap
+from .batching import batch_max, batch_mean, batch_sum, vmap
 from .custom import checkpoint, custom_jvp, custom_vjp
 from .errors import GraphcompError
 from .gradcheck import check_grads
@@ -23,6 +23,9 @@ __all__ = [
     "Array",
     "Graph",
     "GraphcompError",
+    "batch_max",
+    "batch_mean",
+    "batch_sum",
     "check_grads",
     "checkpoint",
     "compile_story",

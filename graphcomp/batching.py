@@ -13,20 +13,23 @@ from .errors import InputError, ShapeError
 from .graph import Dimension, TensorType
 from .graph.types import equal
 from .trace import trace_function
-from .trace.functions import moveaxis
-from .trace.tracer import type_of
+from .trace.functions import moveaxis, ones_like
+from .trace.tracer import apply, lifted, type_of
 from .trace.tree import flatten
 from .transform import run
 
 Axes = int | None | Sequence[Any]
 
 
-def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callable[..., Any]:
+def vmap(
+    function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0, axis_name: str = "batch"
+) -> Callable[..., Any]:
     """`function`, written for one example, for a batch of them.
 
     ``in_axes`` says along which axis the batch lies: one integer for all arguments, or an entry for each: an integer
     for all arrays in the argument, or None for an argument that is the same for the whole batch. ``out_axes`` says the
-    same of the results. Arguments and results may be nested containers of arrays.
+    same of the results. Arguments and results may be nested containers of arrays. Inside, `batch_sum`, `batch_mean` and
+    `batch_max` look at the whole batch; ``axis_name`` tells nested ones apart.
 
     The function is traced once and its graph is batched op by op, so it costs what the same code written for the batch
     costs; it works with all other transformations, in any order. Raises ShapeError where the sizes of the batch differ.
@@ -43,7 +46,7 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
         traced = trace_function(function, structure.unflatten(types))
         outputs = leaf_axes(out_axes, traced.result_structure.unflatten(traced.outputs), "out_axes")
         wanted = [position for position, axis in enumerate(outputs) if axis is not None]
-        batched = batch(traced, chosen, size, wanted)
+        batched = batch(traced, chosen, size, wanted, axis_name)
         for position, axis in enumerate(outputs):
             if axis is None and batched.outputs[position]:
                 raise InputError("vmap: out_axes is None for a result that differs from example to example.")
@@ -53,6 +56,24 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
         return traced.result_structure.unflatten(placed)
 
     return mapped
+
+
+def batch_sum(x: Any, axis_name: str = "batch") -> Any:
+    """The sum of x over the batch of the `vmap` around it: the same for each example."""
+    return apply("batch_sum", lifted(x), axis=axis_name)
+
+
+def batch_mean(x: Any, axis_name: str = "batch") -> Any:
+    """The mean of x over the batch of the `vmap` around it."""
+    return batch_sum(x, axis_name) / batch_sum(ones_like(x), axis_name)
+
+
+def batch_max(x: Any, axis_name: str = "batch") -> Any:
+    """The largest x, entry by entry, of the batch of the `vmap` around it.
+
+    Where several examples reach it, each has an equal part in the derivative.
+    """
+    return apply("batch_max", lifted(x), axis=axis_name)
 
 
 def leaf_axes(axes: Axes, values: Any, name: str) -> list[int | None]:

@@ -174,3 +174,53 @@ def test_a_hessian_by_batches_of_directions() -> None:
 def test_mistakes_are_explained(call: Any, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+# looking at the whole batch ------------------------------------------------------------------------------------------
+
+
+def test_examples_see_the_whole_batch() -> None:
+    def normalised(x: Any) -> Any:
+        mean = gx.batch_mean(x)
+        variance = gx.batch_mean((x - mean) ** 2)
+        return (x - mean) / gnp.sqrt(variance + 1e-3)
+
+    x = RNG.normal(size=(5, 3))
+
+    def whole(x: Any) -> Any:
+        mean = x.mean(0)
+        return (x - mean) / gnp.sqrt(((x - mean) ** 2).mean(0) + 1e-3)
+
+    np.testing.assert_allclose(gx.vmap(normalised)(x), whole(x), rtol=1e-12)
+    for f in (normalised, lambda x: x / gx.batch_max(gnp.abs(x)), lambda x: x * gx.batch_sum(2.0)):
+        loss = lambda x, f=f: gnp.sum(gnp.sin(gx.vmap(f)(x)))  # noqa: E731
+        assert gx.check_grads(loss, (x,)).ok
+        np.testing.assert_allclose(np.asarray(gx.jit(gx.grad(loss))(x)), gx.grad(loss)(x), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(gx.vmap(lambda x: x * gx.batch_sum(2.0))(x), 10 * x)
+
+
+def test_nested_batches_are_told_apart_by_name() -> None:
+    table = RNG.normal(size=(3, 4))
+
+    def entry(x: Any) -> Any:
+        return gx.batch_sum(x, "rows") + 10 * gx.batch_max(x, "columns")
+
+    found = gx.vmap(gx.vmap(entry, axis_name="columns"), axis_name="rows")(table)
+    np.testing.assert_allclose(found, table.sum(0) + 10 * table.max(1, keepdims=True), rtol=1e-12)
+
+
+def test_examples_see_the_batch_from_inside_loops_and_branches() -> None:
+    def f(x: Any) -> Any:
+        looped, _ = gx.scan(lambda c, _: (c + gx.batch_sum(x * c), None), x, length=2)
+        return gx.cond(gnp.sum(x) > -100, lambda: looped * gx.batch_mean(x), lambda: looped)
+
+    x = RNG.normal(size=(3, 2))
+    c = x
+    for _ in range(2):
+        c = c + (x * c).sum(0)
+    np.testing.assert_allclose(gx.vmap(f)(x), c * x.mean(0), rtol=1e-12)
+
+
+def test_without_a_batch_there_is_nothing_to_see() -> None:
+    with pytest.raises(InputError, match="there is no batch named 'batch' here"):
+        gx.batch_sum(np.ones(3))

@@ -26,12 +26,16 @@ class Batched:
     outputs: tuple[bool, ...]
 
 
-def batch(graph: Graph, chosen: Collection[int], size: Dimension, required: Collection[int] = ()) -> Batched:
+def batch(
+    graph: Graph, chosen: Collection[int], size: Dimension, required: Collection[int] = (), axis: str = ""
+) -> Batched:
     """The graph for a batch of the inputs at the positions `chosen`.
 
     Outputs that depend on none of them stay as they are, but for those at the positions `required`, which are repeated.
+    `axis` is the name of the batch, for ops that look at all of it.
     """
     b = ops.build(Graph(arrays=graph.arrays, requirements=list(graph.requirements)))
+    b.batch_axis = axis
     ids: dict[int, int] = {}
     for position, id in enumerate(graph.inputs):
         node = graph.node(id)
@@ -70,7 +74,7 @@ def _batch_node(
         return
     flags = [source in on for source in node.inputs]
     inputs = [ids[source] for source in node.inputs]
-    if not any(flags):
+    if not any(flags) and not (b.batch_axis and node.attributes.get("axis") == b.batch_axis):
         ids[node.id] = copy_node(b, node, inputs)
         return
     result = ops.get(node.op).batched(b, node, inputs, flags, size)
@@ -84,8 +88,9 @@ def _batch_node(
         parts[node.id] = whole
         ids[node.id] = whole[0][0]
     else:
-        ids[node.id] = result
-        on.add(node.id)
+        ids[node.id], is_batch = (result, True) if isinstance(result, int) else result
+        if is_batch:
+            on.add(node.id)
 
 
 def _one_by_one(

@@ -123,9 +123,9 @@ class _Cond(Special):
         """One branch for the whole batch; where the condition is a batch too, both, and a choice for each."""
         chosen = {slot - 1 for slot, on in enumerate(batched) if on and slot}
         branches = _branches(node)
-        found = [batch(branch, chosen, size) for branch in branches]
+        found = [batch(branch, chosen, size, (), b.batch_axis) for branch in branches]
         either = {place for part in found for place, on in enumerate(part.outputs) if on or batched[0]}
-        parts = [batch(branch, chosen, size, either) for branch in branches]
+        parts = [batch(branch, chosen, size, either, b.batch_axis) for branch in branches]
         if not batched[0]:
             bodies = {name: Subgraph(part.graph) for name, part in zip(BRANCHES, parts)}
             result = b.emit("cond", *inputs, **bodies)

@@ -160,7 +160,7 @@ class _Scan(Special):
         loop = Loop.of(node.attributes)
         chosen = {slot for slot, on in enumerate(batched) if on}
         while True:
-            body = batch(loop.body, chosen, size, {slot for slot in chosen if slot < loop.carries})
+            body = batch(loop.body, chosen, size, {slot for slot in chosen if slot < loop.carries}, b.batch_axis)
             more = {slot for slot in range(loop.carries) if body.outputs[slot]} - chosen
             if not more:
                 break

@@ -107,15 +107,15 @@ class _While(Special):
         condition, body = node.attributes["condition"].graph, node.attributes["body"].graph
         chosen = {slot for slot, on in enumerate(batched) if on}
         while True:
-            found = batch(body, chosen, size)
+            found = batch(body, chosen, size, (), b.batch_axis)
             more = {slot for slot in range(carries) if found.outputs[slot]}
-            if batch(condition, chosen, size).outputs[0]:
+            if batch(condition, chosen, size, (), b.batch_axis).outputs[0]:
                 more |= set(range(carries))
             if more <= chosen:
                 break
             chosen |= more
-        turn = batch(body, chosen, size, {slot for slot in chosen if slot < carries})
-        test = batch(condition, chosen, size)
+        turn = batch(body, chosen, size, {slot for slot in chosen if slot < carries}, b.batch_axis)
+        test = batch(condition, chosen, size, (), b.batch_axis)
         if test.outputs[0]:
             turn, test = _each_on_its_own(turn.graph, test.graph, carries)
         arguments = [spread(b, id, batched[slot], size) if slot in chosen else id for slot, id in enumerate(inputs)]

@@ -4,6 +4,7 @@ from ..graph import Graph
 from . import (
     arithmetic,
     base,
+    collective,
     elementary,
     indexing,
     layout,
@@ -29,6 +30,7 @@ __all__ = [
     "arithmetic",
     "base",
     "build",
+    "collective",
     "elementary",
     "get",
     "indexing",

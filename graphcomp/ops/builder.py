@@ -19,7 +19,8 @@ class Builder:
 
     New nodes get the builder's current `scope` and `origin`. `partials[(node, slot)]` remembers the local partial
     derivatives that elementwise ops were asked for; `replaced[node]` is the node that stands for it where a forward
-    rule needs more results of it, such as what a loop must save for the way back.
+    rule needs more results of it, such as what a loop must save for the way back. `batch_axis` is the name of the axis
+    over which a graph is being batched.
     """
 
     def __init__(self, graph: Graph, records: Callable[[str], Any]) -> None:
@@ -28,6 +29,7 @@ class Builder:
         self.origin: Origin | None = None
         self.partials: dict[tuple[int, int], int] = {}
         self.replaced: dict[int, int] = {}
+        self.batch_axis = ""
         self._records = records
 
     def emit(self, name: str, /, *inputs: int, **attributes: Any) -> int:

@@ -335,6 +335,14 @@ def innermost(values: Sequence[Any]) -> Trace | None:
     return _STATE.active[-1] if deepest in _STATE.active else deepest
 
 
+def lifted(value: Any) -> Any:
+    """The value as a traced one if a trace is in progress, so that what is done with it is recorded."""
+    if isinstance(value, Tracer) or not _STATE.active:
+        return value
+    trace = _STATE.active[-1]
+    return Tracer(trace, trace.lift(value))
+
+
 def apply(name: str, /, *values: Any, **attributes: Any) -> Any:
     """Apply an op to values of fitting shapes and dtypes: append a node if any is traced, else compute at once."""
     trace = innermost(values)
