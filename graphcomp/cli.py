@@ -114,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--jacobian-rows", choices=CHOICES["jacobian_rows"], default="outputs")
     command.add_argument("--language", default="en", help="of the sentences (default %(default)s)")
     command.add_argument("--digits", type=int, default=3, help="decimals shown (default %(default)s)")
+    command.add_argument("--collapse", choices=("names",), help="a step for each value that an assignment names")
     command.add_argument("--output", "-o", type=Path, help=f"a file to write: {' '.join(SUFFIXES)}")
     command.add_argument("--frames", action="store_true", help="with .svg or .png: a folder of steps")
     command.add_argument("--animate", action="store_true", help="with .svg: one file that plays all steps")
@@ -213,7 +214,7 @@ def _told(options: argparse.Namespace) -> Story:
     return explain(
         options.formula, at, options.mode, options.wrt, options.notation, options.digits,
         granularity=options.granularity, jacobian_rows=options.jacobian_rows, language=options.language,
-        quiz=options.quiz,
+        quiz=options.quiz, collapse=options.collapse,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import graphcomp as gx
 from graphcomp import nn, random
+from graphcomp.cli import main
 from graphcomp.derive import reverse
 from graphcomp.errors import RenderError
 from graphcomp.render import Story
@@ -284,3 +285,8 @@ def test_a_graph_with_named_sizes_is_told_at_the_sizes_given() -> None:
     story = gx.explain(graph, at=[x, w], collapse=1, mode="both")
     adjoints = facts(story, "adjoint")
     np.testing.assert_allclose(adjoints[graph.inputs[1]].data, gx.grad(f, 1)(x, w))
+
+
+def test_the_command_line_collapses_to_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "h = sin(x)*x + x; z = h*h", "--at", "x=2", "--collapse", "names"]) == 0
+    assert "h(w1)" in capsys.readouterr().out.translate(str.maketrans("₁", "1"))
