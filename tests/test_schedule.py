@@ -242,3 +242,23 @@ def test_float32_sums_and_products_are_kept_in_float64() -> None:
 def test_a_named_size_may_have_any_name(name: str) -> None:
     compiled = gx.jit(lambda x: gx.numpy.sum(x) * gx.numpy.exp(x), specs=(gx.spec((name,), "float64"),))
     np.testing.assert_allclose(np.asarray(compiled(np.arange(3.0))), 3 * np.exp(np.arange(3.0)), rtol=1e-15)
+
+
+def test_memory_of_results_that_nobody_holds_is_used_again_and_no_other() -> None:
+    f = gx.jit(lambda x: (x + 1, x * 2))
+    kept = [f(np.full(1000, float(k))) for k in range(6)]
+    views = [np.asarray(kept[0][0])[3:5], kept[1][1].numpy().reshape(10, 100)]
+    del kept[0], kept[0]
+    for k in range(10, 30):
+        f(np.full(1000, float(k)))
+    np.testing.assert_array_equal(views[0], [1, 1])
+    np.testing.assert_array_equal(views[1], np.full((10, 100), 2.0))
+    for k, (more, twice) in enumerate(kept, start=2):
+        np.testing.assert_array_equal(np.asarray(more), np.full(1000, k + 1.0))
+        np.testing.assert_array_equal(np.asarray(twice), np.full(1000, 2.0 * k))
+    result = f(np.zeros(1000))
+    addresses = set()
+    for _ in range(10):
+        result = f(np.zeros(1000))
+        addresses.add(np.asarray(result[0]).ctypes.data)
+    assert len(addresses) <= 4

@@ -89,6 +89,8 @@ FUNCTION_RULES: dict[str, Callable[[Any], Any]] = {
         raw("scatter_along_axis", x, np.zeros((3, 4), "int64"), axis=1, size=6), axis=1
     ),
     "whole power": lambda x: x**3,
+    "matrix product that adds up nothing": lambda x: x[:, :1] @ x[:1],
+    "product that adds up nothing": lambda x: gnp.einsum("ia,jb->bij", x[:, :1], x[1:, :2]),
 }
 
 
@@ -112,6 +114,10 @@ STABLE: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
     "log-sum-exp": (lambda x: np.log(np.sum(np.exp(x))), np.full(3, 800.0), 800.0 + np.log(3.0)),
     "log-sum-exp, kept axes": (
         lambda x: np.log(np.sum(np.exp(x), axis=0, keepdims=True)), np.full(3, -800.0), np.array([np.log(3.0) - 800.0]),
+    ),
+    "sum of a squared product": (
+        lambda x: np.sum(np.square(np.outer(x, x * np.float32(1e-38))), dtype="float32"),
+        np.array([3e19, 4e19], "float32"), np.float32(2.5e39 * 2.5e39 * float(np.float32(1e-38)) ** 2),
     ),
     "softmax": (
         lambda x: np.exp(x) / np.sum(np.exp(x), axis=0, keepdims=True), np.full(4, 800.0), np.full(4, 0.25)

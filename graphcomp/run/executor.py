@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ from .array import Array, aligned
 from .blas import needs_threads, single_threaded, uses_blas
 from .cache import load_entry
 from .interpreter import bind_sizes, check_inputs
+
+REMEMBERED = 2
+"""The results of how many calls are looked after: those of the last one are still held when the next begins."""
 
 _SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)
 
@@ -67,6 +71,7 @@ class Executor:
         self._run = _SIGNATURE(self.entry.address)
         self._bindings: dict[tuple[int, ...], Binding] = {}
         self._pool: dict[int, list[np.ndarray]] = {}
+        self._issued: deque[list[np.ndarray]] = deque(maxlen=REMEMBERED)
         self._lock = threading.Lock()
 
     def __call__(self, values: Sequence[Any], donated: Sequence[bool]) -> list[Array]:
@@ -78,6 +83,8 @@ class Executor:
             context = binding.context.copy()
             for slot, array in zip(binding.inputs, arrays):
                 context[slot] = array.ctypes.data
+            self._collect()
+            self._issued.append([])
             results = [self._result(context, *output) for output in binding.outputs]
             with single_threaded(binding.one_thread):
                 self._run(0, context.ctypes.data)
@@ -97,13 +104,24 @@ class Executor:
     def _result(self, context: np.ndarray, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> Array:
         blocks = self._pool.get(size)
         block = blocks.pop() if blocks else aligned(size)
+        self._issued[-1].append(block)
         context[slot] = block.ctypes.data
         return Array(block.view(dtype).reshape(shape), block)
+
+    def _collect(self) -> None:
+        """Take back the memory of earlier results that nobody holds any more; fresh memory costs its page faults."""
+        for blocks in self._issued:
+            free = [block for block in blocks if sys.getrefcount(block.base) <= 2]
+            for block in free:
+                self._pool.setdefault(block.size, []).append(block)
+            blocks[:] = [block for block in blocks if not any(block is other for other in free)]
 
     def _reclaim(self, value: Array) -> None:
         """Keep a donated array's memory for a later result, unless somebody still looks at it."""
         block = value.donate()
-        if block is not None and block.base is not None and sys.getrefcount(block.base) <= 2:
+        if block is None or any(block is other for blocks in self._issued for other in blocks):
+            return  # one of its own results: taken back before the next run
+        if block.base is not None and sys.getrefcount(block.base) <= 2:
             self._pool.setdefault(block.size, []).append(block)
 
     def _check(self, status: int) -> None:

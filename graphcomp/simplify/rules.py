@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .. import ops
-from ..graph.types import equal, product
+from ..graph.types import Dimension, equal, product
 from ..ops import Builder
 from ..ops.layout import stretched_axes
 from .pattern import Call, Match, Pattern, Variable, call
@@ -93,6 +93,59 @@ def _sum_of_scatter(b: Builder, m: Match) -> int | None:
     return b.sum(m["x"], axes=axes) if axis in axes else None
 
 
+# products ------------------------------------------------------------------------------------------------------------
+
+
+def _outer_product(op: str) -> Callable[[Builder, Match], int | None]:
+    """A product of two arrays that adds up nothing is a multiplication."""
+
+    def rule(b: Builder, m: Match) -> int | None:
+        operands = (m["x"], m["y"])
+        types = [b.type(id) for id in operands]
+        subscripts = ops.get(op).subscripts(types, **m.attributes)  # type: ignore[misc]
+        letters, result = ops.products.split_subscripts(subscripts)
+        sizes = ops.products.letter_sizes(b.graph, types, subscripts)
+        if any(sizes[letter] != 1 for names in letters for letter in names if letter not in result):
+            return None
+        return b.multiply(*(_along(b, id, names, result, m.type.shape) for id, names in zip(operands, letters)))
+
+    return rule
+
+
+def _along(b: Builder, id: int, names: str, result: str, shape: tuple[Dimension, ...]) -> int:
+    """An operand with axes as its names stand in `result`, repeated along the others."""
+    sizes = dict(zip(names, b.type(id).shape))
+    kept = "".join(name for name in names if name in result)
+    value = b.reshape(id, shape=tuple(sizes[name] for name in kept)) if kept != names else id
+    ordered = sorted(kept, key=result.index)
+    value = b.transpose(value, axes=tuple(kept.index(name) for name in ordered))
+    return b.broadcast(b.reshape(value, shape=tuple(sizes.get(name, 1) for name in result)), shape=shape)
+
+
+def _sum_of_squared_product(b: Builder, m: Match) -> int | None:
+    """Σᵢⱼ (aᵢ bⱼ)² = Σᵢ aᵢ² · Σⱼ bⱼ², of float32 in float64, where neither sum can overflow.
+
+    It gives the norm of a gradient δ xᵀ without the gradient.
+    """
+    axes, inner = m.attributes["axes"], m.graph.node(m["inner"])
+    if inner.dtype != "float32":
+        return None
+    parts = []
+    varying = []
+    for name in "xy":
+        type = b.type(m[name])
+        lead = inner.tensor.rank - type.rank
+        if any(axis < lead for axis in axes):
+            return None
+        varying.append({axis for axis in axes if type.shape[axis - lead] != 1})
+        wide = b.convert(m[name], dtype="float64")
+        total = b.sum(b.multiply(wide, wide), axes=tuple(sorted(axis - lead for axis in axes)))
+        parts.append(b.broadcast(total, shape=m.type.shape))
+    if varying[0] & varying[1] or varying[0] | varying[1] != set(axes):
+        return None
+    return b.convert(b.multiply(*parts), dtype="float32")
+
+
 # arithmetic ----------------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +219,7 @@ def _softmax(b: Builder, m: Match) -> int | None:
     return b.divide(powers, ops.reduction.expand(b, b.sum(powers, axes=axes), b.type(powers), axes))
 
 
+_outer = call.multiply(call.broadcast(x), call.broadcast(y))
 _sum_exp = Call("sum", (call.exp(x),), "sum")
 
 RULES: tuple[Rule, ...] = (
@@ -187,6 +241,14 @@ RULES: tuple[Rule, ...] = (
     Rule("sum of a negative", call.sum(call.negative(x)), lambda b, m: b.negative(b.sum(m["x"], **m.attributes))),
     Rule("sum of copies", call.sum(call.broadcast(x).named("inner")), _sum_of_broadcast),
     Rule("sum of a scatter", call.sum(call.scatter_along_axis(x, y).named("inner")), _sum_of_scatter),
+    Rule("matrix product that adds up nothing", call.matmul(x, y), _outer_product("matmul")),
+    Rule("product that adds up nothing", call.einsum(x, y), _outer_product("einsum")),
+    Rule(
+        "sum of a squared product",
+        call.sum(call.multiply(_outer, _outer).named("inner")),
+        _sum_of_squared_product,
+        stabilising=True,
+    ),
     Rule("add zero", call.add(x, 0), x),
     Rule("subtract zero", call.subtract(x, 0), x),
     Rule("subtract from zero", call.subtract(0, x), call.negative(x)),
