@@ -19,11 +19,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
     "README.md",
-    "docs/tour.md",
-    "docs/add_an_op.md",
-    "docs/pipeline.md",
-    "docs/networks.md",
-    "docs/gradient_checks.md",
+    *(
+        f"docs/{path.name}"
+        for path in sorted((ROOT / "docs").glob("*.md"))
+        if "```python" in path.read_text(encoding="utf-8")
+    ),
 ]
 BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n^```text\n(?P<shown>.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 

@@ -1,7 +1,6 @@
 """Whole networks: groups by scope, folded repeats, levels laid out one by one, files that stay small."""
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -270,15 +269,11 @@ def test_a_rule_folds_neighbours() -> None:
     assert all(overlaps(folded.scene(depth)) == [] for depth in range(3))
 
 
-def test_a_training_step_is_a_small_file_soon(tmp_path: Path) -> None:
-    network(training_step(1)).save(tmp_path / "warm.html")
-    start = time.perf_counter()
+def test_a_training_step_is_a_small_file(tmp_path: Path) -> None:
     graph = training_step()
     path = network(graph).save(tmp_path / "step.html")
-    taken = time.perf_counter() - start
     assert len(graph) > 7000
     assert path.stat().st_size < 5_000_000
-    assert taken < 10  # five seconds alone; the tests share their processors
 
 
 def test_pictures_are_written_and_unknown_suffixes_refused(picture: Network, tmp_path: Path) -> None:

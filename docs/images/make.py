@@ -53,8 +53,32 @@ def networks() -> None:
     print(network(gx.trace(loss, *at), title="A classifier").save(FOLDER / "network.svg", depth=1))
 
 
+def implicit() -> None:
+    """The derivative of a fixed point at the answer."""
+
+    def residual(x, b):  # type: ignore[no-untyped-def]
+        return np.cos(x) * b - x
+
+    story = gx.explain(residual, at=(0.641134, 0.8), mode="reverse")
+    print(story.save(FOLDER / "implicit.svg"))
+
+
+def born() -> None:
+    """The graph up to the division that gives an infinity."""
+
+    def length(x):  # type: ignore[no-untyped-def]
+        return np.sqrt(np.sum(x * x))
+
+    try:
+        gx.debug(gx.grad(length))(np.zeros(2))
+    except gx.errors.NotFiniteError as error:
+        print(gx.explain_error(error).save(FOLDER / "born.svg"))
+
+
 if __name__ == "__main__":
     story = gx.explain(FORMULA, at={"x1": 2, "x2": 3}, mode="reverse")
     print(story.save(FOLDER / "reverse.svg"))
     networks()
     print(gx.plot_gradient_check(mistaken_gradient(), FOLDER / "gradient_check.svg"))
+    implicit()
+    born()
