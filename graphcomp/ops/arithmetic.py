@@ -59,6 +59,28 @@ _define(
         1: lambda b, call, ct: b.scale(call.operand(0), ct),
     },
 )
+
+
+def _no_nan_tangent(b: Builder, node: Node, tangents: Tangents) -> int | None:
+    """The product rule. The second argument decides in both terms, so it is a tangent or a cotangent that is zero."""
+    (x, y), (first, second) = node.inputs, tangents
+    terms = [] if first is None else [b.multiply_no_nan(first, y)]
+    terms += [] if second is None else [b.multiply_no_nan(x, second)]
+    return terms[0] if len(terms) == 1 else b.add(*terms)
+
+
+_define(
+    "multiply_no_nan",
+    "x · y, and zero where y is zero, even if x is infinite or NaN",
+    arity=2,
+    reference=lambda x, y: np.where(y == 0, 0, x * y),
+    scalar="({0} * {1} if {1} != 0 else T(0))",
+    tangent_rule=_no_nan_tangent,
+    transposes={
+        0: lambda b, call, ct: b.multiply_no_nan(ct, call.operand(1)),
+        1: lambda b, call, ct: b.multiply_no_nan(call.operand(0), ct),
+    },
+)
 _define(
     "divide",
     "x / y",

@@ -465,6 +465,12 @@ def _eigh_reference(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(finite[..., 0], values, np.nan), np.where(finite, vectors, np.nan)
 
 
+def _reciprocal(b: Builder, x: int, unknown: int) -> int:
+    """1 / x, and NaN where it is unknown. `multiply_no_nan` with it leaves alone what does not depend on those."""
+    one = b.constant_like(x, 1.0)
+    return b.where(unknown, b.constant_like(x, float("nan")), b.divide(one, b.where(unknown, one, x)))
+
+
 def _reciprocal_gaps(b: Builder, values: int, squared: bool = False) -> int:
     """1 / (λⱼ - λᵢ), or 1 / (λⱼ² - λᵢ²), at [i, j]; zero on the diagonal, NaN where two are equal up to rounding."""
     size = b.type(values).shape[-1]
@@ -474,12 +480,8 @@ def _reciprocal_gaps(b: Builder, values: int, squared: bool = False) -> int:
     rounding = TIE * float(np.finfo(b.type(values).dtype).eps)
     limit = along_columns(b, b.multiply(b.constant_like(largest, rounding), largest), size)
     tie = b.less_equal(b.absolute(gaps), limit)
-    known = b.where(tie, b.constant_like(gaps, float("nan")), gaps)
-    if squared:
-        known = b.multiply(known, b.add(rows, columns))
-    apart = b.not_equal(*_positions(b, gaps))
-    one = b.constant_like(gaps, 1.0)
-    return b.mask(apart, b.divide(one, b.where(apart, known, one)))
+    reciprocal = _reciprocal(b, b.multiply(gaps, b.add(rows, columns)) if squared else gaps, tie)
+    return b.mask(b.not_equal(*_positions(b, gaps)), reciprocal)
 
 
 def _eigh_tangent(b: Builder, node: Node, tangents: Tangents) -> tuple[int, int] | None:
@@ -488,7 +490,7 @@ def _eigh_tangent(b: Builder, node: Node, tangents: Tangents) -> tuple[int, int]
         return None
     values, vectors = b.item(node.id, position=0), b.item(node.id, position=1)
     rotated = b.matmul(swap_last(b, vectors), b.matmul(mirrored(b, tangents[0]), vectors))
-    turned = b.matmul(vectors, b.multiply(_reciprocal_gaps(b, values), rotated))
+    turned = b.matmul(vectors, b.multiply_no_nan(_reciprocal_gaps(b, values), rotated))
     return diagonal(b, rotated), turned
 
 
@@ -544,8 +546,8 @@ def _svd_tangent(b: Builder, node: Node, tangents: Tangents) -> tuple[int, int, 
     inner = b.matmul(swap_last(b, left), through)
     factors = _reciprocal_gaps(b, values, squared=True)
     scaled, scaled_back = _scaled_columns(b, inner, values), _scaled_columns(b, swap_last(b, inner), values)
-    left_dot = b.matmul(left, b.multiply(factors, b.add(scaled, swap_last(b, scaled))))
-    right_dot = b.matmul(right, b.multiply(factors, b.add(swap_last(b, scaled_back), scaled_back)))
+    left_dot = b.matmul(left, b.multiply_no_nan(factors, b.add(scaled, swap_last(b, scaled))))
+    right_dot = b.matmul(right, b.multiply_no_nan(factors, b.add(swap_last(b, scaled_back), scaled_back)))
     (rows, columns), few = b.type(tangent).shape[-2:], b.type(values).shape[-1]
     if equal(rows, few) is not True:
         left_dot = b.add(left_dot, _over_columns(b, _outside(b, left, through), values))
@@ -562,7 +564,8 @@ def _scaled_columns(b: Builder, x: int, values: int) -> int:
 
 def _over_columns(b: Builder, x: int, values: int) -> int:
     """x · diag(values)⁻¹."""
-    return _scaled_columns(b, x, b.divide(b.constant_like(values, 1.0), values))
+    reciprocal = _reciprocal(b, values, b.equal(values, b.zeros_like(values)))
+    return b.multiply_no_nan(along_rows(b, reciprocal, b.type(x).shape[-2]), x)
 
 
 register(

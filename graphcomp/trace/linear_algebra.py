@@ -149,9 +149,10 @@ def eigh(a: Any, UPLO: str = "L") -> EighResult:
     zero. An eigenvector is signed so that its first entry that has at least 0.9 times the size of its largest one is
     positive.
 
-    Derivatives: eigenvalues that are equal have no eigenvectors of their own, so derivatives of eigenvectors are NaN
-    there. So they are where eigenvalues differ by rounding only. First derivatives of sums of functions of the
-    eigenvalues are right everywhere. For a smooth function of a matrix, prefer a formula without eigenvectors.
+    Derivatives: eigenvalues that are equal, or differ by rounding only, have no eigenvectors of their own, so what
+    depends on the single ones has derivatives NaN there. The other eigenvectors have theirs in reverse mode, and first
+    derivatives of sums of functions of the eigenvalues are right everywhere. For a smooth function of a matrix, such as
+    its inverse, prefer a formula without eigenvectors.
     """
     if UPLO not in ("L", "U"):
         raise InputError(f"eigh takes UPLO='L' or UPLO='U', not {UPLO!r}.")
@@ -173,8 +174,9 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     m = n. A column of U is signed so that its first entry that has at least 0.9 times the size of its largest one is
     positive; the row of Vh has the sign that goes with it.
 
-    Derivatives of U and Vh are NaN where singular values are equal, also up to rounding, and where one is zero and
-    m ≠ n; those of sums of functions of the singular values are right everywhere but at zero.
+    Derivatives: what depends on the single vectors of singular values that are equal, or differ by rounding only, has
+    derivatives NaN; so has what depends, where m ≠ n, on those of a singular value that is zero. First derivatives of
+    sums of functions of the singular values are right everywhere but at zero.
     """
     a = _matrices("svd", a, square=False)
     if hermitian:
