@@ -123,6 +123,23 @@ def test_right_hand_sides_broadcast_as_in_numpy() -> None:
         close(gx.jit(np.linalg.solve)(left, right), np.linalg.solve(left, right))
 
 
+def test_one_matrix_is_factorised_once_for_many_right_hand_sides() -> None:
+    graph = gx.trace(linalg.solve, gx.spec((3, 3)), gx.spec((4, "B", 3, 5)))
+    shapes = [(node.op, node.type.items[0].shape if node.op == "lu" else node.shape[0]) for node in graph.nodes()]
+    assert ("lu", (3, 3)) in shapes and ("solve", 3) in shapes
+
+
+def test_a_unit_diagonal_is_not_read() -> None:
+    strict, b = np.tril(matrices(3, 3), -1), generator("unit").normal(size=(3, 2))
+    wanted = np.linalg.solve(strict + np.eye(3), b)
+
+    def f(a: Any, b: Any) -> Any:
+        return linalg.solve_triangular(a, b, lower=True, unit_diagonal=True)
+
+    close(f(strict, b), wanted)
+    close(gx.jit(f)(strict, b), wanted)
+
+
 def test_integers_become_floats() -> None:
     a = np.array([[2, 1], [1, 3]])
     assert linalg.solve(a, np.array([1, 2])).dtype == "float64"
@@ -149,8 +166,11 @@ def everything(a: Any, b: Any) -> Any:
     """Every op, of square, tall and wide matrices, with leading axes."""
     symmetric = a @ gnp.swapaxes(a, -1, -2)
     tall = gnp.concatenate([a, 2 * a[..., :1, :]], -2)
+    rolled = gnp.concatenate([a[..., 1:, :], a[..., :1, :]], -2)  # so that rows are exchanged, and not in pairs
     return (
-        linalg.solve(a, b), linalg.solve(gnp.swapaxes(a, -1, -2), b), linalg.inv(a), linalg.det(a), linalg.slogdet(a),
+        linalg.solve(a, b), linalg.solve(rolled, b), gx.grad(lambda b: gnp.sum(linalg.solve(rolled, b) ** 2))(b),
+        linalg.det(rolled), linalg.slogdet(gnp.swapaxes(rolled, -1, -2)), linalg.inv(a), linalg.det(a),
+        linalg.slogdet(a),
         linalg.cholesky(symmetric), linalg.eigh(symmetric), linalg.svd(a), linalg.svd(tall, full_matrices=False),
         linalg.svd(gnp.swapaxes(tall, -1, -2), full_matrices=False), linalg.norm(a, 2, axis=(-2, -1)),
         linalg.solve_triangular(a, b, trans=1), linalg.solve_triangular(a, b, lower=True, unit_diagonal=True),
@@ -288,6 +308,7 @@ DERIVED: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "solve": (linalg.solve, (A, SIDES)),
     "solve a vector": (linalg.solve, (A[0], SIDES[0, :, 0])),
     "solve, one matrix for all": (linalg.solve, (A[0], SIDES)),
+    "solve, rows exchanged": (linalg.solve, (np.roll(A, 1, 1), SIDES)),
     "inv": (linalg.inv, (A,)),
     "inv of one entry": (linalg.inv, (A[:, :1, :1],)),
     "det": (linalg.det, (A,)),
