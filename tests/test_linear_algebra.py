@@ -247,6 +247,18 @@ def test_factorisations_inside_loops() -> None:
         close(found, part, 1e-10)
 
 
+def test_what_reads_a_result_runs_after_the_call() -> None:
+    """A loop from before the call reads `v` too, and would save reading it again."""
+
+    def f(a: Any, v: Any) -> Any:
+        before = np.sin(v)
+        return before, v * linalg.eigvalsh(a)
+
+    v = generator("after").normal(size=3)
+    for found, wanted in zip(gx.jit(f)(S, v), f(S, v), strict=True):
+        close(found, wanted)
+
+
 def test_calls_count_as_work_for_the_threads() -> None:
     sizes = {"n": 20, "large": 2000}
     for name, threaded in (("n", False), ("large", True)):
