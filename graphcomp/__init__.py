@@ -11,7 +11,7 @@ from .implicit import custom_root, fixed_point
 from .jacobians import hessian, jacfwd, jacobian, jacrev, sparsity
 from .jit import debug, jit
 from .loops import cond, scan, while_loop
-from .render import compile_story, explain, explain_error, plot_gradient_check
+from .render import compile_story, explain, explain_error, plot_gradient_check, plot_sparsity
 from .run.array import Array
 from .trace import scope, spec, trace
 from .trace.functions import stop_gradient
@@ -55,6 +55,7 @@ __all__ = [
     "ops",
     "optim",
     "plot_gradient_check",
+    "plot_sparsity",
     "random",
     "save",
     "scan",

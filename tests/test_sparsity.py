@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 import graphcomp as gx
 from graphcomp import numpy as gnp
 from graphcomp.colouring import colour, colour_symmetric, shared
-from graphcomp.errors import DerivativeError, InputError
+from graphcomp.errors import DerivativeError, InputError, RenderError
+from graphcomp.render.scene import Rectangle, Words
+from graphcomp.render.sparsity import mark, sparsity_scene
 
 RNG = np.random.default_rng(5)
 
@@ -296,3 +299,42 @@ def test_errors_say_what_to_do() -> None:
         gx.jacobian(lambda x: x * 2.0, sparse=True)(np.arange(3))
     with pytest.raises(DerivativeError, match=r"not sparse.*sparse=False"):
         gx.jacobian(lambda x: x / gnp.sum(x), sparse=True)(np.ones(6000))
+
+
+# pictures ------------------------------------------------------------------------------------------------------------
+
+
+def texts(scene: Any) -> list[str]:
+    return [item.text for item in scene.primitives if isinstance(item, Words)]
+
+
+def test_a_picture_marks_each_entry_with_its_sweep() -> None:
+    found = gx.sparsity(arrow)(np.ones(9))
+    scene = sparsity_scene(found)
+    marks = [text for text in texts(scene) if len(text) == 1]
+    # In the matrix and once more in what the sweeps give.
+    assert [marks.count(mark) for mark in "12A"] == [2 * 8, 2 * 8, 2 * 9]
+    assert "A sparse Jacobian from 3 sweeps" in texts(scene)
+    for item in scene.primitives:
+        assert item.box.left >= 0 and item.box.right <= scene.width and item.box.bottom <= scene.height
+    cells = [item.box for item in scene.primitives if isinstance(item, Rectangle) and item.role == "content"]
+    assert not any(one.meets(other) for index, one in enumerate(cells) for other in cells[index + 1 :])
+
+
+def test_a_large_matrix_is_drawn_in_blocks() -> None:
+    scene = sparsity_scene(gx.hessian(rosenbrock, sparse=True).sparsity(np.ones(500)))
+    assert len(scene.primitives) < 96 * 6 + 10
+    assert any("A cell stands for 5.21 × 5.21 entries" in text for text in texts(scene))
+
+
+def test_pictures_are_written_by_suffix(tmp_path: Path) -> None:
+    found = gx.sparsity(lambda x: x[1:] * x[:-1])(np.ones(40))
+    starts = {"a.svg": b"<?xml", "a.png": b"\x89PNG", "a.pdf": b"%PDF"}
+    for name, start in starts.items():
+        assert gx.plot_sparsity(found, tmp_path / name).read_bytes().startswith(start)
+    with pytest.raises(RenderError, match=r"saved as \.svg, \.png, \.pdf, not as 'a\.gif'"):
+        gx.plot_sparsity(found, tmp_path / "a.gif")
+    with pytest.raises(RenderError, match="nothing to draw"):
+        gx.plot_sparsity(gx.sparsity(lambda x: x[:0])(np.ones(3)), tmp_path / "b.svg")
+    assert {path.name for path in tmp_path.iterdir()} == set(starts)
+    assert mark(1, 3) == "2" and [mark(3 + n, 3) for n in (0, 25, 26)] == ["A", "Z", "A2"]

@@ -73,6 +73,13 @@ def born() -> None:
         gx.debug(gx.grad(length))(np.zeros(2))
     except gx.errors.NotFiniteError as error:
         print(gx.explain_error(error).save(FOLDER / "born.svg"))
+def rosenbrock(x):
+    return np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+
+def pipe(u):
+    """The heat that flows in a pipe's wall, of which the first entry is the temperature outside; and all of it."""
+    return np.concatenate([np.diff(u[1:], 2) - u[0] * u[2:-1], [np.sum(u**2)]])
 
 
 if __name__ == "__main__":
@@ -82,3 +89,6 @@ if __name__ == "__main__":
     print(gx.plot_gradient_check(mistaken_gradient(), FOLDER / "gradient_check.svg"))
     implicit()
     born()
+    variables = np.ones(12)
+    print(gx.plot_sparsity(gx.hessian(rosenbrock, sparse=True).sparsity(variables), FOLDER / "sparse_hessian.svg"))
+    print(gx.plot_sparsity(gx.sparsity(pipe)(variables), FOLDER / "sparse_jacobian.svg"))

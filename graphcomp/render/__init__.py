@@ -5,6 +5,7 @@ from .explain import explain
 from .failure import explain_error
 from .gradient_plot import plot_gradient_check
 from .output import Story
+from .sparsity import plot_sparsity
 from .story import Fact, Frame, StoryContent, StoryEdge, StoryNode, Sweep, Term
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "explain",
     "explain_error",
     "plot_gradient_check",
+    "plot_sparsity",
 ]
