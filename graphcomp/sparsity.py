@@ -10,7 +10,6 @@ arguments; integers and truth values, such as positions, are part of what it is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -45,54 +44,54 @@ def jacobian_pattern(graph: Graph, wrt: Sequence[int], values: Sequence[Any]) ->
     stable = stabilise(graph)
     chosen = [stable.inputs[graph.inputs.index(id)] for id in wrt]
     derived = forward(stable, chosen)
-    flow = _Flow(derived, _known(derived, values))
-    tangents = derived.graph.outputs[len(graph.outputs) :]
-    pattern = ss.csr_array(ss.vstack([flow.none(0), *map(flow.of, tangents)], format="csr"))
+    seeds, width = _entries(derived)
+    linear = derived.graph
+    fixed = {id: value for id, value in zip(linear.inputs, values) if not linear.type(id).is_float}
+    flow = _Flow(linear, seeds, _known(linear, seeds, fixed), width)
+    tangents = map(flow.of, linear.outputs[len(graph.outputs) :])
+    pattern = ss.csr_array(ss.vstack([flow.none(0), *tangents], format="csr"))
     pattern.sort_indices()
     return pattern
+
+
+def _entries(derived: Forward) -> tuple[dict[int, Pattern], int]:
+    """The patterns of the tangents themselves, and how many entries they have in all."""
+    tangents = [derived.tangent[id] for id in derived.wrt]
+    sizes = [_size(derived.graph, id) for id in tangents]
+    whole = ss.csr_array(ss.eye_array(sum(sizes), dtype=bool, format="csr"))
+    stops = np.cumsum(sizes).tolist()
+    return {id: whole[stop - size : stop] for id, size, stop in zip(tangents, sizes, stops)}, sum(sizes)
 
 
 def _size(graph: Graph, id: int) -> int:
     return int(graph.type(id).size)
 
 
-def _known(derived: Forward, values: Sequence[Any]) -> dict[int, np.ndarray]:
-    """The values that linear nodes read and that depend on no floating-point input."""
-    graph = derived.graph
-    given = dict(zip(graph.inputs, values))
-    floats = [id for id in graph.inputs if graph.type(id).is_float]
-    moving = depending(graph, floats)
-    read = {source for id in derived.linear for source in graph.node(id).inputs} - moving
-    fixed = [id for id in graph.inputs if id not in moving]
+def _known(graph: Graph, seeds: Iterable[int], given: Mapping[int, Any]) -> dict[int, np.ndarray]:
+    """The values that nodes linear in the seeds read and that depend on no input but those given."""
+    moving = depending(graph, [id for id in graph.inputs if id not in given])
+    linear = depending(graph, list(seeds))
+    read = {source for id in linear for source in graph.node(id).inputs} - moving
     wanted = sorted(id for id in read if not isinstance(graph.node(id).type, TupleType))
-    return dict(zip(wanted, interpret(extract(graph, fixed, wanted), [given[id] for id in fixed])))
+    return dict(zip(wanted, interpret(extract(graph, list(given), wanted), list(given.values()))))
 
 
-@dataclass
 class _Flow:
-    """What the linear nodes of a forward graph depend on: for each a pattern, entries × entries of all tangents."""
+    """What the nodes of a graph depend on that are linear in the seeds: entries × entries of all tangents."""
 
-    derived: Forward
-    known: Mapping[int, np.ndarray]
-    found: dict[int, Any] = field(default_factory=dict)
-    width: int = 0
-
-    def __post_init__(self) -> None:
-        graph = self.derived.graph
-        tangents = [self.derived.tangent[id] for id in self.derived.wrt]
-        self.width = sum(_size(graph, id) for id in tangents)
-        start = 0
-        for id in tangents:
-            size = _size(graph, id)
-            places = np.arange(size)
-            self.found[id] = _matrix((places, places + start), (size, self.width))
-            start += size
+    def __init__(self, graph: Graph, seeds: Mapping[int, Pattern], known: Mapping[int, np.ndarray], width: int) -> None:
+        self.graph = graph
+        self.known = known
+        self.width = width
+        self.linear = depending(graph, list(seeds))
+        self.found: dict[int, Any] = dict(seeds)
+        self._constants: dict[tuple[int, tuple[int, ...]], dict[int, np.ndarray]] = {}
         for node in graph.nodes():
-            if node.id in self.derived.linear and node.op != "input":
+            if node.id in self.linear and node.id not in seeds:
                 self.found[node.id] = self._node(node)
 
     def of(self, id: int) -> Pattern:
-        return self.found.get(id, self.none(_size(self.derived.graph, id)))
+        return self.found.get(id, self.none(_size(self.graph, id)))
 
     def none(self, size: int) -> Pattern:
         return ss.csr_array((size, self.width), dtype=bool)
@@ -100,11 +99,15 @@ class _Flow:
     def _node(self, node: Node) -> Any:
         if node.op == "item":
             return self.found[node.inputs[0]][node.attributes["position"]]
-        slots = [slot for slot, source in enumerate(node.inputs) if source in self.derived.linear]
         if isinstance(node.type, TupleType):
-            union = self._union(node)
-            return [self._dense(int(item.size), union) for item in node.type.items]
+            found = ops.get(node.op).dependencies(node, [self.found.get(id) for id in node.inputs], self.through)
+            if found is None:
+                union = self._union(node)
+                return [self._dense(int(item.size), union) for item in node.type.items]
+            return found
         total = self.none(int(node.tensor.size))
+        # A loop may give values beside their tangents; of those that are not floating point nothing is passed on.
+        slots = [slot for slot, id in enumerate(node.inputs) if id in self.linear and self.graph.type(id).is_float]
         for slot in slots:
             pairs = self._pairs(node, slot, slots)
             if pairs is None:
@@ -113,6 +116,15 @@ class _Flow:
             _check_count(int(np.diff(source.indptr)[pairs[1]].sum(dtype=np.int64)))
             total = total + _matrix(pairs, (total.shape[0], source.shape[0])) @ source
         return ss.csr_array(total)
+
+    def through(self, body: Graph, given: Sequence[Pattern | None]) -> list[Pattern]:
+        """What the outputs of an inner graph depend on, from what its inputs do; None is nothing."""
+        seeds = {id: pattern for id, pattern in zip(body.inputs, given) if pattern is not None}
+        key = (id(body), tuple(seeds))
+        if key not in self._constants:
+            self._constants[key] = _known(body, seeds, {})
+        flow = _Flow(body, seeds, self._constants[key], self.width)
+        return [flow.of(output) for output in body.outputs]
 
     def _union(self, node: Node) -> np.ndarray:
         """The entries on which any argument depends."""
@@ -130,7 +142,7 @@ class _Flow:
     def _pairs(self, node: Node, slot: int, linear: Sequence[int]) -> Pairs | None:
         """Which entries of the result (first) read which entries of the argument in `slot`; None if unknown."""
         op = ops.get(node.op)
-        graph = self.derived.graph
+        graph = self.graph
         given = {place: self.known.get(node.inputs[place]) for place in range(len(node.inputs)) if place not in linear}
         if op.kind == "elementwise":
             return self._entrywise(node, slot, linear, given)
@@ -160,7 +172,7 @@ class _Flow:
 
     def _probed(self, node: Node, slot: int, given: Mapping[int, np.ndarray | None]) -> Pairs | None:
         """A small linear op on one entry after the other."""
-        shape = self.derived.graph.type(node.inputs[slot]).shape
+        shape = self.graph.type(node.inputs[slot]).shape
         size = int(np.prod(shape))
         if size > MOST_PROBES or any(value is None for value in given.values()):
             return None

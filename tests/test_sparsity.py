@@ -54,6 +54,9 @@ MOVES: dict[str, Callable[[Any], Any]] = {
     "stopped": lambda x: x * gx.stop_gradient(x[::-1]),
     "rounded": lambda x: gnp.floor(x) + x[0] * x,
     "loop": lambda x: gx.scan(lambda h, a: (gnp.tanh(h + a), h * a), x[0], x)[1],
+    "one by one": lambda x: gx.scan(lambda h, a: (h, gnp.sin(a) * h), x[0], x)[1],
+    "backwards": lambda x: gx.scan(lambda h, a: (h * a, h), x[5], x, reverse=True)[1],
+    "branches": lambda x: gx.cond(x[0] > 0, lambda y: y**2, lambda y: y[::-1] * y, x),
     "norm": lambda x: gnp.concatenate([x[:5], gnp.sum(x[:2] ** 2)[None]]),
     "windows": lambda x: gnp.concatenate([gnp.sum(gnp.unfold(x, (3,)) * np.array([1.0, 0.0, -2.0]), axis=1), x[:2]]),
 }
@@ -104,6 +107,9 @@ EXACT = {
     "band": BAND,
     "fixed": np.eye(6),
     "running": np.tril(np.ones((6, 6))),
+    "loop": np.tril(np.ones((6, 6))),
+    "one by one": np.eye(6) + np.outer(np.ones(6), np.eye(6)[0]),
+    "backwards": np.triu(np.ones((6, 6)), 1) + np.outer(np.ones(6), np.eye(6)[5]),
     "largest": np.vstack([np.kron(np.eye(3), [1, 1]), np.eye(6)[3:]]),
     "sorted": np.kron(np.diag([1, 0]), np.ones((3, 3))) + np.diag([0, 0, 0, 1, 1, 1]),
     "product": np.vstack([np.tile(np.eye(2), 3), np.eye(6)[2:]]),
@@ -117,6 +123,21 @@ EXACT = {
 def test_patterns_are_as_sparse_as_the_ops_allow(name: str) -> None:
     pattern = gx.sparsity((MOVES | CONVERTED)[name])(np.linspace(0.1, 1, SIZE)).pattern
     np.testing.assert_array_equal(pattern.toarray(), EXACT[name] != 0)
+
+
+def test_what_a_while_loop_gives_may_be_anywhere() -> None:
+    """Its counter says where an entry is read."""
+
+    def f(x: Any) -> Any:
+        step = lambda state: (state[0] + 1, state[1] * x[1])  # noqa: E731
+        count, y = gx.while_loop(lambda state: state[1] < 4.0, step, (0, x[0]))
+        return gnp.concatenate([x[count][None] ** 2, y[None] * x[:1]])
+
+    for x in (np.array([1.0, 3.0, 5.0]), np.array([1.0, 8.0, 5.0]), np.array([5.0, 8.0, 5.0])):
+        dense = gx.jacfwd(f)(x)
+        found = gx.jacobian(f, sparse=True, mode="forward", target="numpy")
+        np.testing.assert_allclose(found(x).toarray(), dense, rtol=1e-13)
+        assert found.sparsity(x).pattern.toarray()[0].all()
 
 
 # large ones ----------------------------------------------------------------------------------------------------------

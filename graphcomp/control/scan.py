@@ -9,11 +9,12 @@ other direction; the cotangents of constants are carried and added up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy.sparse as ss
 
 from ..errors import ShapeError
 from ..graph import Dimension, Graph, Node, Subgraph, TensorType, TupleType
@@ -23,6 +24,9 @@ from ..ops.record import Attributes, Tangents
 from .batch import batch
 from .linearized import Linearized, linearized
 from .transposed import Transposed, zeros
+
+MOST_STEPS_FOLLOWED = 5_000
+"""How many nodes are looked at to find out what the results of a loop depend on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +151,34 @@ def _linear_loop(b: Builder, node: Node, loop: Loop, part: Linearized, tangents:
     )  # fmt: skip
 
 
+def _rows_of_step(loop: Loop, slot: int, pattern: Any, step: int) -> Any:
+    """The part of an argument's pattern that the body sees at a step."""
+    if pattern is None or not loop.is_sequence(slot):
+        return pattern
+    size = pattern.shape[0] // int(loop.length)
+    return pattern[step * size : (step + 1) * size]
+
+
 # backward ------------------------------------------------------------------------------------------------------------
 
 
 class _Scan(Special):
     kind: ClassVar[str] = "special"
+
+    def dependencies(self, node: Node, given: Sequence[Any], through: Callable[..., list[Any]]) -> list[Any] | None:
+        """Step by step; of a long loop all results may depend on all arguments."""
+        loop = Loop.of(node.attributes)
+        if not isinstance(loop.length, int) or not 0 < loop.length * len(loop.body) <= MOST_STEPS_FOLLOWED:
+            return None
+        patterns = list(given)
+        ys: list[list[Any]] = []
+        for step in reversed(range(loop.length)) if loop.reverse else range(loop.length):
+            found = through(loop.body, [_rows_of_step(loop, slot, p, step) for slot, p in enumerate(patterns)])
+            patterns[: loop.carries] = found[: loop.carries]
+            ys.append(found[loop.carries :])
+        ordered = ys[::-1] if loop.reverse else ys
+        stacked = [ss.csr_array(ss.vstack(column, format="csr")) for column in zip(*ordered)]
+        return [*patterns[: loop.carries], *stacked]
 
     def batched(
         self, b: Builder, node: Node, inputs: Sequence[int], batched: Sequence[bool], size: Dimension

@@ -146,6 +146,14 @@ class Op:
         slots = [slot for slot, operand in enumerate(call.operands) if operand is None]
         return {slot: self.transpose(b, call, slot, cotangent) for slot in slots}
 
+    def dependencies(self, node: Node, given: Sequence[Any], through: Callable[..., list[Any]]) -> list[Any] | None:
+        """For an op with several linear results: which entries of each depend on what; None where each may on all.
+
+        Patterns are boolean `scipy.sparse` arrays with a row for each entry. `given` are those of the arguments, None
+        where there is none, and `through(graph, patterns)` gives those of an inner graph's outputs.
+        """
+        return None
+
     def missing(self, facet: str, remedy: str) -> MissingFacetError:
         return MissingFacetError(f"op `{self.name}` has no {facet.removeprefix('a ')}; {remedy} in its record.")
 
