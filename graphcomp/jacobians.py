@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from .batching import vmap
 from .colouring import NOT_SWEPT, Mode, Sparsity, colour, colour_symmetric
 from .errors import DerivativeError, InputError
 from .graph import TensorType
+from .graph.types import product
 from .jit import jit
 from .sparsity import jacobian_pattern
 from .trace import trace_function
@@ -149,12 +150,17 @@ def jacobian(
     def derived(*arguments: Any) -> Any:
         inputs, structure, of_one = _inputs(function, arguments, argnums)
         traced = trace_function(of_one, (structure.unflatten([type_of(leaf) for leaf in inputs]),))
-        types = [traced.type(id) for id in traced.outputs]
-        sizes = [np.prod([leaf.size for leaf in group if _is_float(leaf)]) for group in (inputs, types)]
-        chosen = jacfwd if sizes[0] <= sizes[1] else jacrev
+        outputs = [traced.type(id) for id in traced.outputs]
+        forward, reverse = (_count(leaf.shape for leaf in leaves if _is_float(leaf)) for leaves in (inputs, outputs))
+        chosen = jacfwd if forward <= reverse else jacrev
         return chosen(function, argnums)(*arguments)
 
     return derived
+
+
+def _count(shapes: Iterable[Sequence[Any]]) -> float:
+    """How many entries arrays of these shapes have; infinitely many where a size is only named."""
+    return sum(size if isinstance(size, int) else np.inf for size in map(product, shapes))
 
 
 def hessian(function: Function, argnums: int = 0, sparse: bool = False, target: str = "cpu") -> Function:

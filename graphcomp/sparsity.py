@@ -106,8 +106,7 @@ class _Flow:
                 return [self._dense(int(item.size), union) for item in node.type.items]
             return found
         total = self.none(int(node.tensor.size))
-        # A loop may give values beside their tangents; of those that are not floating point nothing is passed on.
-        slots = [slot for slot, id in enumerate(node.inputs) if id in self.linear and self.graph.type(id).is_float]
+        slots = [slot for slot, id in enumerate(node.inputs) if id in self.linear]
         for slot in slots:
             pairs = self._pairs(node, slot, slots)
             if pairs is None:

@@ -284,6 +284,10 @@ def test_jacobian_chooses_the_sweeps_that_are_fewer() -> None:
         np.testing.assert_allclose(derivative(x), matrix * np.cos(x), rtol=1e-13)
         (seeds,) = [a for a in gx.trace(derivative, x).arrays.values() if a.shape[0] == a.shape[-1]]
         assert len(seeds) == 3
+    # Entries are counted over all arrays: 4 + 2 here, against 5 results.
+    pair = [RNG.normal(size=4), RNG.normal(size=2)]
+    arrays = gx.trace(gx.jacobian(lambda pair: gnp.sin(gnp.concatenate(pair))[:5]), pair).arrays.values()
+    assert max(array.size for array in arrays) == 25
     for mode in ("forward", "reverse"):
         np.testing.assert_allclose(gx.jacobian(lambda x: x**2, mode=mode)(np.arange(3.0)), np.diag(2 * np.arange(3.0)))
 
@@ -293,6 +297,18 @@ def test_a_jacobian_of_many_variables_is_a_small_program() -> None:
     assert small == large < 100
     x = RNG.normal(size=(5, 5))
     np.testing.assert_allclose(np.asarray(gx.jit(gx.jacobian(laplacian))(x)), gx.jacrev(laplacian)(x), atol=1e-14)
+
+
+def test_a_named_size_is_swept_by_the_other_mode() -> None:
+    def means(x: Any) -> Any:
+        return gnp.stack([gnp.mean(x), gnp.mean(x**2)])
+
+    step = gx.jit(gx.jacobian(means), specs=(gx.spec(("B",), "float64"),))
+    for size in (3, 7):
+        x = RNG.normal(size=size)
+        np.testing.assert_allclose(np.asarray(step(x)), np.stack([np.full(size, 1 / size), 2 * x / size]), rtol=1e-13)
+    with pytest.raises(DerivativeError, match="known sizes"):
+        gx.jit(gx.jacfwd(means), specs=(gx.spec(("B",), "float64"),))(np.ones(3))
 
 
 def test_masked_values_do_not_leak_from_one_sweep_into_another() -> None:
