@@ -73,6 +73,8 @@ def born() -> None:
         gx.debug(gx.grad(length))(np.zeros(2))
     except gx.errors.NotFiniteError as error:
         print(gx.explain_error(error).save(FOLDER / "born.svg"))
+
+
 def rosenbrock(x):
     return np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 

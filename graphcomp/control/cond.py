@@ -133,6 +133,12 @@ class _Cond(Special):
         results = [inline(b, part.graph, inputs[1:]) for part in parts]
         return [(choose(b, inputs[0], one, other), True) for one, other in zip(*results)]
 
+    def executed(self, call: Any, inputs: Sequence[int]) -> list[int]:
+        """The branch that is taken."""
+        name = BRANCHES[0] if call.value(inputs[0]) else BRANCHES[1]
+        found: list[int] = call.body(call.node.attributes[name].graph, inputs[1:], name)
+        return found
+
     def pull_back(self, b: Builder, call: LinearCall, cotangent: dict[int, int]) -> dict[int, int]:
         linear = [slot - 1 for slot, operand in enumerate(call.operands) if operand is None]
         turned = [Transposed(branch, linear, cotangent) for branch in _branches(call)]

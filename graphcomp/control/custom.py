@@ -59,10 +59,14 @@ def _by_reverse_rule(b: Builder, node: Node, dots: Sequence[int]) -> list[int | 
     b.replaced[node.id] = full
     count = len(attributes["forward"].output_types)
     saved = [b.item(full, position=place) for place in range(len(results), count)]
-    backward, name = attributes["backward"], attributes["name"]
-    tangent = b.emit("custom_tangent", *saved, *dots, name=name, backward=backward, saved=len(saved))
+    tangent = _transposable(b, node, saved, dots)
     places = iter(range(len(results)))
     return [b.item(tangent, position=next(places)) if type.is_float else None for type in results]
+
+
+def _transposable(b: Builder, node: Node, saved: Sequence[int], dots: Sequence[int]) -> int:
+    backward, name = node.attributes["backward"], node.attributes["name"]
+    return b.emit("custom_tangent", *saved, *dots, name=name, backward=backward, saved=len(saved))
 
 
 def _given(b: Builder, node: Node, tangents: Tangents, slot: int) -> int:
@@ -83,6 +87,15 @@ class _Call(Special):
         assert isinstance(node.type, TupleType)
         return [(b.item(result, position=place), True) for place in range(len(node.type.items))]
 
+    def executed(self, call: Any, inputs: Sequence[int]) -> list[int]:
+        """The body; but a node for each result where derivatives are told: the rule is for the body as a whole."""
+        attributes = call.node.attributes
+        if call.derivatives and set(attributes) & {"tangent", "forward"}:
+            count = len(attributes["body"].output_types)
+            return [call.keep("custom_value", inputs, position=place, **attributes) for place in range(count)]
+        found: list[int] = call.body(attributes["body"].graph, inputs, attributes["name"])
+        return found
+
 
 def whole(inner: Subgraph, size: Dimension) -> Subgraph:
     """A subgraph for a batch in all its inputs and outputs."""
@@ -99,6 +112,39 @@ register(
         reference=_call_reference,
         tangent_rule=_call_tangent,
         kernel="custom_call",
+    )
+)
+
+
+def _value_shape(graph: Graph, *types: TensorType, position: int, **attributes: Any) -> TensorType:
+    type: TensorType = _call_shape(graph, *types, **attributes).items[position]
+    return type
+
+
+def _value_tangent(b: Builder, node: Node, tangents: Tangents) -> int | None:
+    """By the rule, of which all but the tangent asked for is dropped."""
+    attributes, position = node.attributes, node.attributes["position"]
+    results = attributes["body"].output_types
+    if "forward" not in attributes:
+        return _call_tangent(b, node, tangents)[position]
+    floats = [place for place, type in enumerate(results) if type.is_float]
+    if position not in floats:
+        return None
+    slots = [slot for slot in range(attributes["arguments"]) if b.type(node.inputs[slot]).is_float]
+    full = inline(b, attributes["forward"].graph, node.inputs)
+    b.replaced[node.id] = full[position]
+    tangent = _transposable(b, node, full[len(results) :], [_given(b, node, tangents, slot) for slot in slots])
+    return b.item(tangent, position=floats.index(position))
+
+
+register(
+    Special(
+        name="custom_value",
+        summary="one result of a function with a derivative of its user's own, as a story shows it",
+        arity=None,
+        shape=_value_shape,
+        reference=lambda *arrays, body, position, **attributes: body(*arrays)[position],
+        tangent_rule=_value_tangent,
     )
 )
 

@@ -204,6 +204,24 @@ class _Scan(Special):
             for position, (id, on) in enumerate(zip(items, body.outputs))
         ]
 
+    def executed(self, call: Any, inputs: Sequence[int]) -> list[int]:
+        """The body for each step, in the order in which they run."""
+        loop = Loop.of(call.node.attributes)
+        state, constants = list(inputs[: loop.carries]), [inputs[slot] for slot in loop.constants]
+        sequences = inputs[loop.carries : loop.carries + loop.sequences]
+        ys: dict[int, list[int]] = {}
+        rows: dict[int, list[int]] = {}
+        for step in reversed(range(loop.length)) if loop.reverse else range(loop.length):
+            part = f"step.{step}" if loop.length > 1 else ""
+            entries = [call.entry(sequence, step, part) for sequence in sequences]
+            found = call.body(loop.body, [*state, *entries, *constants], part)
+            state, ys[step] = found[: loop.carries], found[loop.carries :]
+            rows[step] = [call.row(y, part) for y in ys[step]]
+        for place, type in enumerate(call.node.type.items[loop.carries :]):
+            values = [[made[step][place] for step in range(loop.length)] for made in (ys, rows)]
+            state.append(call.stack(*values, type))
+        return state
+
     def pull_back(self, b: Builder, call: LinearCall, cotangent: dict[int, int]) -> dict[int, int]:
         """The loop over cotangents.
 

@@ -123,6 +123,17 @@ class _While(Special):
         result = b.emit("while_loop", *arguments, **bodies, carries=carries)
         return [(b.item(result, position=slot), slot in chosen) for slot in range(carries)]
 
+    def executed(self, call: Any, inputs: Sequence[int]) -> list[int]:
+        """The body for as many turns as the condition holds."""
+        carries = call.node.attributes["carries"]
+        condition, body = call.node.attributes["condition"].graph, call.node.attributes["body"].graph
+        state, constants = list(inputs[:carries]), inputs[carries:]
+        turn = 0
+        while call.value(call.body(condition, [*state, *constants], f"step.{turn}")[0]):
+            state = call.body(body, [*state, *constants], f"step.{turn}")
+            turn += 1
+        return state
+
     def pull_back(self, b: Builder, call: LinearCall, cotangent: Any) -> dict[int, int]:
         where = f" At {b.origin}." if b.origin else ""
         raise DerivativeError(

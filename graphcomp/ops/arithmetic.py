@@ -88,6 +88,7 @@ _define(
     arity=2,
     expression=lambda x, y: x / y,
     partials=lambda x, y, out: (1 / y, -out / y),
+    transposes={0: lambda b, call, ct: b.divide(ct, call.operand(1))},
     reference=np.divide,
     scalar="({0} / {1})",
     domain=(_ANY, _POSITIVE),

@@ -154,6 +154,13 @@ class Op:
         """
         return None
 
+    def executed(self, call: Any, inputs: Sequence[int]) -> list[int] | None:
+        """For an op that holds graphs: write what it executes (`call` is that of `render.executed`); its results.
+
+        None where the op is one step of its own.
+        """
+        return None
+
     def missing(self, facet: str, remedy: str) -> MissingFacetError:
         return MissingFacetError(f"op `{self.name}` has no {facet.removeprefix('a ')}; {remedy} in its record.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..graph import Subgraph
 from .mathematics import (
     Application,
     Fraction,
@@ -64,7 +65,32 @@ def definition(op: str, operands: Sequence[Mathematics], attributes: Mapping[str
         return one_operand(op, operands[0])
     if op == "transpose" and attributes.get("axes") in ((1, 0), None):
         return Power(grouped(operands[0]), Text("T"))
+    if op == "slice" and {"start", "size", "step"} <= set(attributes):
+        return entries_taken(operands[0], attributes)
+    if any(isinstance(value, Subgraph) for value in attributes.values()):
+        return function_given(op, operands, attributes)
     return Application(FUNCTION_NAMES.get(op, op), (*operands, *attribute_texts(attributes)))
+
+
+def entries_taken(operand: Mathematics, attributes: Mapping[str, Any]) -> Mathematics:
+    """``w1[2:5, ::2]``, as it is written in Python."""
+    ranges = zip(attributes["start"], attributes["size"], attributes["step"], strict=True)
+    return Row((grouped(operand), Text(f"[{', '.join(range_text(*each) for each in ranges)}]")))
+
+
+def range_text(start: Any, size: Any, step: Any) -> str:
+    """``2:5``; just ``2`` for one entry, which keeps its axis."""
+    if size == 1:
+        return str(start)
+    stop = f"{start}:{start + (size - 1) * step + 1}"
+    return stop if step == 1 else f"{stop}:{step}"
+
+
+def function_given(op: str, operands: Sequence[Mathematics], attributes: Mapping[str, Any]) -> Mathematics:
+    """A function that the user gave, by its name; of several results, which one."""
+    whole = Application(str(attributes.get("name", op)), tuple(operands))
+    several = "body" in attributes and len(attributes["body"].output_types) > 1
+    return Row((whole, Text(f"[{attributes['position']}]"))) if several and "position" in attributes else whole
 
 
 def plus_or_minus(op: str, left: Mathematics, right: Mathematics) -> Mathematics:

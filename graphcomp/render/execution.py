@@ -12,7 +12,7 @@ import numpy as np
 from .. import ops
 from ..graph import Graph, Node, Subgraph, TensorType
 from ..graph.types import substitute
-from ..run.interpreter import Procedure, Surroundings, bind_sizes, check_inputs
+from ..run.interpreter import bind_sizes, check_inputs
 from .story import Cost
 
 FREE = {"input", "constant", "array", "dimension", "broadcast", "reshape", "transpose", "identity", "item", "convert"}
@@ -37,11 +37,17 @@ class Execution:
     ``begin_sweep`` gives new values to the seeds and forgets what depends on them; ``cost`` closes a step.
     """
 
-    def __init__(self, graph: Graph, inputs: Sequence[Any], seeds: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        inputs: Sequence[Any],
+        seeds: Sequence[int] = (),
+        sizes: Mapping[Any, int] | None = None,
+    ) -> None:
         self.graph = graph
         self.seeds = list(seeds)
         arrays = check_inputs(graph, inputs)
-        self.sizes = bind_sizes(graph, arrays)
+        self.sizes = bind_sizes(graph, arrays, sizes)
         self.values: dict[int, Any] = dict(zip(graph.inputs, arrays, strict=True))
         self.moving = dependents(graph, seeds)
         self.step = self.sweeps = 0
@@ -99,12 +105,7 @@ class Execution:
             if node.inputs[0] in self.current:
                 self.current[node.id] = self.current[node.inputs[0]]
             return
-        attributes = {
-            name: Procedure(value.graph, Surroundings(self.sizes), node.id)
-            if isinstance(value, Subgraph)
-            else substitute(value, self.sizes)
-            for name, value in node.attributes.items()
-        }
+        attributes = {name: self.bound(value) for name, value in node.attributes.items()}
         with np.errstate(all="ignore"):
             result = ops.get(node.op).evaluate([self.values[source] for source in node.inputs], attributes)
         if isinstance(node.type, TensorType):
@@ -121,6 +122,10 @@ class Execution:
         if node.op not in ("constant", "dimension"):
             self.hold(node.id)
 
+    def bound(self, value: Any) -> Any:
+        """An attribute as a reference takes it: with numbers for named sizes, and graphs as functions."""
+        return Inside(self, value.graph) if isinstance(value, Subgraph) else substitute(value, self.sizes)
+
     def hold(self, id: int) -> None:
         """Note that a value is in memory from now on."""
         self.current[id] = Lifetime(entries(self.values[id]), self.step, -1)
@@ -136,8 +141,8 @@ class Execution:
         """Add one executed node to the counters."""
         size = entries(self.values[node.id])
         record = ops.get(node.op)
-        if node.op in FREE:
-            return
+        if node.op in FREE or any(isinstance(value, Subgraph) for value in node.attributes.values()):
+            return  # what a graph inside executes was counted there
         self.operations += size
         if node.op in MULTIPLYING:
             self.multiplications += size
@@ -173,6 +178,22 @@ class Execution:
     def held(self, step: int) -> int:
         """The entries that were made by then and that a later step reads."""
         return sum(life.size for life in self.lifetimes if life.made <= step < life.read)
+
+
+class Inside:
+    """A graph inside a node as a function from arrays to a list of arrays; what it executes is counted."""
+
+    def __init__(self, execution: Execution, graph: Graph) -> None:
+        self.execution, self.graph = execution, graph
+        self.types = [substitute(graph.type(id), execution.sizes) for id in graph.outputs]
+
+    def __call__(self, *arrays: Any) -> list[Any]:
+        inner = Execution(self.graph, arrays, sizes=self.execution.sizes)
+        results = [inner.run(id) for id in self.graph.outputs]
+        self.execution.multiplications += inner.multiplications
+        self.execution.additions += inner.additions
+        self.execution.operations += inner.operations
+        return results
 
 
 def entries(value: Any) -> int:

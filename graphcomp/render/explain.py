@@ -16,6 +16,7 @@ from ..trace import trace
 from ..trace.tree import flatten
 from .account import Account, Part, Telling, finish, varying_nodes
 from .evaluation import evaluation
+from .executed import executed
 from .forward_mode import forward_mode
 from .network.blocks import blocks
 from .network.collapse import Collapse, check_collapse, chosen_grouping, wanted_grouping
@@ -40,6 +41,7 @@ CHOICES = {
     "jacobian_rows": ("outputs", "inputs"),
 }
 MOST_NODES = 500  # the layout of one flat graph takes half a minute at this size, and minutes soon after
+MOST_WRITTEN_OUT = 120  # of loops written out: all their steps share values, and such a layout takes much longer
 
 
 def explain(
@@ -73,6 +75,9 @@ def explain(
     ("names"), or the scopes for which a function of a ``Group`` is true.  Then each value that crosses a group's
     border is told, with its shape, statistics and adjoint.  A graph of more than 500 nodes is told by the finest of
     these levels that has few steps.
+    Loops and branches are told as they are executed at these inputs: each step, in the scope ``step.3``, and the
+    branch that is taken; above 120 nodes by groups.  A function with a derivative rule of its own (``gx.custom_jvp``,
+    ``gx.custom_vjp``) is one node with that derivative.
     Raises InputError for missing or unknown inputs, RenderError for an unknown option, for a graph of more than 500
     nodes that nothing divides into groups, or for a ``collapse`` that matches nothing.
     """
@@ -80,9 +85,11 @@ def explain(
     check_choices(given, digits)
     language_table(language)
     graph, values = traced(source, at)
+    written = executed(graph, values, derivatives=mode != "evaluate")
+    most, graph = MOST_NODES if written is graph else MOST_WRITTEN_OUT, written
     lines = not isinstance(source, (str, sp.Basic))
     telling = Telling(notation, digits, granularity, jacobian_rows, language, quiz, lines)
-    if collapse is None and len(graph) <= MOST_NODES:
+    if collapse is None and len(graph) <= most:
         return tell(Account(graph, values, telling), MODES[mode], wrt)
     return tell_collapsed(graph, values, telling, MODES[mode], wrt, collapse)
 

@@ -9,7 +9,7 @@ import sympy as sp
 
 from .. import ops
 from ..errors import TraceError
-from ..graph import Graph, Node, TensorType
+from ..graph import Graph, Node, Subgraph, TensorType
 from .indexed import indexed
 from .matrices import matrices
 from .numbers import number_of, symbol_name
@@ -31,6 +31,8 @@ def to_sympy(
     """
     try:
         if tensors is not None:
+            for inner in graph.table if graph.subgraphs() else ():
+                _require_expression(inner)
             target = graph.outputs[0] if id is None else id
             return indexed(graph, target) if tensors == "indices" else matrices(graph, target)
         return _build(graph, graph.outputs[0] if id is None else id, names or {})
@@ -56,7 +58,17 @@ def _build(graph: Graph, target: int, names: Mapping[int, Any]) -> Any:
     return done[target]
 
 
+def _require_expression(node: Node) -> None:
+    if any(isinstance(value, Subgraph) for value in node.attributes.values()):
+        where = f" At {node.origin}." if node.origin else ""
+        raise TraceError(
+            f"{node.op} holds a graph of its own (a loop, a branch, a function with a rule), which has no expression; "
+            f"write the steps out, with `unroll` for a scan.{where}"
+        )
+
+
 def _expression(graph: Graph, node: Node, arguments: list[Any]) -> Any:
+    _require_expression(node)
     if node.op == "input":
         return sp.Symbol(symbol_name(graph, node), real=True)
     if node.op == "constant":
