@@ -19,7 +19,7 @@ from .evaluation import evaluation
 from .executed import executed
 from .forward_mode import forward_mode
 from .network.blocks import blocks
-from .network.collapse import Collapse, check_collapse, chosen_grouping, wanted_grouping
+from .network.collapse import Collapse, check_collapse, chosen_grouping, grouping, wanted_grouping
 from .network.group_account import GroupAccount
 from .network.story import tell_groups
 from .output import Story
@@ -76,7 +76,8 @@ def explain(
     border is told, with its shape, statistics and adjoint.  A graph of more than 500 nodes is told by the finest of
     these levels that has few steps.
     Loops and branches are told as they are executed at these inputs: each step, in the scope ``step.3``, and the
-    branch that is taken; above 120 nodes by groups.  A function with a derivative rule of its own (``gx.custom_jvp``,
+    branch that is taken; above 120 nodes by groups.  With ``collapse`` a loop is one step, if the groups that are asked
+    for are not inside of it ("step.*" are).  A function with a derivative rule of its own (``gx.custom_jvp``,
     ``gx.custom_vjp``) is one node with that derivative.
     Raises InputError for missing or unknown inputs, RenderError for an unknown option, for a graph of more than 500
     nodes that nothing divides into groups, or for a ``collapse`` that matches nothing.
@@ -85,13 +86,22 @@ def explain(
     check_choices(given, digits)
     language_table(language)
     graph, values = traced(source, at)
-    written = executed(graph, values, derivatives=mode != "evaluate")
+    written = written_out(graph, values, mode, collapse)
     most, graph = MOST_NODES if written is graph else MOST_WRITTEN_OUT, written
     lines = not isinstance(source, (str, sp.Basic))
     telling = Telling(notation, digits, granularity, jacobian_rows, language, quiz, lines)
     if collapse is None and len(graph) <= most:
         return tell(Account(graph, values, telling), MODES[mode], wrt)
     return tell_collapsed(graph, values, telling, MODES[mode], wrt, collapse)
+
+
+def written_out(graph: Graph, values: list[Any], mode: str, collapse: Collapse | None) -> Graph:
+    """The graph as it is executed; but with loops as single nodes if it has the groups that are asked for so."""
+    if collapse is not None:
+        check_collapse(collapse)
+        if not graph.subgraphs() or grouping(graph, varying_nodes(graph), collapse).paths:
+            return graph
+    return executed(graph, values, derivatives=mode != "evaluate")
 
 
 def tell_collapsed(
