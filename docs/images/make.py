@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 
 import graphcomp as gx
+import graphcomp.numpy as gnp
 from graphcomp import nn, random
 from graphcomp.render.network import network
+from graphcomp.render.scene import Primitive, Scene, Words
+from graphcomp.render.svg import write_svg
 
 FOLDER = Path(__file__).parent
 FORMULA = "w3 = x1*x2; w4 = sin(x1); z = w3 + w4"
@@ -82,9 +85,59 @@ def rosenbrock(x):
 def pipe(u):
     """The heat that flows in a pipe's wall, of which the first entry is the temperature outside; and all of it."""
     return np.concatenate([np.diff(u[1:], 2) - u[0] * u[2:-1], [np.sum(u**2)]])
+def loop() -> None:
+    """Backpropagation through three steps of a recurrence: the picture of loops.md."""
+
+    def last_state(w, h):  # type: ignore[no-untyped-def]
+        return gx.scan(lambda h, _: (gnp.tanh(w * h), None), h, length=3)[0]
+
+    story = gx.explain(last_state, at=[1.5, 0.4], collapse="step.*")
+    frame = next(index for index, one in enumerate(story.frames) if len(one.terms) == 3)
+    (FOLDER / "loops.svg").write_text(story.svg(frame), encoding="utf-8")
+    print(FOLDER / "loops.svg")
+
+
+def batching() -> None:
+    """A graph for one example above that for a batch: the picture of batching.md."""
+
+    def score(w, x):  # type: ignore[no-untyped-def]
+        return gnp.sum(gnp.tanh(w @ x))
+
+    w, x = np.ones((2, 3)), np.ones(3)
+    graphs = gx.trace(score, w, x), gx.trace(gx.vmap(score, in_axes=(None, 0)), w, np.ones((5, 3)))
+    above, below = (network(graph).scene() for graph in graphs)
+    items: list[Primitive] = []
+    top = 0.0
+    for scene, heading in ((above, "score(w, x), for one example x"), (below, "vmap(score), for a batch of five")):
+        items.append(Words("content", 10, top + 26, heading, 18, "ink"))
+        items.extend(item.moved(0, top + 36, 1.0) for item in scene.primitives)
+        top += scene.height + 40
+    both = Scene(max(above.width, below.width), top, "A graph for one example, and for a batch", tuple(items))
+    (FOLDER / "batching.svg").write_text(write_svg(both, 0), encoding="utf-8")
+    print(FOLDER / "batching.svg")
+
+
+def custom_derivative() -> None:
+    """A function with a rule of its own in reverse mode: the picture of custom_derivatives.md."""
+
+    def log1pexp(x):  # type: ignore[no-untyped-def]
+        return gnp.log(1 + gnp.exp(x))
+
+    def rule(arguments, tangents):  # type: ignore[no-untyped-def]
+        (x,), (dx,) = arguments, tangents
+        return log1pexp(x), dx / (1 + gnp.exp(-x))
+
+    ruled = gx.custom_jvp(log1pexp, rule)
+    story = gx.explain(lambda x, y: ruled(x) * y, at=[2.0, 3.0])
+    frame = next(index for index, one in enumerate(story.frames) if story.nodes[0].id == one.focus)
+    (FOLDER / "custom_derivatives.svg").write_text(story.svg(frame), encoding="utf-8")
+    print(FOLDER / "custom_derivatives.svg")
 
 
 if __name__ == "__main__":
+    loop()
+    batching()
+    custom_derivative()
     story = gx.explain(FORMULA, at={"x1": 2, "x2": 3}, mode="reverse")
     print(story.save(FOLDER / "reverse.svg"))
     networks()

@@ -126,7 +126,8 @@ def _value_tangent(b: Builder, node: Node, tangents: Tangents) -> int | None:
     attributes, position = node.attributes, node.attributes["position"]
     results = attributes["body"].output_types
     if "forward" not in attributes:
-        return _call_tangent(b, node, tangents)[position]
+        scalar = not any(b.type(id).shape for id in (node.id, *node.inputs))
+        return _by_partials(b, node, tangents) if scalar else _call_tangent(b, node, tangents)[position]
     floats = [place for place, type in enumerate(results) if type.is_float]
     if position not in floats:
         return None
@@ -135,6 +136,21 @@ def _value_tangent(b: Builder, node: Node, tangents: Tangents) -> int | None:
     b.replaced[node.id] = full[position]
     tangent = _transposable(b, node, full[len(results) :], [_given(b, node, tangents, slot) for slot in slots])
     return b.item(tangent, position=floats.index(position))
+
+
+def _by_partials(b: Builder, node: Node, tangents: Tangents) -> int | None:
+    """Between numbers: what the rule makes of a tangent of one is the partial derivative, shown on its edge."""
+    total: int | None = None
+    for slot, tangent in enumerate(tangents):
+        if tangent is None or slot >= node.attributes["arguments"]:
+            continue
+        ones = [b.constant_like(id, 1.0) if place == slot else None for place, id in enumerate(node.inputs)]
+        partial = _call_tangent(b, node, ones)[node.attributes["position"]]
+        if partial is not None:
+            b.partials[node.id, slot] = partial
+            term = b.scale(partial, tangent)
+            total = term if total is None else b.add(total, term)
+    return total
 
 
 register(
