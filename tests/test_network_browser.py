@@ -262,7 +262,7 @@ def test_every_group_of_a_large_step_opens(browser: Any, pages: dict[str, Path])
             page.evaluate(
                 "key => document.getElementById('card-' + key).dispatchEvent(new Event('click', {bubbles: true}))", key
             )
-            assert page.get_attribute(f"#card-{key}", "aria-expanded") == "true"
+            assert page.get_attribute(f'[id="card-{key}"]', "aria-expanded") == "true"
 
 
 def test_a_network_shows_itself_in_a_notebook(networks: dict[str, Network]) -> None:

@@ -387,7 +387,8 @@ def test_the_terms_of_every_op_add_up(name: str) -> None:
         for granularity in ("node", "contribution"):
             story = explain(graph, arrays, mode, granularity=granularity)  # type: ignore[arg-type]
             told = shown_sums(story)
-            assert told or graph.outputs[0] not in derive_forward(graph).tangent or name == "top_k"
+            several = len(graph.outputs) > 1  # each result's derivative comes through the operation as a whole
+            assert told or graph.outputs[0] not in derive_forward(graph).tangent or several
             for parts, total in told:
                 np.testing.assert_allclose(np.sum(parts, axis=0), total, rtol=1e-12, atol=1e-12)
 

@@ -376,7 +376,7 @@ def test_numbers_that_are_not_known_while_tracing() -> None:
         (lambda x: x.__setitem__(0, 1.0), "cannot be changed in place"),
         (lambda x: np.add(x, x, out=np.zeros(3)), "writes in place"),
         (lambda x: x[x > 0], "boolean mask"),
-        (lambda x: np.linalg.det(x), "np.linalg.det cannot be traced"),
+        (lambda x: np.linalg.qr(x), "np.linalg.qr cannot be traced"),
         (lambda x: np.spacing(x), "np.spacing .* has no op"),
         (lambda x: np.add.outer(x, x), "has no op"),
         (lambda x: len(x.sum()), "no length"),

@@ -85,6 +85,8 @@ def rosenbrock(x):
 def pipe(u):
     """The heat that flows in a pipe's wall, of which the first entry is the temperature outside; and all of it."""
     return np.concatenate([np.diff(u[1:], 2) - u[0] * u[2:-1], [np.sum(u**2)]])
+
+
 def loop() -> None:
     """Backpropagation through three steps of a recurrence: the picture of loops.md."""
 

@@ -108,6 +108,8 @@ class Account:
 
     def operand_value(self, id: int) -> Mathematics:
         """An operand's value in a definition."""
+        if isinstance(self.values[id], tuple):
+            return quantity(self.values[id])
         value = np.asarray(self.values[id])
         constant = id not in self.names.symbols and value.size > 0 and np.all(value == value.flat[0])
         return quantity(value.flat[0] if constant else value, self.digits)
@@ -123,6 +125,11 @@ class Account:
     def is_float(self, id: int) -> bool:
         """Whether a node can carry a tangent or an adjoint."""
         return not isinstance(self.values[id], tuple) and np.asarray(self.values[id]).dtype.kind == "f"
+
+    def passes(self, id: int) -> bool:
+        """Whether derivatives go through a node: it carries one, or one of its several results does."""
+        value = self.values[id]
+        return any(part.dtype.kind == "f" for part in value) if isinstance(value, tuple) else self.is_float(id)
 
     def story_nodes(self) -> tuple[StoryNode, ...]:
         """The cards."""

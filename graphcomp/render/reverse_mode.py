@@ -89,7 +89,7 @@ def reverse_order(account: Account, output: int, chosen: Sequence[int]) -> list[
     """
     leading = set(chosen)
     for (user, _), operand in account.edges.items():
-        if operand in leading and account.is_float(user):
+        if operand in leading and account.passes(user):
             leading.add(user)
     reached = ancestors(account, output)
     waiting = {id: sum(edge[0] in reached for edge in account.users(id)) for id in reached}
