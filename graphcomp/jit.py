@@ -163,6 +163,8 @@ def jit(
     """
     if target not in TARGETS:
         raise LoweringError(f"there is no target {target!r}; the targets are {', '.join(TARGETS)}.")
+    if not callable(function) and not isinstance(function, TracedGraph):
+        raise InputError(f"jit compiles a function or a traced graph, not {type(function).__name__}.")
     positions = (donate,) if isinstance(donate, int) else tuple(donate)
     if isinstance(function, TracedGraph):
         return Jitted(

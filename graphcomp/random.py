@@ -24,7 +24,7 @@ from . import numpy as gnp
 from .errors import DTypeError, InputError, ShapeError, TraceError
 from .graph import Dimension, TensorType
 from .graph.types import dimension
-from .trace.tracer import Tracer, apply, type_of
+from .trace.tracer import Tracer, apply, dtype_name, type_of
 
 Shape = Sequence[Dimension] | Dimension
 
@@ -122,7 +122,7 @@ def permutation(key: Any, values: Any) -> Any:
 
 
 def _float_name(dtype: Any) -> str:
-    name = str(np.dtype(dtype))
+    name = dtype_name(dtype)
     if name not in ("float32", "float64"):
         raise DTypeError(f"uniform and normal numbers are float32 or float64, not {name}.")
     return name

@@ -361,6 +361,19 @@ def test_dependent_input_sizes() -> None:
 # what cannot be traced ----------------------------------------------------------------------------------------------
 
 
+def test_what_cannot_be_traced_is_said() -> None:
+    for call, message in (
+        (lambda: gx.trace(np.sin), "example arguments or specs after sin"),
+        (lambda: gx.spec(1, "floaty"), "'floaty' is not supported; the supported ones are float32"),
+        (lambda: gnp.zeros(3, "floaty"), "'floaty' is not supported"),
+        (lambda: gx.jit(3), "not int"),
+        (lambda: gx.grad(3)(1.0), "a function is traced, not int"),
+        (lambda: gx.vmap(3)(np.ones(2)), "a function is traced, not int"),
+    ):
+        with pytest.raises(gx.errors.GraphcompError, match=message):
+            call()
+
+
 def test_numbers_that_are_not_known_while_tracing() -> None:
     x = np.ones(3)
     for use, message in (

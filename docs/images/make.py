@@ -136,7 +136,18 @@ def custom_derivative() -> None:
     print(FOLDER / "custom_derivatives.svg")
 
 
+def linear_system() -> None:
+    """Reverse mode through the solution of a linear system: the picture of linear_algebra.md."""
+
+    def work(a, b):  # type: ignore[no-untyped-def]
+        return np.sum(b * np.linalg.solve(a, b))
+
+    story = gx.explain(work, at=[np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([1.0, 2.0])])
+    print(story.save(FOLDER / "linear_algebra.svg"))
+
+
 if __name__ == "__main__":
+    linear_system()
     loop()
     batching()
     custom_derivative()

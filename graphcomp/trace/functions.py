@@ -28,6 +28,7 @@ from .tracer import (
     broadcast_shapes,
     broadcast_to,
     convert,
+    dtype_name,
     elementwise,
     innermost,
     result_dtype,
@@ -222,7 +223,7 @@ def ones(shape: Any, dtype: Any = "float64") -> Any:
 @public
 def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
     type = type_of(x)
-    name = str(np.dtype(dtype)) if dtype is not None else type.dtype  # type: ignore[union-attr]
+    name = dtype_name(dtype) if dtype is not None else type.dtype  # type: ignore[union-attr]
     trace = innermost((x,))
     if trace is None:
         return np.full(type.shape, fill_value, name)  # type: ignore[union-attr]
@@ -258,7 +259,7 @@ def positions_like(x: Any, axis: int, dtype: Any = "int64") -> Any:
     type = type_of(x)
     axis = _axis(axis, type.rank)  # type: ignore[union-attr]
     trace = innermost((x,))
-    attributes = {"shape": type.shape, "axis": axis, "dtype": str(np.dtype(dtype))}  # type: ignore[union-attr]
+    attributes = {"shape": type.shape, "axis": axis, "dtype": dtype_name(dtype)}  # type: ignore[union-attr]
     if trace is None:
         return apply("iota", **attributes)
     return Tracer(trace, trace.builder.iota(**attributes))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from ..errors import InputError, ParseError, TraceError
@@ -67,6 +68,8 @@ def trace(source: Any, *arguments: Any, **named: Any) -> TracedGraph:
     if isinstance(source, sp.Basic):
         return _trace_sympy(source, named)
     if callable(source):
+        if isinstance(source, np.ufunc) and not arguments and not named:
+            raise InputError(f"trace takes example arguments or specs after {source.__name__}, for which to trace it.")
         return trace_function(source, arguments, named)
     raise TraceError(f"cannot trace a {type(source).__name__}; give a formula, a SymPy expression or a function.")
 
@@ -127,6 +130,8 @@ def trace_function(
     function: Callable[..., Any], arguments: Sequence[Any], named: dict[str, Any] | None = None
 ) -> TracedGraph:
     """Call `function` on traced values of the arguments' types and return what it did."""
+    if not callable(function):
+        raise TraceError(f"a function is traced, not {type(function).__name__}.")
     values, structure = flatten((tuple(arguments), named or {}))
     types = [_type(value) for value in values]
     labels = _labels(function, arguments, named or {})

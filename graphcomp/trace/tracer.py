@@ -105,7 +105,10 @@ def check_dtype(dtype: str) -> None:
 @lru_cache(maxsize=256)
 def dtype_name(dtype: Any) -> str:
     """The name of a dtype, which must be a supported one."""
-    name = str(np.dtype(dtype))
+    try:
+        name = str(np.dtype(dtype))
+    except TypeError:
+        name = repr(dtype)
     check_dtype(name)
     return name
 
@@ -313,8 +316,7 @@ def type_of(value: Any) -> TensorType | TupleType:
 def spec(shape: Sequence[int | str | Dimension] | int | str, dtype: Any = "float64") -> TensorType:
     """A shape and a dtype to trace with. A size given as a string is a named one: `spec(("B", 784), "float32")`."""
     sizes = (shape,) if isinstance(shape, (int, str)) else tuple(shape)
-    name = str(np.dtype(dtype))
-    check_dtype(name)
+    name = dtype_name(dtype)
     for size in sizes:
         if isinstance(size, str) and not (size.isidentifier() and size.isascii()):
             raise InputError(f"a named size is a plain name such as 'B', not {size!r}.")
