@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .run.executor import Executor
 from .run.finite import interpret_finite
 from .run.interpreter import interpret
 from .run.pipeline import Stages, lower, stages
+from .run.team import check_threads
 from .trace import TracedGraph, trace_function
 from .trace.tracer import Tracer, type_of
 from .trace.tree import Structure, flatten
@@ -23,16 +25,27 @@ from .transform import run
 TARGETS = ("cpu", "numpy")
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `jit` was asked for."""
+
+    target: str = "cpu"
+    donate: tuple[int, ...] = ()
+    specs: tuple[Any, ...] | None = None
+    check_finite: bool = False
+    threads: int | None = None
+
+
 class Specialisation:
     """One traced version of a function, and how to run it."""
 
-    def __init__(self, traced: TracedGraph, target: str, check_finite: bool = False) -> None:
+    def __init__(self, traced: TracedGraph, options: Options) -> None:
         self.traced = traced
-        self.check_finite = check_finite
+        self.check_finite = options.check_finite
         self.executor: Executor | None = None
-        if target == "cpu":
+        if options.target == "cpu":
             lowered = lower(traced)
-            self.executor = Executor(lowered.program, lowered.source, lowered.simplified.graph)
+            self.executor = Executor(lowered.program, lowered.source, lowered.simplified.graph, options.threads)
 
     def __call__(self, leaves: Sequence[Any], donated: Sequence[bool]) -> Any:
         if not self.check_finite:
@@ -61,15 +74,10 @@ class Specialisation:
 class Jitted:
     """A compiled function; see `jit`."""
 
-    def __init__(
-        self, function: Callable[..., Any], target: str, donate: tuple[int, ...], specs: Any, check_finite: bool
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], options: Options) -> None:
         functools.update_wrapper(self, function, updated=())
         self.function = function
-        self.target = target
-        self.donate = donate
-        self.specs = specs
-        self.check_finite = check_finite
+        self.options = options
         self._versions: dict[Any, Specialisation] = {}
 
     def __call__(self, *arguments: Any) -> Any:
@@ -100,18 +108,19 @@ class Jitted:
                 f"a setting among the arguments cannot be compared ({error}); pass arrays or constants."
             ) from None
         traced = trace_function(self.function, structure.unflatten(types))
-        self._versions[key] = Specialisation(traced, self.target, self.check_finite)
+        self._versions[key] = Specialisation(traced, self.options)
         return self._versions[key]
 
     def _types(self, arguments: tuple[Any, ...], leaves: list[Any]) -> list[TensorType]:
         """The types to trace with: the given specs where there are any, else those of the values."""
         found = [_type(leaf) for leaf in leaves]
-        if self.specs is None:
+        specs = self.options.specs
+        if specs is None:
             return found
         wanted: list[TensorType] = []
         for position, argument in enumerate(arguments):
             own = found[len(wanted) : len(wanted) + len(flatten(argument)[0])]
-            spec = self.specs[position] if position < len(self.specs) else None
+            spec = specs[position] if position < len(specs) else None
             wanted += own if spec is None else [_type(leaf) for leaf in flatten(spec)[0]]
         if len(wanted) != len(found):
             raise InputError(f"the specs describe {len(wanted)} arrays, but {len(found)} were given.")
@@ -120,7 +129,7 @@ class Jitted:
     def _donated(self, arguments: tuple[Any, ...]) -> list[bool]:
         flags: list[bool] = []
         for position, argument in enumerate(arguments):
-            flags += [position in self.donate] * flatten(argument)[1].leaf_count()
+            flags += [position in self.options.donate] * flatten(argument)[1].leaf_count()
         return flags
 
     def stages(self, *arguments: Any) -> Stages:
@@ -151,6 +160,7 @@ def jit(
     donate: int | Sequence[int] = (),
     specs: Sequence[Any] | None = None,
     check_finite: bool = False,
+    threads: int | None = None,
 ) -> Jitted:
     """`function`, compiled: arrays or nested containers of arrays in, the same with `Array` leaves out.
 
@@ -160,17 +170,19 @@ def jit(
     `target="numpy"` is the reference interpreter. Inside a trace the function is inlined. A traced graph compiles as
     the function of its inputs, for the types it was traced with. With `check_finite` a result with a NaN or an infinity
     raises NotFiniteError, which says where it was born, as `debug` does; this costs a look at each result.
+    `threads` are the most threads that it runs on; by default as many as there are processors, or `GRAPHCOMP_THREADS`.
     """
     if target not in TARGETS:
         raise LoweringError(f"there is no target {target!r}; the targets are {', '.join(TARGETS)}.")
     if not callable(function) and not isinstance(function, TracedGraph):
         raise InputError(f"jit compiles a function or a traced graph, not {type(function).__name__}.")
     positions = (donate,) if isinstance(donate, int) else tuple(donate)
+    if threads is not None:
+        threads = check_threads(threads, "threads")
+    given = None if specs is None else tuple(specs)
     if isinstance(function, TracedGraph):
-        return Jitted(
-            as_function(function), target, positions, tuple(map(function.type, function.inputs)), check_finite
-        )
-    return Jitted(function, target, positions, None if specs is None else tuple(specs), check_finite)
+        given, function = tuple(map(function.type, function.inputs)), as_function(function)
+    return Jitted(function, Options(target, positions, given, check_finite, threads))
 
 
 def debug(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ import graphcomp as gx
 from graphcomp import numpy as gnp
 from graphcomp.errors import DTypeError, InputError, ShapeError, TraceError
 from graphcomp.run import interpret
-from graphcomp.run.blas import needs_threads, uses_blas
+from graphcomp.run.blas import factors_large_matrices, uses_blas
 from graphcomp.schedule import schedule
 from graphcomp.schedule.program import CallKernel
 from graphcomp.schedule.program import leaves as kernels_of
@@ -266,7 +266,7 @@ def test_calls_count_as_work_for_the_threads() -> None:
         program = schedule(simplify(gx.trace(lambda a: linalg.eigh(a), spec)).graph)
         assert any(isinstance(kernel, CallKernel) for kernel in kernels_of(program.kernels))
         assert uses_blas(program)
-        assert needs_threads(program, {program.sizes[0]: sizes[name]}) is threaded
+        assert factors_large_matrices(program, {program.sizes[0]: sizes[name]}) is threaded
 
 
 # what cannot be factorised -------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 """Programs to source text."""
 
-from .cpu import Source, emit_cpu
+from .cpu import FIRST_SIZE, Source, emit_cpu
 
-__all__ = ["Source", "emit_cpu"]
+__all__ = ["FIRST_SIZE", "Source", "emit_cpu"]

@@ -1,7 +1,8 @@
 """Programs to Python source that Numba compiles for the CPU.
 
-One entry `step(thread, context)` runs every kernel. `context` is a table of 64-bit integers: a status word, the named
-sizes, then the addresses of all buffers. No address is baked into the code, so the compiled code can be cached on disk.
+One entry `step(thread, context)` runs every kernel; each thread of a team calls it, and does its share. `context` is a
+table of 64-bit integers: a status word, the team's memory and number, the named sizes, then the addresses of all
+buffers. No address is baked into the code, so the compiled code can be cached on disk.
 Kernels with the same body share one function.
 """
 
@@ -12,7 +13,7 @@ import inspect
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,13 +22,16 @@ import sympy as sp
 
 from ..graph import Graph
 from ..ops.index import Index
-from ..schedule.program import Buffer, CallKernel, Kernel, LoopOver, Program, describe, leaves
+from ..schedule.program import Buffer, CallKernel, Kernel, Leaf, LoopOver, Program, describe, leaves
 from ..schedule.text import index_text, size_name, size_text
-from . import lapack, runtime
+from . import lapack, runtime, team
 from .kernels import Function, Numbering, kernel_function
 
 PART_LENGTH = 150
 """Lines in one function: compile time grows faster than linearly with a function's length."""
+
+FIRST_SIZE = 3
+"""The words of the context before the named sizes: the status, the address of the team's memory, how many threads."""
 
 _DTYPES = ["float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 
@@ -41,12 +45,13 @@ from numba import cfunc, njit
 from numba.types import {", ".join(_DTYPES)}
 
 from graphcomp.emit.runtime import *
+from graphcomp.emit.team import meet, share
 '''
 
 
 @dataclass(slots=True)
 class Source:
-    """The text of a program and what its context table holds: a status word, `sizes`, then a word for each buffer.
+    """The text of a program and what its context table holds: FIRST_SIZE words, `sizes`, then a word for each buffer.
 
     `numberings` resolve the nodes that the status word names.
     """
@@ -71,7 +76,7 @@ def emit_cpu(program: Program, graph: Graph) -> Source:
     calls = {f"{k.function}_{k.of.dtype}" for k in leaves(program.kernels) if isinstance(k, CallKernel)}
     header = f"{HEADER}from {lapack.__name__} import {', '.join(sorted(calls))}\n" if calls else HEADER
     text = "\n\n".join([header, *texts])
-    called = [runtime, lapack] if calls else [runtime]
+    called = [runtime, team, lapack] if calls else [runtime, team]
     key = hashlib.sha256("".join([text, *map(inspect.getsource, called)]).encode()).hexdigest()[:24]
     return Source(text.replace("@@KEY@@", key), key, program.sizes, program.buffers, emission.numberings)
 
@@ -89,7 +94,9 @@ class _Emission:
 
     def __init__(self, program: Program, graph: Graph) -> None:
         self.sizes = program.sizes
-        self.position = {b.number: slot for slot, b in enumerate(program.buffers, start=1 + len(program.sizes))}
+        self.position = {
+            b.number: slot for slot, b in enumerate(program.buffers, start=FIRST_SIZE + len(program.sizes))
+        }
         self.texts: list[str] = []
         self.part_texts: list[str] = []
         self.helpers: dict[str, Callable[..., Any]] = {}
@@ -129,19 +136,32 @@ class _Emission:
         function = self.functions[kernel.number]
         buffers = {buffer.number: buffer for buffer in function.buffers}
         if self.repeats[function.signature] == 1:
-            return [f"    # {describe(kernel)}", *_inlined(function, kernel.number)], buffers
+            inlined = _inlined(function, kernel.number)
+            return self.by_threads(kernel, [f"    # {describe(kernel)}"], inlined), buffers
         if function.signature not in self.shared:
             self.shared[function.signature] = f"kernel_{kernel.number}"
             self.texts.append(_function_text(self.shared[function.signature], function, describe(kernel)))
         numbers = map(_typed, [*function.extents, *function.constants])
-        call = ", ".join(["context", *map(_buffer_name, function.buffers), *numbers, *function.sizes])
-        return [f"    {self.shared[function.signature]}({call})  # {describe(kernel)}"], buffers
+        call = ", ".join(
+            ["thread", "threads", "context", *map(_buffer_name, function.buffers), *numbers, *function.sizes]
+        )
+        lines = [f"    {self.shared[function.signature]}({call})  # {describe(kernel)}"]
+        return self.by_threads(kernel, [], lines), buffers
+
+    def by_threads(self, kernel: Leaf, heading: list[str], lines: Iterable[str]) -> list[str]:
+        """The lines of a kernel for a team: who runs them, and whether the threads meet before."""
+        if kernel.meets:
+            heading = [*heading, "    meet(context, threads)"]
+        if kernel.is_shared:
+            return [*heading, *lines]
+        return [*heading, "    if thread == 0:", *(f"    {line}" for line in lines)]
 
     def loop(self, kernel: LoopOver, variables: tuple[str, ...]) -> tuple[list[str], dict[int, Buffer]]:
         """A loop over the parts of what it holds."""
         calls = self.block(kernel.kernels, (*variables, kernel.variable))
         summary = f"  # {describe(kernel)}"
-        lines = [f"    for {kernel.variable} in range({size_text(kernel.extent or 0)}):{summary}"]
+        meeting = ["    meet(context, threads)"] if kernel.meets else []
+        lines = [*meeting, f"    for {kernel.variable} in range({size_text(kernel.extent or 0)}):{summary}"]
         inside = [f"        {call}" for call in calls]
         if kernel.guard is None:
             return lines + inside, {}
@@ -149,15 +169,19 @@ class _Emission:
         test = f"{_buffer_name(guard)}[0] {'!=' if wanted else '=='} 0"
         if kernel.extent is None:
             start, step = f"    {kernel.variable} = 0", f"        {kernel.variable} += 1"
-            lines, inside = [start, f"    while {test}:{summary}"], [*inside, step]
+            lines = [*meeting, start, f"    while True:{summary}"]
+            ends = ["        meet(context, threads)", f"        if not {test}:", "            break"]
+            inside = [*ends, *inside, step]
         else:
-            inside = [f"        if {test}:", *(f"    {line}" for line in inside)]
+            inside = ["        meet(context, threads)", f"        if {test}:", *(f"    {line}" for line in inside)]
         return lines + inside, {guard.number: guard}
 
     def write_part(self, part: _Part, variables: tuple[str, ...]) -> str:
         """A function of the lines of a part; the call that runs it."""
-        call = f"part_{len(self.part_texts)}({', '.join(('context', *variables))})"
-        reads = [f"    {size_name(symbol)} = context[{slot}]" for slot, symbol in enumerate(self.sizes, start=1)]
+        call = f"part_{len(self.part_texts)}({', '.join(('thread', 'threads', 'context', *variables))})"
+        reads = [
+            f"    {size_name(symbol)} = context[{slot}]" for slot, symbol in enumerate(self.sizes, start=FIRST_SIZE)
+        ]
         pointers = map(self.pointer, part.buffers.values())
         lines = [JIT, f"def {call}:", "    stay_apart()", *reads, *pointers, *part.lines, "    return"]
         self.part_texts.append("\n".join(lines))
@@ -188,7 +212,7 @@ def _function_text(name: str, function: Function, summary: str) -> str:
     names = [f"p{slot}" for slot in range(len(function.buffers))]
     extents = [f"e{slot}" for slot in range(len(function.extents))]
     constants = [f"c{slot}" for slot in range(len(function.constants))]
-    parameters = ", ".join(["status", *names, *extents, *constants, *function.sizes])
+    parameters = ", ".join(["thread", "threads", "status", *names, *extents, *constants, *function.sizes])
     lines = [f"{line}  # {comment}" if comment else line for line, comment in function.lines]
     return "\n".join([JIT, f"def {name}({parameters}):  # {summary}", "    stay_apart()", *lines])
 
@@ -216,7 +240,7 @@ def _inlined(function: Function, number: int) -> Iterator[str]:
 
 def _entry(calls: Sequence[str]) -> str:
     """The function that runs the parts."""
-    lines = [f"    {call}" for call in calls]
+    lines = ["    threads = context[2]", *(f"    {call}" for call in calls), "    meet(context, threads)"]
     return "\n".join(
         ['@cfunc("void(int64, CPointer(int64))", cache=True)', "def step_@@KEY@@(thread, context):", *lines, ""]
     )

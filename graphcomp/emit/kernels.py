@@ -9,7 +9,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..graph import Graph, Node
+from ..graph import Dimension, Graph, Node
 from ..ops.index import Index
 from ..schedule.program import (
     Assign,
@@ -120,11 +120,18 @@ def _nest(
 ) -> None:
     for loop, extent in zip(loops, extents or [size_text(loop.extent) for loop in loops]):
         bounds = f"{extent} - 1, -1, -1" if loop.reverse else extent
+        if loop.shared:
+            bounds = _share(extent, function.constant(size_text(loop.unit)))
         function.line(f"for {loop.variable} in range({bounds}):")
         function.depth += 1
     for statement in body:
         _statement(function, statement, graph)
     function.depth -= len(loops)
+
+
+def _share(extent: str, unit: str = "1") -> str:
+    """The bounds of a thread's share of a loop."""
+    return f"share(thread, threads, {extent}, {unit}), share(thread + 1, threads, {extent}, {unit})"
 
 
 def _statement(function: Function, statement: Statement, graph: Numbering) -> None:
@@ -238,17 +245,26 @@ def _reduce_position(function: Function, statement: Reduce, graph: Numbering, to
 def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> None:
     """C = A·B by rows is Cᵀ = Bᵀ·Aᵀ by columns, which is how BLAS counts."""
     itemsize = 4 if kernel.dtype == "float32" else 8
-    for number, extent in enumerate(kernel.batch):
-        function.line(f"for q{number} in range({size_text(extent)}):")
-        function.depth += 1
     m, n, k = map(size_text, (kernel.m, kernel.n, kernel.k))
     turned_left, lead_left = _layout(kernel.left, m, k)
     turned_right, lead_right = _layout(kernel.right, k, n)
-    left, right, result = (_address(function, part, itemsize) for part in (kernel.left, kernel.right, kernel.result))
+    moves: dict[str, list[tuple[str, Dimension]]] = {"left": [], "right": [], "result": []}
+    if kernel.shared in ("rows", "columns"):
+        function.line(f"begin, end = {_share(m if kernel.shared == 'rows' else n)}")
+        for part in ("left" if kernel.shared == "rows" else "right", "result"):
+            moves[part].append(("begin", getattr(getattr(kernel, part), kernel.shared)))
+        m, n = ("(end - begin)", n) if kernel.shared == "rows" else (m, "(end - begin)")
+    for number, extent in enumerate(kernel.batch):
+        is_shared = kernel.shared == "batch" and number == 0
+        function.line(f"for q{number} in range({_share(size_text(extent)) if is_shared else size_text(extent)}):")
+        function.depth += 1
+    left, right, result = (
+        _address(function, getattr(kernel, part), itemsize, moves[part]) for part in ("left", "right", "result")
+    )
     comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
     function.line(
         f"gemm_{kernel.dtype}({turned_right}, {turned_left}, {n}, {m}, {k}, {right}, {lead_right}, {left}, "
-        f"{lead_left}, {result}, max({n}, 1))",
+        f"{lead_left}, {result}, max({size_text(kernel.result.rows)}, 1))",
         comment,
     )
     function.depth -= len(kernel.batch)
@@ -269,8 +285,10 @@ def _layout(operand: Operand, rows: str, columns: str) -> tuple[int, str]:
     return 1, f"max({size_text(operand.columns)}, {rows}, 1)"
 
 
-def _address(function: Function, operand: Operand, itemsize: int) -> str:
+def _address(function: Function, operand: Operand, itemsize: int, moves: Sequence[tuple[str, Dimension]]) -> str:
+    """Where a product begins to read or write an operand, `moves` further than the operand begins."""
     pointer = f"address({function.pointer(operand.buffer)})"
-    steps = [f"q{number}*{size_text(step)}" for number, step in enumerate(operand.batch) if step != 0]
+    steps = [f"{count}*{size_text(step)}" for count, step in moves]
+    steps += [f"q{number}*{size_text(step)}" for number, step in enumerate(operand.batch) if step != 0]
     steps += [size_text(operand.offset)] if operand.offset != 0 else []
     return f"{pointer} + ({' + '.join(steps)})*{itemsize}" if steps else pointer

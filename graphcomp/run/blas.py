@@ -1,7 +1,7 @@
-"""How many threads SciPy's BLAS uses while a program runs.
+"""How many threads a program runs on, and how many SciPy's BLAS uses while it runs.
 
-A product that is too small for two threads is slower with them: the second one has to be woken, and where other work
-keeps it from running, the first waits. The number is set for the time of a call and put back after it.
+A program has a team of threads, each of which calls BLAS for its share of a product: BLAS with threads of its own in
+a team is many times slower. The number is set for the time of a call and put back after it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ import scipy.linalg.cython_blas
 import sympy as sp
 import threadpoolctl
 
-from ..graph.types import product, substitute
+from ..graph.types import substitute
 from ..schedule import Program
 from ..schedule.program import CallKernel, ProductKernel, leaves
+from ..schedule.work import work
 
 THREADED_FLOPS = 2**27
-"""A single product or factorisation with more floating-point operations than this uses all of BLAS's threads."""
+"""A factorisation with more floating-point operations than this uses all of BLAS's threads, and the program no team."""
+
+WORTH_A_TEAM = 40_000
+"""The least work, in statements of a vectorised loop, for which a team is woken: about 10 µs."""
 
 
 @lru_cache(maxsize=1)
@@ -34,12 +38,15 @@ def uses_blas(program: Program) -> bool:
     return any(isinstance(kernel, (ProductKernel, CallKernel)) for kernel in leaves(program.kernels))
 
 
-def needs_threads(program: Program, sizes: Mapping[sp.Symbol, int]) -> bool:
-    """Whether any product or factorisation of the program is large enough to be worth several threads."""
-    kernels = list(leaves(program.kernels))
-    work = [2 * product((k.m, k.n, k.k)) for k in kernels if isinstance(k, ProductKernel)]
-    work += [k.work for k in kernels if isinstance(k, CallKernel)]
-    return any(substitute(each, sizes) > THREADED_FLOPS for each in work)
+def factors_large_matrices(program: Program, sizes: Mapping[sp.Symbol, int]) -> bool:
+    """Whether any factorisation of the program is large enough to be worth several threads of BLAS."""
+    calls = [kernel for kernel in leaves(program.kernels) if isinstance(kernel, CallKernel)]
+    return any(substitute(call.work, sizes) > THREADED_FLOPS for call in calls)
+
+
+def worth_a_team(program: Program, sizes: Mapping[sp.Symbol, int]) -> bool:
+    """Whether several threads run the program: not where it does little, or where BLAS has threads of its own."""
+    return work(program.kernels, sizes) >= WORTH_A_TEAM and not factors_large_matrices(program, sizes)
 
 
 @contextlib.contextmanager

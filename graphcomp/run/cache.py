@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -46,15 +47,21 @@ def cache_size() -> int:
 
 def load_entry(source: Source) -> tuple[Any, bool]:
     """(the compiled entry, whether its machine code came from the cache)."""
-    folder = _usable_folder() / source.key
+    (entry,), from_cache = load_functions(source.key, source.text, (f"step_{source.key}",))
+    return entry, from_cache
+
+
+def load_functions(key: str, text: str, names: Sequence[str]) -> tuple[list[Any], bool]:
+    """(the compiled functions of a generated text, whether their machine code came from the cache)."""
+    folder = _usable_folder() / key
     _discard_if_damaged(folder)
     try:
-        return _load(folder, source)
+        return _load(folder, key, text, names)
     except Exception:
         # A file that was damaged while this process looked at it: start afresh, once.
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            return _load(folder, source)
+            return _load(folder, key, text, names)
         except OSError as error:
             raise ExecutionError(
                 f"machine code cannot be stored in {folder}: {error.strerror}. Make room there, or set GRAPHCOMP_CACHE "
@@ -79,15 +86,15 @@ def _private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="graphcomp-"))
 
 
-def _load(folder: Path, source: Source) -> tuple[Any, bool]:
-    path = folder / f"graphcomp_{source.key}.py"
-    _write_once(path, source.text)
+def _load(folder: Path, key: str, text: str, names: Sequence[str]) -> tuple[list[Any], bool]:
+    path = folder / f"graphcomp_{key}.py"
+    _write_once(path, text)
     module = _import(path)
-    entry = getattr(module, f"step_{source.key}")
-    from_cache = bool(entry.cache_hits)
+    functions = [getattr(module, name) for name in names]
+    from_cache = all(function.cache_hits for function in functions)
     if not from_cache:
         _write_sums(folder)
-    return entry, from_cache
+    return functions, from_cache
 
 
 def _write_once(path: Path, text: str) -> None:

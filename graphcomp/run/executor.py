@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 import threading
 from collections import deque
@@ -12,21 +11,20 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from ..emit import Source
+from ..emit import FIRST_SIZE, Source
 from ..errors import ExecutionError
 from ..graph import Graph
 from ..graph.types import substitute
 from ..schedule import Program, plan_arena
 from ..schedule.program import Buffer
 from .array import Array, aligned
-from .blas import needs_threads, single_threaded, uses_blas
+from .blas import factors_large_matrices, single_threaded, uses_blas, worth_a_team
 from .cache import load_entry
 from .interpreter import bind_sizes, check_inputs
+from .team import Entry, default_threads
 
 REMEMBERED = 2
 """The results of how many calls are looked after: those of the last one are still held when the next begins."""
-
-_SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)
 
 
 class Binding:
@@ -36,14 +34,16 @@ class Binding:
         plan = plan_arena(program, sizes)
         self.arena = aligned(plan.size)
         self.constants: list[np.ndarray] = []
-        self.context = np.zeros(1 + len(program.sizes) + len(program.buffers), np.int64)
-        self.word = {b.number: slot for slot, b in enumerate(program.buffers, start=1 + len(program.sizes))}
-        for slot, symbol in enumerate(program.sizes, start=1):
+        first = FIRST_SIZE + len(program.sizes)
+        self.context = np.zeros(first + len(program.buffers), np.int64)
+        self.word = {b.number: slot for slot, b in enumerate(program.buffers, start=first)}
+        for slot, symbol in enumerate(program.sizes, start=FIRST_SIZE):
             self.context[slot] = sizes[symbol]
         for buffer in program.buffers:
             self._bind(buffer, graph, plan.offsets)
         self.inputs = [self.word[buffer.number] for buffer in program.inputs]
-        self.one_thread = uses_blas(program) and not needs_threads(program, sizes)
+        self.one_thread = uses_blas(program) and not factors_large_matrices(program, sizes)
+        self.worth_a_team = worth_a_team(program, sizes)
         self.outputs = [self._output(buffer, sizes) for buffer in program.outputs]
 
     def _bind(self, buffer: Buffer, graph: Graph, offsets: Any) -> None:
@@ -63,12 +63,13 @@ class Binding:
 class Executor:
     """A compiled program. The memory that its entry uses belongs to it, and it to whoever calls it."""
 
-    def __init__(self, program: Program, source: Source, graph: Graph) -> None:
+    def __init__(self, program: Program, source: Source, graph: Graph, threads: int | None = None) -> None:
         self.program = program
+        self.threads = default_threads() if threads is None else threads
         self.graph = graph
         self.numberings = source.numberings
-        self.entry, self.from_cache = load_entry(source)
-        self._run = _SIGNATURE(self.entry.address)
+        function, self.from_cache = load_entry(source)
+        self.entry = Entry(function)
         self._bindings: dict[tuple[int, ...], Binding] = {}
         self._pool: dict[int, list[np.ndarray]] = {}
         self._issued: deque[list[np.ndarray]] = deque(maxlen=REMEMBERED)
@@ -87,7 +88,7 @@ class Executor:
             self._issued.append([])
             results = [self._result(context, *output) for output in binding.outputs]
             with single_threaded(binding.one_thread):
-                self._run(0, context.ctypes.data)
+                self.entry.run(context, self.threads if binding.worth_a_team else 1)
             self._check(int(context[0]))
             del arrays
             for value, given in zip(values, donated):

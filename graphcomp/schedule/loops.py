@@ -28,7 +28,8 @@ def collapse(loops: list[Loop], body: list[Statement]) -> list[Loop]:
         outer, inner = joined[position], joined[position + 1]
         if not outer.reverse and not inner.reverse and can_join(outer, inner, body):
             replace(outer, inner, body)
-            joined[position : position + 2] = [Loop(inner.variable, outer.extent * inner.extent)]
+            unit = inner.extent * outer.unit
+            joined[position : position + 2] = [Loop(inner.variable, outer.extent * inner.extent, unit=unit)]
     return joined
 
 

@@ -24,28 +24,30 @@ class Arena:
 
 
 def lifetimes(program: Program) -> dict[int, tuple[int, int]]:
-    """(first, last) kernel that touches each scratch buffer, counting those inside loops.
+    """(first, last) meeting of the threads around what touches each scratch buffer, counting those inside loops.
 
-    What a loop touches and does not make anew in each turn lives as long as the loop.
+    Between two meetings a thread may be ahead of the others, so what is touched there does not share memory. What a
+    loop touches and does not make anew in each turn lives as long as the loop.
     """
     return spans(program.kernels, 0)[0]
 
 
 def spans(kernels: list[Kernel], start: int) -> tuple[dict[int, tuple[int, int]], int]:
-    """The lives of scratch buffers over kernels that are counted from `start`, and the next count."""
+    """The lives of scratch buffers over kernels, with meetings counted from `start`, and the last count."""
     found: dict[int, tuple[int, int]] = {}
     position = start
     for kernel in kernels:
-        first = position
+        position += kernel.meets
         if isinstance(kernel, LoopOver):
+            first = position
             inside, position = spans(kernel.kernels, position)
-            whole = (first, max(first, position - 1))
+            whole = (first, position)
             lives = {number: span if number in kernel.locals else whole for number, span in inside.items()}
             if kernel.guard and kernel.guard[0].root.role == "scratch":
                 lives[kernel.guard[0].root.number] = whole
         else:
             roots = {buffer.root.number for buffer in used(kernel) if buffer.root.role == "scratch"}
-            lives, position = dict.fromkeys(roots, (first, first)), position + 1
+            lives = dict.fromkeys(roots, (position, position))
         for number, (begin, end) in lives.items():
             found[number] = (min(begin, found.get(number, (begin, end))[0]), end)
     return found, position

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import sympy as sp
 
@@ -178,9 +178,13 @@ class Sort:
 
 @dataclass(slots=True)
 class Loop:
+    """`shared`: the threads of a team share out its turns, `unit` of them (those of loops joined to it) at a time."""
+
     variable: str
     extent: Dimension
     reverse: bool = False
+    unit: Dimension = 1
+    shared: bool = False
 
 
 @dataclass(slots=True)
@@ -196,12 +200,21 @@ Statement: TypeAlias = Load | Compute | Assign | Position | Choose | Reduce | St
 
 @dataclass(slots=True)
 class LoopKernel:
+    """Loops around statements. `meets`, of every form of kernel: the threads of a team wait for each other before."""
+
     number: int
     loops: list[Loop]
     body: list[Statement]
     nodes: list[int]
     domain: tuple[Any, ...] = ()
     helpers: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    meets: bool = False
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether each thread does a share of it; else the first one does it all."""
+        nests = [self.loops, *(statement.loops for statement in self.body if isinstance(statement, Nest))]
+        return any(loop.shared for loops in nests for loop in loops)
 
     def statements(self) -> Iterator[Statement]:
         yield from walk(self.body)
@@ -220,7 +233,10 @@ class Operand:
 
 @dataclass(slots=True)
 class ProductKernel:
-    """result[m, n] = Σₖ left[m, k] · right[k, n] for every step of the batch loops."""
+    """result[m, n] = Σₖ left[m, k] · right[k, n] for every step of the batch loops.
+
+    `shared` is what the threads of a team share out: batch, rows, columns or nothing.
+    """
 
     number: int
     batch: tuple[Dimension, ...]
@@ -232,6 +248,12 @@ class ProductKernel:
     result: Operand
     dtype: str
     nodes: list[int]
+    shared: str = ""
+    meets: bool = False
+
+    @property
+    def is_shared(self) -> bool:
+        return bool(self.shared)
 
 
 @dataclass(slots=True)
@@ -252,6 +274,8 @@ class CallKernel:
     of: TensorType
     work: Dimension
     nodes: list[int]
+    meets: bool = False
+    is_shared: ClassVar[bool] = False
 
     @property
     def buffers(self) -> list[Buffer]:
@@ -275,6 +299,7 @@ class LoopOver:
     graph: Graph
     locals: frozenset[int] = frozenset()
     guard: tuple[Buffer, bool] | None = None
+    meets: bool = False
 
 
 Leaf: TypeAlias = LoopKernel | ProductKernel | CallKernel
@@ -296,7 +321,8 @@ class Program:
         lines += [f"  {buffer}" for buffer in self.buffers]
         for kernel in self.kernels:
             nodes = " ".join(f"%{node}" for node in kernel.nodes)
-            lines.append(f"  {describe(kernel)}  # {nodes}")
+            lines += ["  threads meet"] * kernel.meets
+            lines.append(f"  {describe(kernel)}{shared_text(kernel)}  # {nodes}")
             if isinstance(kernel, LoopOver):
                 lines += [f"    {line}" for line in inner_lines(kernel)]
         inputs, outputs = (", ".join(f"b{buffer.number}" for buffer in part) for part in (self.inputs, self.outputs))
@@ -306,9 +332,20 @@ class Program:
 def inner_lines(loop: LoopOver) -> Iterator[str]:
     """The kernels inside a loop, one a line."""
     for kernel in loop.kernels:
-        yield describe(kernel)
+        if kernel.meets:
+            yield "threads meet"
+        yield f"{describe(kernel)}{shared_text(kernel)}"
         if isinstance(kernel, LoopOver):
             yield from (f"  {line}" for line in inner_lines(kernel))
+
+
+def shared_text(kernel: Kernel) -> str:
+    """What of a kernel the threads share out, or that the first thread does it all."""
+    if isinstance(kernel, LoopOver):
+        return ""
+    if isinstance(kernel, ProductKernel):
+        return f", {kernel.shared} shared out" if kernel.shared else ", by the first thread"
+    return ", shared out" if kernel.is_shared else ", by the first thread"
 
 
 def leaves(kernels: list[Kernel]) -> Iterator[Leaf]:

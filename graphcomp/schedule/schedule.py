@@ -44,6 +44,7 @@ from .program import (
     written,
 )
 from .repeat import place_cond, place_scan, place_while
+from .shares import share_out
 
 KERNEL_LIMIT = 250
 """Most statements in one kernel; compile time grows faster than linearly with a function's length."""
@@ -107,6 +108,7 @@ class Scheduler:
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 collapse_kernel(kernel)
+        share_out(kernels)
         inputs = [self.buffers[id] for id in self.graph.inputs]
         read = {buffer.root.number for kernel in kernels for buffer in used(kernel)}
         kept = [b for b in buffers if b.role != "array" or b.number in read]

@@ -1,0 +1,55 @@
+"""How much a program has to do, for given sizes: what decides whether several threads are worth waking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import sympy as sp
+
+from ..graph import Dimension
+from ..graph.types import product, substitute
+from .program import CallKernel, Choose, Kernel, LoopOver, Nest, ProductKernel, Reduce, Statement
+
+Sizes = Mapping[sp.Symbol, int]
+
+PRODUCT_SPEED = 16
+"""Floating-point operations of a product that take as long as one statement of a vectorised loop."""
+
+UNKNOWN_TURNS = 16
+"""Taken for a loop whose number of turns is known only when it has run."""
+
+
+def work(kernels: Sequence[Kernel], sizes: Sizes) -> int:
+    """Executed statements, roughly: products and factorisations count as the statements that take as long."""
+    return sum(kernel_work(kernel, sizes) for kernel in kernels)
+
+
+def kernel_work(kernel: Kernel, sizes: Sizes) -> int:
+    """The same for one kernel."""
+    if isinstance(kernel, LoopOver):
+        turns = UNKNOWN_TURNS if kernel.extent is None else number(kernel.extent, sizes)
+        return turns * work(kernel.kernels, sizes)
+    if isinstance(kernel, ProductKernel):
+        return 2 * number(product((*kernel.batch, kernel.m, kernel.n, kernel.k)), sizes) // PRODUCT_SPEED
+    if isinstance(kernel, CallKernel):
+        return number(kernel.work, sizes) * number(kernel.sizes[0], sizes) // PRODUCT_SPEED
+    return number(product([loop.extent for loop in kernel.loops]), sizes) * body_work(kernel.body, sizes)
+
+
+def body_work(body: Sequence[Statement], sizes: Sizes) -> int:
+    """The statements that one turn executes."""
+    total = 0
+    for statement in body:
+        if isinstance(statement, (Nest, Reduce)):
+            total += number(product([loop.extent for loop in statement.loops]), sizes) * body_work(
+                statement.body, sizes
+            )
+        elif isinstance(statement, Choose):
+            total += max((body_work(branch, sizes) for _, branch, _ in statement.branches), default=0)
+        else:
+            total += 1
+    return total
+
+
+def number(size: Dimension, sizes: Sizes) -> int:
+    return int(substitute(size, sizes))

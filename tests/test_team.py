@@ -1,0 +1,324 @@
+"""Threads: what each owns, where they meet, that their number changes nothing, and how they come and go."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_random_graphs import BINARY, UNARY
+
+import graphcomp as gx
+import graphcomp.numpy as gnp
+from graphcomp.errors import InputError
+from graphcomp.graph import TensorType
+from graphcomp.ops.index import Index, loop
+from graphcomp.run import blas, interpret
+from graphcomp.schedule import plan_arena, schedule
+from graphcomp.schedule.memory import lifetimes
+from graphcomp.schedule.program import Buffer, Loop, LoopOver, Program, leaves
+from graphcomp.schedule.shares import Owner, owner_of
+from graphcomp.simplify import simplify
+from graphcomp.trace.tree import leaves as leaves_of
+
+SHAPE = (20, 18)
+RNG = np.random.default_rng(0)
+needs_a_team = pytest.mark.skipif(sys.platform != "linux", reason="teams of threads need Linux's semaphores")
+
+
+@pytest.fixture
+def always(monkeypatch: Any) -> Iterator[None]:
+    """Every program is worth a team."""
+    monkeypatch.setattr(blas, "WORTH_A_TEAM", 0)
+    yield
+
+
+def scheduled(f: Any, *arguments: Any) -> Program:
+    return schedule(simplify(gx.trace(f, *arguments)).graph)
+
+
+# owners --------------------------------------------------------------------------------------------------------------
+
+MATRIX = Buffer(0, TensorType((12, 10), "float32"), (0, 1), "scratch", 0)
+
+
+def test_who_touches_an_entry() -> None:
+    i, j, moved = loop("i", 12), loop("j", 10), loop("j", 9)
+    rows, columns = Loop("i", 12), Loop("j", 10)
+    assert owner_of(MATRIX, i * 10 + j, rows) == Owner(12, 40)
+    assert owner_of(MATRIX, i * 10 + j, columns) == Owner(10, 4)
+    assert owner_of(MATRIX, i * 10 + moved + 1, rows) == Owner(12, 40)
+    assert owner_of(MATRIX, i * 10 + j + 1, rows) is None, "the last entry belongs to the next row"
+    assert owner_of(MATRIX, j, rows) is None, "everybody reads it"
+    assert owner_of(MATRIX, i * 10 + (i % 3), rows) is None
+    assert owner_of(MATRIX, Index((), 119) - i * 10 - j, rows) is None
+    assert owner_of(MATRIX, loop("e", 120), Loop("e", 120, unit=10)) == Owner(12, 40), "a loop that was joined"
+
+
+def test_a_window_that_moves_by_whole_turns_has_the_same_owners() -> None:
+    row = TensorType((12, 10), "float32")
+    halves = Buffer(0, TensorType((2, 12, 10), "float32"), (0, 1, 2), "scratch", 0)
+    turn = loop("t", 5)
+    window = Buffer(1, row, (0, 1), "window", 0, of=halves, place=(turn % 2) * 120)
+    between = Buffer(2, row, (0, 1), "window", 0, of=halves, place=turn * 7)
+    address = loop("i", 12) * 10 + loop("j", 10)
+    assert owner_of(window, address, Loop("i", 12)) == Owner(12, 40)
+    assert owner_of(between, address, Loop("i", 12)) is None
+
+
+def test_layers_over_a_batch_need_no_meeting() -> None:
+    def forward(x: Any, *weights: Any) -> Any:
+        for weight in weights:
+            x = np.tanh(x @ weight)
+        return x
+
+    program = scheduled(forward, np.ones((64, 20)), np.ones((20, 30)), np.ones((30, 16)))
+    assert [kernel.meets for kernel in leaves(program.kernels)] == [False] * 4
+    gradients = scheduled(
+        gx.grad(lambda w, v, x: gnp.sum(forward(x, w, v) ** 2), (0, 1)),
+        np.ones((20, 30)), np.ones((30, 16)), np.ones((64, 20)),
+    )  # fmt: skip
+    assert 1 <= sum(kernel.meets for kernel in leaves(gradients.kernels)) <= 2, "before the gradients of the weights"
+
+
+def test_what_is_read_by_another_thread_needs_one() -> None:
+    program = scheduled(lambda x: np.tanh(x) - np.tanh(x)[::-1], np.ones((64, 20)))
+    assert any(kernel.meets for kernel in leaves(program.kernels))
+
+
+def test_a_meeting_at_every_turn_of_a_loop() -> None:
+    program = scheduled(
+        lambda x: gx.scan(lambda h, _: (np.tanh(h), None), x, length=9)[0], np.ones((64, 20))
+    )  # fmt: skip
+    (over,) = (kernel for kernel in program.kernels if isinstance(kernel, LoopOver))
+    assert over.meets and over.kernels[0].meets
+
+
+def test_memory_is_not_shared_between_two_meetings() -> None:
+    program = scheduled(lambda x: np.tanh(np.sort(np.tanh(x), axis=0)) @ x.T, np.ones((40, 40)))
+    plan, lives = plan_arena(program, {}), lifetimes(program)
+    sizes = {buffer.number: 8 * int(np.prod(buffer.type.shape)) for buffer in program.buffers}
+    for one in lives:
+        for other in lives:
+            if one < other and lives[one][0] <= lives[other][1] and lives[other][0] <= lives[one][1]:
+                begin, end = plan.offsets[one], plan.offsets[one] + sizes[one]
+                assert end <= plan.offsets[other] or plan.offsets[other] + sizes[other] <= begin
+
+
+# results -------------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def compositions(draw: st.DrawFn) -> list[tuple[str, tuple[int, ...]]]:
+    steps: list[tuple[str, tuple[int, ...]]] = []
+    names = sorted(set(UNARY) - {"reshape"}), sorted(BINARY)
+    for count in range(draw(st.integers(2, 6))):
+        kind = draw(st.integers(0, 1))
+        places = tuple(draw(st.integers(0, count + 1)) for _ in range(kind + 1))
+        name = draw(st.sampled_from(names[kind]))
+        if name == "pick":
+            name = "sort"  # it changes the shape
+        steps.append((name, places))
+    return steps
+
+
+def composed(steps: list[tuple[str, tuple[int, ...]]]) -> Any:
+    def f(x: Any, y: Any) -> Any:
+        values = [x, y]
+        for name, places in steps:
+            taken = [values[place] for place in places]
+            values.append(UNARY[name](*taken) if len(taken) == 1 else BINARY[name](*taken))
+        return values[-1] + 0.5 * values[-2]
+
+    return f
+
+
+@needs_a_team
+@settings(max_examples=25)
+@given(compositions(), st.integers(2, 5))
+def test_the_number_of_threads_changes_nothing(steps: list[tuple[str, tuple[int, ...]]], threads: int) -> None:
+    x, y = RNG.normal(size=(2, *SHAPE))
+    graph = gx.trace(gx.value_and_grad(lambda x, y: gnp.sum(np.sin(composed(steps)(x, y))), (0, 1)), x, y)
+    wanted = interpret(graph, [x, y])
+    before = blas.WORTH_A_TEAM
+    blas.WORTH_A_TEAM = 0
+    try:
+        compiled = gx.jit(graph, threads=threads)
+        first = [np.array(part) for part in leaves_of(compiled(x, y))]
+        for found, expected in zip(first, wanted, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+        for _ in range(10):  # a race shows now and then
+            for found, expected in zip(leaves_of(compiled(x, y)), first, strict=True):
+                np.testing.assert_array_equal(np.asarray(found), expected)
+    finally:
+        blas.WORTH_A_TEAM = before
+
+
+def recurrent(weights: Any, x: Any) -> Any:
+    w, u = weights
+
+    def step(h: Any, one: Any) -> Any:
+        h = np.tanh(one @ w + h @ u)
+        return h, gnp.sum(h * h)
+
+    last, sums = gx.scan(step, np.zeros((24, 16), x.dtype), x)
+    return gnp.sum(last) + gnp.sum(sums)
+
+
+@needs_a_team
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+def test_loops_run_together(always: None, threads: int) -> None:
+    weights = (RNG.normal(size=(10, 16)) / 4, RNG.normal(size=(16, 16)) / 4)
+    x = RNG.normal(size=(12, 24, 10))
+    graph = gx.trace(gx.value_and_grad(recurrent), weights, x)
+    compiled = gx.jit(graph, threads=threads)
+    wanted = interpret(graph, [*weights, x])
+    for _ in range(20):
+        for found, expected in zip(leaves_of(compiled(*weights, x)), wanted, strict=True):
+            np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-11, atol=1e-11)
+
+
+@needs_a_team
+def test_all_leave_a_loop_together(always: None) -> None:
+    def halved(x: Any) -> Any:
+        return gx.while_loop(lambda x: gnp.max(x) > 1, lambda x: x * 0.5, x)
+
+    x = RNG.uniform(1, 1000, (64, 50))
+    compiled = gx.jit(halved, threads=3)
+    for _ in range(20):
+        np.testing.assert_array_equal(np.asarray(compiled(x)), x * 0.5 ** np.ceil(np.log2(x.max())))
+
+
+@needs_a_team
+def test_scattered_sums_and_named_sizes(always: None) -> None:
+    def f(table: Any, rows: Any) -> Any:
+        return gx.grad(lambda table: gnp.sum(np.take(table, rows, axis=0) ** 3))(table)
+
+    table, rows = RNG.normal(size=(30, 40)), RNG.integers(0, 30, 200)
+    compiled = gx.jit(f, specs=(gx.spec(("n", "d")), gx.spec("m", "int64")), threads=3)
+    wanted = np.zeros_like(table)
+    np.add.at(wanted, rows, 3 * table[rows] ** 2)
+    for _ in range(10):
+        np.testing.assert_allclose(np.asarray(compiled(table, rows)), wanted, rtol=1e-12)
+    small = table[:2, :3], rows[:5] % 2
+    np.testing.assert_allclose(np.asarray(compiled(*small)), f(*small), rtol=1e-12)
+
+
+# coming and going ----------------------------------------------------------------------------------------------------
+
+
+def gram(x: Any) -> Any:
+    return np.tanh(x @ x.T)
+
+
+@needs_a_team
+def test_several_threads_of_a_process_call_at_once(always: None) -> None:
+    compiled = [gx.jit(lambda x, k=k: gram(x) + k, threads=2) for k in range(3)]
+    x = RNG.normal(size=(50, 30))
+
+    def work(place: int) -> None:
+        for _ in range(50):
+            np.testing.assert_allclose(np.asarray(compiled[place % 3](x)), gram(x) + place % 3, rtol=1e-12, atol=1e-14)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(8)))
+
+
+CHILD = """
+import os, sys, threading, time
+import numpy as np
+import graphcomp as gx
+from graphcomp.run import blas
+blas.WORTH_A_TEAM = 0
+x = np.random.default_rng(0).normal(size=(50, 30))
+f = gx.jit(lambda x: np.tanh(x @ x.T), threads=3)
+wanted = np.tanh(x @ x.T)
+def right():
+    return all(np.allclose(f(x), wanted) for _ in range(20))
+"""
+
+
+def in_a_process(code: str, **environment: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", CHILD + code], capture_output=True, text=True, timeout=100, env=os.environ | environment
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@needs_a_team
+def test_a_forked_process_has_a_team_of_its_own() -> None:
+    code = """
+assert right()
+child = os.fork()
+if not child:
+    os._exit(0 if right() and len(threading.enumerate()) == 3 else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert right()
+"""
+    in_a_process(code)
+
+
+@needs_a_team
+def test_idle_threads_sleep() -> None:
+    code = """
+assert right()
+time.sleep(0.2)
+before = time.process_time()
+time.sleep(0.5)
+assert time.process_time() - before < 0.05, time.process_time() - before
+assert right(), "they wake up again"
+print("ended")
+"""
+    assert in_a_process(code) == "ended\n"
+
+
+@needs_a_team
+def test_ctrl_c_and_other_signals_are_python_s() -> None:
+    code = """
+import signal
+assert right()
+time.sleep(0.1)
+hits = []
+signal.signal(signal.SIGUSR1, lambda *_: hits.append(1))
+for _ in range(50):
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert right()
+assert hits
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    while True:
+        f(x)
+except KeyboardInterrupt:
+    assert right()
+    print("interrupted")
+"""
+    assert in_a_process(code) == "interrupted\n"
+
+
+def test_the_number_of_threads_can_be_chosen(monkeypatch: Any) -> None:
+    for given_number in ("0", "many", "65", "-1"):
+        monkeypatch.setenv("GRAPHCOMP_THREADS", given_number)
+        with pytest.raises(InputError, match="GRAPHCOMP_THREADS is a whole number from 1 to 64, not"):
+            gx.jit(gram)(np.ones((2, 2)))
+    monkeypatch.setenv("GRAPHCOMP_THREADS", "1")
+    before = threading.active_count()
+    gx.jit(gram)(np.ones((200, 200)))
+    assert threading.active_count() == before
+    with pytest.raises(InputError, match="threads is a whole number from 1 to 64, not 0"):
+        gx.jit(gram, threads=0)
+
+
+def test_little_work_wakes_nobody() -> None:
+    program = gx.jit(gram).version(np.ones((8, 8))).executor.program
+    assert not blas.worth_a_team(program, {}) and blas.worth_a_team(
+        gx.jit(gram).version(np.ones((300, 300))).executor.program, {}
+    )
