@@ -9,6 +9,8 @@ import graphcomp as gx
 from graphcomp import numpy as gnp
 from graphcomp.errors import GraphcompError, InputError, ShapeError, TraceError
 from graphcomp.graph import parse_graph
+from graphcomp.run import interpret
+from graphcomp.simplify import simplify
 from graphcomp.trace.tree import leaves
 
 RNG = np.random.default_rng(3)
@@ -296,3 +298,78 @@ def test_memory_on_the_way_back_grows_as_the_square_root_of_the_bound() -> None:
         return binding.arena.size
 
     assert arena(6400) < 10.5 * arena(64)  # a hundred times the steps
+
+
+# all steps at once ---------------------------------------------------------------------------------------------------
+
+
+def products_of(graph) -> list[int]:
+    """How many products each loop's body has, in order."""
+    loops = [node for node in graph.nodes() if node.op == "scan"]
+    bodies = [node.attributes["body"].graph for node in loops]
+    return [sum(node.op in ("matmul", "einsum") for node in body.nodes()) for body in bodies]
+
+
+def recurrent(inner, outer, bias, start, xs):
+    def body(h, x):
+        h = gnp.tanh(x @ outer + h @ inner + bias)
+        return h, h
+
+    return (gx.scan(body, start, xs)[1] ** 2).sum()
+
+
+BATCHED = (WEIGHT, RNG.normal(size=(2, 3)) / 2, RNG.normal(size=3), RNG.normal(size=(4, 3)), RNG.normal(size=(6, 4, 2)))
+
+
+def test_only_what_needs_the_step_before_stays_in_the_loop() -> None:
+    graph = gx.trace(gx.grad(recurrent, (0, 1, 2, 3, 4)), *BATCHED)
+    assert products_of(graph) == [2, 4], "forward: for x and h; backward: for all four operands"
+    simplified = simplify(graph).graph
+    assert products_of(simplified) == [1, 1], "h @ inner, and its way back"
+    contracted = [n.attributes["subscripts"] for n in simplified.nodes() if n.op == "einsum"]
+    assert len(contracted) == 4, "the inputs' product, its way back, and the gradients of both weights over all steps"
+    for found, wanted in zip(interpret(simplified, BATCHED), interpret(graph, BATCHED), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)
+    compiled_and_reference(gx.grad(recurrent, (0, 1, 2, 3, 4)), *BATCHED, rtol=1e-11)
+
+
+def test_a_checkpoint_keeps_its_work_in_the_loop() -> None:
+    def loop(inner, outer, start, xs):
+        return gx.scan(lambda h, x: (gnp.tanh(x @ outer + h @ inner), None), start, xs, checkpoint=True)[0].sum()
+
+    inner, outer, _, start, xs = BATCHED
+    simplified = simplify(gx.trace(gx.grad(loop, (0, 1)), inner, outer, start, xs)).graph
+    assert all(
+        node.attributes["body"].graph.type(id).size <= 64 for node in simplified.nodes() if node.op == "scan"
+        for id in node.attributes["body"].graph.outputs
+    )  # fmt: skip
+    compiled_and_reference(gx.grad(loop, (0, 1)), inner, outer, start, xs, rtol=1e-11)
+
+
+def test_a_sum_that_steps_read_stays_in_the_loop() -> None:
+    def loop(weight, xs):
+        def body(total, x):
+            total = total + gnp.einsum("i,j->ij", x, x @ weight)
+            return total, (total**2).sum()
+
+        total, ys = gx.scan(body, np.zeros((3, 3)), xs)
+        return total.sum() + ys.sum()
+
+    graph = gx.trace(loop, WEIGHT, SEQUENCE)
+    simplified = simplify(graph).graph
+    for found, wanted in zip(interpret(simplified, [WEIGHT, SEQUENCE]), interpret(graph, [WEIGHT, SEQUENCE])):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    compiled_and_reference(gx.grad(loop, (0, 1)), WEIGHT, SEQUENCE, rtol=1e-11)
+
+
+def test_a_sum_of_products_that_only_the_end_wants_is_one_product() -> None:
+    def covariance(xs):
+        return gx.scan(lambda total, x: (total + gnp.einsum("i,j->ij", x, x), None), np.ones((3, 3)), xs)[0]
+
+    simplified = simplify(gx.trace(covariance, SEQUENCE)).graph
+    assert not simplified.subgraphs()
+    np.testing.assert_allclose(interpret(simplified, [SEQUENCE])[0], 1 + SEQUENCE.T @ SEQUENCE, rtol=1e-14)
+    named = gx.jit(covariance, specs=(gx.spec(("T", 3)),))
+    for length in (1, 5, 9):
+        xs = RNG.normal(size=(length, 3))
+        np.testing.assert_allclose(np.asarray(named(xs)), 1 + xs.T @ xs, rtol=1e-13)

@@ -122,6 +122,45 @@ def _along(b: Builder, id: int, names: str, result: str, shape: tuple[Dimension,
     return b.broadcast(b.reshape(value, shape=tuple(sizes.get(name, 1) for name in result)), shape=shape)
 
 
+def _sum_of_product(op: str) -> Callable[[Builder, Match], int | None]:
+    """A sum over axes that both operands of a product have is part of the product."""
+
+    def rule(b: Builder, m: Match) -> int | None:
+        operands, inner = (m["x"], m["y"]), m.graph.node(m["inner"])
+        subscripts = ops.get(op).subscripts([b.type(id) for id in operands], **inner.attributes)  # type: ignore[misc]
+        letters, result = ops.products.split_subscripts(subscripts)
+        summed = {result[axis] for axis in m.attributes["axes"]}
+        if any(letter not in names for letter in summed for names in letters):
+            return None
+        kept = "".join(letter for letter in result if letter not in summed)
+        return b.einsum(*operands, subscripts=f"{','.join(letters)}->{kept}")
+
+    return rule
+
+
+def _sum_of_outer_product(b: Builder, m: Match) -> int | None:
+    """Σₜ xₜᵢ yₜⱼ, written with repeated entries, is a product of arrays."""
+    shape, axes = m.graph.node(m["inner"]).shape, m.attributes["axes"]
+    operands, letters = [], []
+    for name in "xy":
+        source = b.type(m[name])
+        lead = len(shape) - source.rank
+        kept = [axis for axis in range(lead, len(shape)) if source.shape[axis - lead] != 1]
+        operands.append(b.reshape(m[name], shape=tuple(source.shape[axis - lead] for axis in kept)))
+        letters.append({axis: chr(ord("a") + axis) for axis in kept})
+    left, right = map(set, letters)
+    if not set(axes) <= left & right or not left - right or not right - left or len(left | right) < len(shape):
+        return None
+    result = "".join(chr(ord("a") + axis) for axis in range(len(shape)) if axis not in axes)
+    return b.einsum(*operands, subscripts=f"{','.join(''.join(names.values()) for names in letters)}->{result}")
+
+
+def _known_choice(b: Builder, m: Match) -> int | None:
+    """What a condition that is known chooses."""
+    condition = b.constant_value(m["c"])
+    return None if condition is None else m["x"] if condition else m["y"]
+
+
 def _sum_of_squared_product(b: Builder, m: Match) -> int | None:
     """Σᵢⱼ (aᵢ bⱼ)² = Σᵢ aᵢ² · Σⱼ bⱼ², of float32 in float64, where neither sum can overflow.
 
@@ -243,6 +282,9 @@ RULES: tuple[Rule, ...] = (
     Rule("sum of a scatter", call.sum(call.scatter_along_axis(x, y).named("inner")), _sum_of_scatter),
     Rule("matrix product that adds up nothing", call.matmul(x, y), _outer_product("matmul")),
     Rule("product that adds up nothing", call.einsum(x, y), _outer_product("einsum")),
+    Rule("sum of a matrix product", call.sum(call.matmul(x, y).named("inner")), _sum_of_product("matmul")),
+    Rule("sum of a product of arrays", call.sum(call.einsum(x, y).named("inner")), _sum_of_product("einsum")),
+    Rule("sum of an outer product", call.sum(_outer.named("inner")), _sum_of_outer_product),
     Rule(
         "sum of a squared product",
         call.sum(call.multiply(_outer, _outer).named("inner")),
@@ -262,6 +304,7 @@ RULES: tuple[Rule, ...] = (
     Rule("multiply by a reciprocal", call.multiply(call.divide(1, x), y), call.divide(y, x)),
     Rule("power of one", call.power(x, 1), x),
     Rule("whole power", call.power(x, y), _whole_power),
+    Rule("the condition is known", call.where(c, x, y), _known_choice),
     Rule("same either way", call.where(c, x, x), x),
     Rule("not twice", call.logical_not(call.logical_not(x)), x),
     Rule("where not", call.where(call.logical_not(c), x, y), call.where(c, y, x)),
