@@ -177,6 +177,8 @@ def at_least(value: Any, bound: int) -> bool:
         return True
     # Named sizes are at least 1: write each as 1 + (something not negative) and look again.
     shifted = sp.expand(difference.subs({s: s + 1 for s in difference.free_symbols}))
+    if not shifted.free_symbols:
+        return bool(shifted >= 0)
     if not shifted.is_polynomial(*shifted.free_symbols):
         return False
     return all(c.is_nonnegative for c in sp.Poly(shifted, *shifted.free_symbols).coeffs())
