@@ -23,7 +23,7 @@ from ..graph import Graph
 from ..ops.index import Index
 from ..schedule.program import Buffer, CallKernel, Kernel, LoopOver, Program, describe, leaves
 from ..schedule.text import index_text, size_name, size_text
-from . import lapack, runtime
+from . import lapack, mathematics, runtime
 from .kernels import Function, Numbering, kernel_function
 
 PART_LENGTH = 150
@@ -40,6 +40,7 @@ import numpy as np
 from numba import cfunc, njit
 from numba.types import {", ".join(_DTYPES)}
 
+from graphcomp.emit.mathematics import *
 from graphcomp.emit.runtime import *
 '''
 
@@ -71,7 +72,7 @@ def emit_cpu(program: Program, graph: Graph) -> Source:
     calls = {f"{k.function}_{k.of.dtype}" for k in leaves(program.kernels) if isinstance(k, CallKernel)}
     header = f"{HEADER}from {lapack.__name__} import {', '.join(sorted(calls))}\n" if calls else HEADER
     text = "\n\n".join([header, *texts])
-    called = [runtime, lapack] if calls else [runtime]
+    called = [runtime, *mathematics.MODULES, *([lapack] if calls else [])]
     key = hashlib.sha256("".join([text, *map(inspect.getsource, called)]).encode()).hexdigest()[:24]
     return Source(text.replace("@@KEY@@", key), key, program.sizes, program.buffers, emission.numberings)
 

@@ -13,6 +13,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
 
+from .mathematics.values import attributes
+
 for _letter in "sd":
     _address = get_cython_function_address("scipy.linalg.cython_blas", f"{_letter}gemm")
     binding.add_symbol(f"graphcomp_{_letter}gemm", _address)
@@ -47,10 +49,13 @@ pointer_float64 = _make_pointer(types.float64)
 
 @intrinsic
 def stay_apart(typingctx: Any) -> Any:
-    """Keep LLVM from copying the function that this is called in into its callers, once for each call."""
+    """Keep LLVM from copying the function that this is called in into its callers, once for each call.
+
+    Its loops use vectors of 512 bits where the machine has them; LLVM avoids these on some machines by default.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.function.attributes.add("noinline")
+        attributes(builder.function, "noinline", '"prefer-vector-width"="512"')
         return context.get_dummy_value()
 
     return types.void(), generate
