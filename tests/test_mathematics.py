@@ -18,6 +18,7 @@ import pytest
 from numba import njit, types
 
 import graphcomp as gx
+from graphcomp.emit import runtime
 from graphcomp.emit.mathematics import FUNCTIONS, coefficients
 from graphcomp.emit.runtime import pointer_float32, pointer_float64, stay_apart
 from graphcomp.ops import REGISTRY
@@ -318,3 +319,42 @@ def test_coefficients_are_those_of_the_script() -> None:
             with mp.workdps(40):
                 found, _ = make.fitted(fit, "float32")
             assert tuple(map(float, found)) == getattr(coefficients, f"{fit.name}_SINGLE")
+
+
+# reductions ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not machine_has("avx2", "fma"), reason="the machine has no vectors with fused multiply and add")
+@pytest.mark.parametrize("name", ["add_up", "multiply_up", "larger", "smaller"])
+def test_reductions_become_vector_code(name: str) -> None:
+    step = getattr(runtime, name)
+
+    @njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    def kernel(context):
+        stay_apart()
+        x = pointer_float64(context[0])
+        y = pointer_float64(context[1])
+        total = 1.0
+        for i in range(1000):
+            total = step(total, x[i])
+        y[0] = total
+
+    kernel.compile((types.CPointer(types.int64),))
+    assert re.search(r"load <\d+ x double>", kernel.inspect_llvm(kernel.signatures[0]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["sum", "prod", "max", "min"])
+def test_reductions_of_every_length_with_what_is_not_finite(name: str, dtype: str) -> None:
+    """NaN at each place is found, infinities meet, and equal inputs give equal bits."""
+    compiled_one = gx.jit(lambda x: apply(name, x, axes=(0,)))
+    for size in (1, 7, 16, 33, 67):
+        x = np.random.default_rng(size).uniform(0.5, 1.5, size).astype(dtype)
+        found = np.asarray(compiled_one(x))
+        np.testing.assert_allclose(found, getattr(x, name)(), rtol=1e-6 if dtype == "float32" else 1e-14)
+        assert found.tobytes() == np.asarray(compiled_one(x)).tobytes()
+        for place in range(size):
+            for special_value in (np.nan, np.inf, -np.inf):
+                changed = x.copy()
+                changed[place] = special_value
+                np.testing.assert_equal(np.asarray(compiled_one(changed)), getattr(changed, name)())

@@ -71,6 +71,45 @@ def address(typingctx: Any, pointer: Any) -> Any:
     return types.int64(pointer), generate
 
 
+def _make_step(method: str) -> Any:
+    @intrinsic
+    def step(typingctx: Any, total: Any, value: Any) -> Any:
+        """A step of a sum or a product, of which LLVM may form several in a vector, to combine them at the end.
+
+        The order is that of the machine code: equal inputs give equal bits.
+        """
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return getattr(builder, method)(*arguments, flags=("reassoc",))
+
+        return total(total, total), generate
+
+    return step
+
+
+add_up, multiply_up = _make_step("fadd"), _make_step("fmul")
+
+
+def _make_extremum(name: str) -> Any:
+    @intrinsic
+    def extremum(typingctx: Any, total: Any, value: Any) -> Any:
+        """The larger or the smaller of two numbers, NaN if one of them is."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kind = arguments[0].type
+            function = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(kind, [kind, kind]), f"{name}.{kind.intrinsic_name}"
+            )
+            return builder.call(function, arguments)
+
+        return total(total, total), generate
+
+    return extremum
+
+
+larger, smaller = _make_extremum("llvm.maximum"), _make_extremum("llvm.minimum")
+
+
 def _make_gemm(letter: str, dtype: Any, real: Any) -> Any:
     @intrinsic
     def gemm(typingctx: Any, ta: Any, tb: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any,
