@@ -19,7 +19,7 @@ from graphcomp.graph import Graph, TensorType
 from graphcomp.graph.types import DTYPES
 from graphcomp.ops import REGISTRY, Elementwise, Linear, LinearCall, Op, Special, record, verify_partials
 from graphcomp.ops.random import philox_block, philox_word
-from graphcomp.ops.special_functions import digamma_scalar, polygamma_scalar
+from graphcomp.ops.special_functions import polygamma_scalar
 from graphcomp.run import interpret
 from graphcomp.trace import tracer
 
@@ -258,18 +258,6 @@ def test_a_wrong_partial_is_found_when_an_op_is_registered() -> None:
     with pytest.raises(MissingFacetError, match=r"op `half`: the partial for argument 0 is .* correct `partials=`"):
         record.register(wrong)
     assert "half" not in REGISTRY
-
-
-@pytest.mark.parametrize("x", [-7.5, -0.3, 1e-3, 0.7, 3.0, 30.0, 1e5])
-def test_scalar_digamma(x: float) -> None:
-    assert digamma_scalar(x) == pytest.approx(float(sp.digamma(sp.Float(x, 40)).evalf(30)), rel=1e-13, abs=1e-14)
-
-
-def test_scalar_digamma_at_its_poles_and_ends() -> None:
-    assert digamma_scalar(-1e-30) == pytest.approx(1e30, rel=1e-15)
-    assert digamma_scalar(0.0) == -math.inf and digamma_scalar(-0.0) == math.inf
-    assert math.isnan(digamma_scalar(-3.0)) and math.isnan(digamma_scalar(-math.inf))
-    assert digamma_scalar(math.inf) == math.inf and math.isnan(digamma_scalar(math.nan))
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])

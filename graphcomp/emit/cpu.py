@@ -24,7 +24,7 @@ from ..graph import Graph
 from ..ops.index import Index
 from ..schedule.program import Buffer, CallKernel, Kernel, Leaf, LoopOver, Program, describe, leaves
 from ..schedule.text import index_text, size_name, size_text
-from . import lapack, runtime, team
+from . import lapack, mathematics, runtime, team
 from .kernels import Function, Numbering, kernel_function
 
 PART_LENGTH = 150
@@ -44,6 +44,7 @@ import numpy as np
 from numba import cfunc, njit
 from numba.types import {", ".join(_DTYPES)}
 
+from graphcomp.emit.mathematics import *
 from graphcomp.emit.runtime import *
 from graphcomp.emit.team import meet, share
 '''
@@ -76,7 +77,7 @@ def emit_cpu(program: Program, graph: Graph) -> Source:
     calls = {f"{k.function}_{k.of.dtype}" for k in leaves(program.kernels) if isinstance(k, CallKernel)}
     header = f"{HEADER}from {lapack.__name__} import {', '.join(sorted(calls))}\n" if calls else HEADER
     text = "\n\n".join([header, *texts])
-    called = [runtime, team, lapack] if calls else [runtime, team]
+    called = [runtime, team, *mathematics.MODULES, *([lapack] if calls else [])]
     key = hashlib.sha256("".join([text, *map(inspect.getsource, called)]).encode()).hexdigest()[:24]
     return Source(text.replace("@@KEY@@", key), key, program.sizes, program.buffers, emission.numberings)
 

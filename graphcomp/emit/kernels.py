@@ -204,6 +204,10 @@ def _zero(dtype: str) -> str:
     return "False" if dtype == "bool" else f"{dtype}(0)"
 
 
+_STEPS = {"sum": "add_up", "product": "multiply_up", "maximum": "larger", "minimum": "smaller"}
+"""Steps of reductions of floats, which become vector code."""
+
+
 def _reduce(function: Function, statement: Reduce, graph: Numbering) -> None:
     """An accumulator; sums and products of float32 are kept in float64 until the end."""
     comment = graph.comment(statement.node, graph.node(statement.node).op)
@@ -219,8 +223,10 @@ def _reduce(function: Function, statement: Reduce, graph: Numbering) -> None:
         function.depth += 1
     for inner in statement.body:
         _statement(function, inner, graph)
-    value = statement.value if wide.startswith("float") else f"{wide}({statement.value})"
-    function.line(f"{total} = {_combined(combine, total, value, wide)}", comment)
+    if wide.startswith("float"):
+        function.line(f"{total} = {_STEPS[combine]}({total}, {statement.value})", comment)
+    else:
+        function.line(f"{total} = {_combined(combine, total, f'{wide}({statement.value})', wide)}", comment)
     function.depth -= len(statement.loops)
     function.line(f"{statement.target} = {statement.dtype}({total})", comment)
 

@@ -13,6 +13,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
 
+from .mathematics.values import attributes
+
 for _letter in "sd":
     _address = get_cython_function_address("scipy.linalg.cython_blas", f"{_letter}gemm")
     binding.add_symbol(f"graphcomp_{_letter}gemm", _address)
@@ -47,10 +49,13 @@ pointer_float64 = _make_pointer(types.float64)
 
 @intrinsic
 def stay_apart(typingctx: Any) -> Any:
-    """Keep LLVM from copying the function that this is called in into its callers, once for each call."""
+    """Keep LLVM from copying the function that this is called in into its callers, once for each call.
+
+    Its loops use vectors of 512 bits where the machine has them; LLVM avoids these on some machines by default.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.function.attributes.add("noinline")
+        attributes(builder.function, "noinline", '"prefer-vector-width"="512"')
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -64,6 +69,45 @@ def address(typingctx: Any, pointer: Any) -> Any:
         return builder.ptrtoint(arguments[0], ir.IntType(64))
 
     return types.int64(pointer), generate
+
+
+def _make_step(method: str) -> Any:
+    @intrinsic
+    def step(typingctx: Any, total: Any, value: Any) -> Any:
+        """A step of a sum or a product, of which LLVM may form several in a vector, to combine them at the end.
+
+        The order is that of the machine code: equal inputs give equal bits.
+        """
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return getattr(builder, method)(*arguments, flags=("reassoc",))
+
+        return total(total, total), generate
+
+    return step
+
+
+add_up, multiply_up = _make_step("fadd"), _make_step("fmul")
+
+
+def _make_extremum(name: str) -> Any:
+    @intrinsic
+    def extremum(typingctx: Any, total: Any, value: Any) -> Any:
+        """The larger or the smaller of two numbers, NaN if one of them is."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kind = arguments[0].type
+            function = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(kind, [kind, kind]), f"{name}.{kind.intrinsic_name}"
+            )
+            return builder.call(function, arguments)
+
+        return total(total, total), generate
+
+    return extremum
+
+
+larger, smaller = _make_extremum("llvm.maximum"), _make_extremum("llvm.minimum")
 
 
 def _make_gemm(letter: str, dtype: Any, real: Any) -> Any:

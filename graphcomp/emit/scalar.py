@@ -14,6 +14,7 @@ import sympy as sp
 from .. import ops
 from ..errors import LoweringError
 from ..ops import symbolic
+from .mathematics import FUNCTIONS
 
 Helpers = dict[str, Callable[..., Any]]
 
@@ -40,13 +41,18 @@ def scalar_code(
     return (code if has_type(code, argument_dtype, dtype) else f"{dtype}({code})"), {}
 
 
-_CALL = re.compile(r"\b(?!float32\b|float64\b|if\b|else\b|or\b|and\b)\w+\(|\*\*|//|%")
+_KEEPING = "|".join(
+    [*["float32", "float64", "if", "else", "or", "and", "abs", "sqrt", "floor", "ceil", "rint"], *FUNCTIONS]
+)
+"""Words before a parenthesis that give floats of the dtype that they take."""
+
+_CALL = re.compile(rf"\b(?!(?:{_KEEPING})\b)\w+\(|\*\*|//|%")
 
 
 def has_type(code: str, argument_dtype: str, dtype: str) -> bool:
     """Whether an expression has its dtype without a conversion, which would cost Numba as much as the op itself.
 
-    Sums, differences, products, quotients and choices of floats of one dtype do; so do comparisons.
+    Sums, differences, products, quotients, choices and functions of floats of one dtype do; so do comparisons.
     """
     return dtype == "bool" or (dtype.startswith("float") and argument_dtype == dtype and not _CALL.search(code))
 
@@ -86,4 +92,4 @@ def _print_power(expression: Any, base: str, exponent: str, dtype: str) -> str:
         return f"math.sqrt({base})"
     if expression.exp == 2:
         return f"({base} * {base})"
-    return f"({base} ** {exponent})"
+    return f"power({base}, {exponent})"

@@ -116,7 +116,7 @@ _define(
         sp.Piecewise((0, sp.Eq(x, 0)), (out * sp.log(x), True)),
     ),
     reference=np.power,
-    scalar="({0} ** {1})",
+    scalar="power({0}, {1})",
     domain=(_POSITIVE, _ANY),
     kinks="the derivative by x is 0 where y = 0, the one by y is 0 where x = 0",
 )

@@ -1,4 +1,7 @@
-"""Elementary functions: exponentials, roots, trigonometric and hyperbolic functions, and the logistic family."""
+"""Elementary functions: exponentials, roots, trigonometric and hyperbolic functions, and the logistic family.
+
+The names in `scalar` templates are those of the compiler's own vector functions (`emit/mathematics`).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _UNIT = (-0.8, 0.8)
 def _define(name: str, summary: str, **facets: Any) -> None:
     facets.setdefault("domain", (_ANY,))
     facets.setdefault("reference", getattr(np, name, None))
-    facets.setdefault("scalar", f"math.{name}({{0}})")
+    facets.setdefault("scalar", f"{name}({{0}})")
     register(Elementwise(name=name, summary=summary, **facets), verify=False)
 
 
@@ -38,6 +41,7 @@ _define(
     "the square root",
     expression=sp.sqrt,
     partials=lambda x, out: (sp.Rational(1, 2) / out,),
+    scalar="math.sqrt({0})",
     domain=(_POSITIVE,),
 )
 _define(
@@ -62,7 +66,7 @@ _define(
     expression=sp.atan2,
     partials=lambda y, x, out: (x / (x**2 + y**2), -y / (x**2 + y**2)),
     reference=np.arctan2,
-    scalar="math.atan2({0}, {1})",
+    scalar="atan2({0}, {1})",
     domain=(_ANY, _POSITIVE),
     kinks="jumps by 2π across the negative x axis",
 )
@@ -78,7 +82,7 @@ _define(
     expression=lambda x: 1 / (1 + sp.exp(-x)),
     partials=lambda x, out: (out * (1 - out),),
     reference=scipy.special.expit,
-    scalar="(T(1) / (T(1) + math.exp(-{0})))",
+    scalar="sigmoid({0})",
 )
 _SIGMOID = stand_in("sigmoid", lambda x: 1 / (1 + sp.exp(-x)))
 _define(
@@ -87,5 +91,5 @@ _define(
     expression=lambda x: sp.log(1 + sp.exp(x)),
     partials=lambda x, out: (_SIGMOID(x),),
     reference=lambda x: np.maximum(x, np.zeros((), x.dtype)) + np.log1p(np.exp(-np.abs(x))),
-    scalar="(max({0}, T(0)) + math.log1p(math.exp(-abs({0}))))",
+    scalar="softplus({0})",
 )
