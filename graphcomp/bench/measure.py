@@ -6,6 +6,7 @@ other, so that what slows the machine for a while slows both.
 
 from __future__ import annotations
 
+import pickle
 import statistics
 import tempfile
 import time
@@ -18,6 +19,7 @@ import numpy as np
 
 from .count import Work, work_of
 from .machine import busy_elsewhere, copy_seconds, matrix_peak
+from .ours import PICKLE
 from .process import OURS, Process, WorkerError
 from .reference import Reference, disagreement
 from .workload import RATES, Goal, Problem, Workload, named, with_floats
@@ -157,6 +159,7 @@ class _SideBySide:
         self.file = folder / "problem.npz"
         arrays: dict[str, Any] = {f"model/{name}": array for name, array in self.parameters.items()}
         np.savez(self.file, **arrays | {f"data/{name}": array for name, array in data.items()})
+        self.file.with_suffix(PICKLE).write_bytes(pickle.dumps(problem))
 
     def request(self) -> dict[str, Any]:
         return {

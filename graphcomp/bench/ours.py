@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,9 @@ from ..transform import grad, value_and_grad
 from .peers.candidate import TRAINING, Arrays, Assignment, Candidate, Unsupported
 from .peers.worker import serve
 from .workload import Problem, named
-from .workloads import WORKLOADS
+
+PICKLE = ".pickle"
+"""The suffix of the file with the problem itself, beside that with its arrays: functions and containers of a model."""
 
 
 def training_step(problem: Problem, task: str, rate: float) -> Callable[..., Any]:
@@ -57,16 +61,13 @@ class Graphcomp(Candidate):
 
     name = "graphcomp"
 
-    def __init__(self, small: bool = False) -> None:
-        self.small = small
-
     @classmethod
     def version(cls) -> str:
         return f"graphcomp {importlib.metadata.version('graphcomp')}"
 
     def prepare(self, assignment: Assignment) -> None:
         self.given = assignment
-        self.problem = WORKLOADS[assignment.workload].problem(small=True)  # for its functions and containers
+        self.problem: Problem = pickle.loads(Path(assignment.file).with_suffix(PICKLE).read_bytes())
         model, _ = self.problem.inputs(assignment.task)
         self.structure = flatten(model)[1]
         self.function = task_function(self.problem, assignment.task, assignment.rate)

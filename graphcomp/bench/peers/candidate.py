@@ -24,9 +24,10 @@ class Unsupported(Exception):
 class Assignment:
     """A task: its workload, its arrays, and how it is done.
 
-    `rate` is the learning rate of a training task, `settings` are the workload's numbers.
+    `rate` is the learning rate of a training task, `settings` are the workload's numbers. `file` held the arrays.
     """
 
+    file: str
     workload: str
     task: str
     dtype: str

@@ -86,7 +86,7 @@ class Worker:
         self.baseline = resident()
         forget_peak()
         with stopwatch() as passed:
-            given = Assignment(workload, task, dtype, threads, rate, settings, model, data)
+            given = Assignment(problem, workload, task, dtype, threads, rate, settings, model, data)
             self.candidate.prepare(given)
             self.candidate.reset()
             self.candidate.run(1)
