@@ -187,7 +187,7 @@ class _SideBySide:
                 process.close()
 
     def _process(self, name: str) -> Process:
-        caches = self.folder / f"caches of {name}"
+        caches = self.folder / f"caches-{name}"
         caches.mkdir(exist_ok=True)
         interpreter = self.settings.interpreter if name == OURS else self.settings.peers[name]
         return Process(name, interpreter, self.settings.threads, caches)

@@ -26,7 +26,9 @@ class Network:
     """How PyTorch does a workload.
 
     `function` gives the logits (for `targets`, the labels' name in the data) or the loss itself (None). `pack` lays the
-    parameters out as PyTorch takes them, `unpack` the other way. `images` says that channels-last is worth a try.
+    parameters out as PyTorch takes them, `unpack` the other way. `images` says that channels-last is worth a try,
+    `others` are other ways to write `function`, `vector` is what a Jacobian is taken of, and `extend` adds to the data
+    what is made of them once.
     """
 
     function: Function
@@ -35,11 +37,15 @@ class Network:
     unpack: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] = same
     images: bool = False
     others: dict[str, Function] = field(default_factory=dict)
+    vector: Function | None = None
+    extend: Callable[[Tensors], Tensors] = dict
 
     def loss(self, p: Tensors, d: Tensors, s: dict[str, int]) -> Any:
         found = self.function(p, d, s)
         if self.targets is None:
             return found
+        if "known" in d:
+            found = found.index_select(0, d["known"])
         return F.cross_entropy(found.reshape(-1, found.shape[-1]), d[self.targets].reshape(-1))
 
 
@@ -147,6 +153,119 @@ def gpt(p: Tensors, d: Tensors, s: dict[str, int]) -> Any:
     return linear(p, "output", F.layer_norm(x, (width,), p["norm.scale"], p["norm.shift"]))
 
 
+# graphs --------------------------------------------------------------------------------------------------------------
+
+
+class SparseProduct(torch.autograd.Function):
+    """A sparse matrix times a dense one; the transposed matrix is at hand, so that the derivative is as fast."""
+
+    @staticmethod
+    def forward(context: Any, matrix: Any, transposed: Any, dense: Any) -> Any:
+        context.transposed = transposed
+        return matrix @ dense
+
+    @staticmethod
+    def backward(context: Any, gradient: Any) -> tuple[None, None, Any]:
+        return None, None, context.transposed @ gradient
+
+
+def with_matrices(d: Tensors) -> Tensors:
+    """The edges as matrices in CSR form, in both directions."""
+    found = dict(d)
+    nodes = len(d["nodes"]) if "nodes" in d else len(d["features"])
+    for of in ("edge", "feature"):
+        if f"{of}_weight" not in d:
+            continue
+        places = torch.stack([d[f"{of}_target"], d[f"{of}_source"]])
+        columns = nodes if of == "edge" else int(d["words"])
+        matrix = torch.sparse_coo_tensor(places, d[f"{of}_weight"], (nodes, columns)).coalesce()
+        found[f"{of}_matrix"] = matrix.to_sparse_csr()
+        found[f"{of}_transposed"] = matrix.t().coalesce().to_sparse_csr()
+    return found
+
+
+def _gathered(x: Any, d: Tensors, of: str) -> Any:
+    return SparseProduct.apply(d[f"{of}_matrix"], d[f"{of}_transposed"], x)
+
+
+def _scattered(x: Any, d: Tensors, of: str) -> Any:
+    nodes = len(d["nodes"]) if "nodes" in d else len(d["features"])
+    sent = x.index_select(0, d[f"{of}_source"]) * d[f"{of}_weight"][:, None]
+    return x.new_zeros(nodes, x.shape[1]).index_add(0, d[f"{of}_target"], sent)
+
+
+def _convolutions(p: Tensors, d: Tensors, product: Callable[..., Any]) -> Any:
+    if "features" in d:
+        hidden = d["features"] @ p["first.weight"]
+    else:
+        hidden = product(p["first.weight"], d, "feature")
+    hidden = F.relu(product(hidden, d, "edge") + p["first.bias"])
+    return product(hidden @ p["second.weight"], d, "edge") + p["second.bias"]
+
+
+def convolve(p: Tensors, d: Tensors, s: dict[str, int]) -> Any:
+    return _convolutions(p, d, _gathered)
+
+
+def convolve_scattered(p: Tensors, d: Tensors, s: dict[str, int]) -> Any:
+    return _convolutions(p, d, _scattered)
+
+
+def _attention(p: Tensors, name: str, x: Any, d: Tensors, heads: int) -> Any:
+    h = (x @ p[f"{name}.weight"]).view(len(x), heads, -1)
+    source, target = d["edge_source"], d["edge_target"]
+    from_source, to_target = (h * p[f"{name}.source"]).sum(-1), (h * p[f"{name}.target"]).sum(-1)
+    scores = F.leaky_relu(from_source.index_select(0, source) + to_target.index_select(0, target), 0.2)
+    weights = torch.exp(scores - scores.detach().amax(0))
+    total = weights.new_zeros(len(x), heads).index_add(0, target, weights)
+    mixed = torch.zeros_like(h).index_add(0, target, h.index_select(0, source) * weights[:, :, None])
+    return (mixed / total[:, :, None]).flatten(1) + p[f"{name}.bias"]
+
+
+def attend(p: Tensors, d: Tensors, s: dict[str, int]) -> Any:
+    hidden = F.elu(_attention(p, "first", d["features"], d, s["heads"]))
+    return _attention(p, "second", hidden, d, 1)
+
+
+def pass_messages(p: Tensors, d: Tensors, s: dict[str, int]) -> Any:
+    state = F.embedding(d["atoms"], p["embedding.table"])
+    width = state.shape[1]
+    hidden_bias = torch.cat([state.new_zeros(2 * width), p["cell.hidden_bias"]])
+    cell = p["cell.input_weight"], p["cell.hidden_weight"], p["cell.bias"], hidden_bias
+    for _ in range(s["rounds"]):
+        sent = F.relu(linear(p, "message", state)).index_select(0, d["bond_source"])
+        received = torch.zeros_like(state).index_add(0, d["bond_target"], sent)
+        state = torch.gru_cell(received, state, *cell)
+    total = state.new_zeros(len(d["molecules"]), width).index_add(0, d["molecule"], state)
+    return linear(p, "output", F.relu(linear(p, "hidden", total)))
+
+
+# other derivatives ---------------------------------------------------------------------------------------------------
+
+
+def coupled(p: Tensors, d: Tensors, s: dict[str, int]) -> Any:
+    x = p["x"]
+    return torch.tanh(d["couplings"] @ x) * x + torch.sin(x)
+
+
+def squares(p: Tensors, d: Tensors, s: dict[str, int]) -> Any:
+    return coupled(p, d, s).square().sum()
+
+
+def mixture(p: Tensors, d: Tensors, s: dict[str, int]) -> Any:
+    weights, means, factors = p["weights"], p["means"], p["factors"]
+    components, size = means.shape
+    logarithms, lower = factors[:, :size], factors[:, size:]
+    diagonal = logarithms.exp()
+    entries = torch.cat([diagonal, F.pad(lower, (0, 1))], 1)
+    matrices = entries.index_select(1, d["places"]).view(components, size, size)
+    centred = d["points"][None] - means[:, None]
+    scaled = centred @ matrices.transpose(1, 2)
+    inner = (weights + logarithms.sum(1))[:, None] - 0.5 * scaled.square().sum(2)
+    likelihood = torch.logsumexp(inner, 0).sum() - len(d["points"]) * torch.logsumexp(weights, 0)
+    return likelihood + 0.5 * (diagonal.square().sum() + lower.square().sum()) + d["constant"]
+
+
 _MATRICES = transposed("weight")
 NETWORKS = {
     "sin": Network(lecture),
@@ -157,4 +276,10 @@ NETWORKS = {
     "lstm": Network(lstm, "following", _MATRICES, _MATRICES),
     "gru": Network(gru, "following", _MATRICES, _MATRICES),
     "gpt": Network(gpt, "following", _MATRICES, _MATRICES),
+    "gcn-sparse": Network(convolve, "labels", others={"index_add": convolve_scattered}, extend=with_matrices),
+    "gcn-dense": Network(convolve, "labels", others={"index_add": convolve_scattered}, extend=with_matrices),
+    "gat": Network(attend, "labels"),
+    "molecules": Network(pass_messages, "labels", _MATRICES, _MATRICES),
+    "variables": Network(squares, vector=coupled),
+    "gmm": Network(mixture),
 }

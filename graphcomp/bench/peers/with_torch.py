@@ -12,6 +12,7 @@ from .candidate import ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON, TRAINING, Arrays, A
 from .torch_networks import NETWORKS, Function, Network
 
 MEMORY_FORMATS = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}
+DERIVATIVES: dict[str, Callable[..., Any]] = {"jacobian": torch.func.jacfwd, "hessian": torch.func.hessian}
 
 
 class Eager(Candidate):
@@ -46,6 +47,12 @@ class Eager(Candidate):
         chosen = Network(function, network.targets)
         self.loss = self.compiled(lambda p, d: chosen.loss(p, d, settings))
         self.outputs = self.compiled(lambda p, d: function(p, d, settings))
+        if self.given.task in DERIVATIVES:
+            of = network.vector if self.given.task == "jacobian" else function
+            if of is None:
+                raise Unsupported(f"{self.given.workload} has no {self.given.task}.")
+            derive = DERIVATIVES[self.given.task]
+            self.derivative = self.compiled(lambda p, d: derive(lambda x: of({"x": x}, d, settings))(p["x"]))
 
     def variants(self) -> Iterator[str]:
         """Ways of writing the network, memory formats, and one thread, which is faster where there is little to do."""
@@ -73,8 +80,8 @@ class Eager(Candidate):
     def reset(self) -> None:
         task = self.given.task
         packed = self.network.pack(self.given.parameters)
-        self.parameters = {name: self.tensor(array, task != "infer") for name, array in packed.items()}
-        self.data = {name: self.tensor(array) for name, array in self.given.data.items()}
+        self.parameters = {name: self.tensor(array, task in (*TRAINING, "gradient")) for name, array in packed.items()}
+        self.data = self.network.extend({name: self.tensor(array) for name, array in self.given.data.items()})
         tensors = list(self.parameters.values())
         if task == "sgd":
             self.optimizer: Any = torch.optim.SGD(tensors, self.given.rate, fused=True)
@@ -94,7 +101,8 @@ class Eager(Candidate):
             for _ in range(count):
                 getattr(self, task)()
         else:
-            raise Unsupported(f"{task} is not written for PyTorch.")
+            for _ in range(count):
+                self.derivative(self.parameters, self.data)
 
     def train(self, count: int) -> Any:
         for _ in range(count):
@@ -118,7 +126,9 @@ class Eager(Candidate):
             with torch.inference_mode():
                 return {"output": self.outputs(self.parameters, self.data).numpy()}
         if task == "objective":
-            return {"loss": self.objective().numpy()}
+            return {"output": self.objective().numpy()}
+        if task in DERIVATIVES:
+            return {"output": to_numpy(self.derivative(self.parameters, self.data))}
         if task == "gradient":
             return self.network.unpack(dict(zip(self.parameters, map(to_numpy, self.gradient()))))
         first = self.train(1).item()
