@@ -123,7 +123,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def about(settings: Settings, bench: Bench) -> dict[str, Any]:
     """The machine, and how it was measured."""
-    size = 1 << 28
+    size = 1 << 27
     return {
         "processor": processor_name(),
         "threads": settings.threads,

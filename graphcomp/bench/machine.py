@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-PRODUCT_SIZE = 1536
+PRODUCT_SIZE = 1024
 ROUNDS = 7
 
 

@@ -104,7 +104,7 @@ class Process:
         if self.process.stdin is not None:
             self.process.stdin.close()
         try:
-            self.process.wait(5)
+            self.process.wait(2)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -263,7 +263,7 @@ WORKLOADS = (
         title="message passing over 64 molecules of differing size, 4 rounds, width 64",
         make=make_molecules,
         sizes={"batch": 64, "hidden": 64, "rounds": 4},
-        small={"batch": 3, "hidden": 5, "rounds": 2},
+        small={"batch": 6, "hidden": 5, "rounds": 2},
         tasks={"sgd": Goal(0.60, 0.25), "adam": Goal(0.60, 0.25), "infer": INFERENCE},
     ),
 )

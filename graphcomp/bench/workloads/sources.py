@@ -120,4 +120,5 @@ def _molecule(generator: np.random.Generator) -> Molecule:
     first = np.array([max(atom - int(generator.integers(1, 3)), 0) for atom in range(1, size)])
     second = np.arange(1, size)
     source, target = np.concatenate([first, second]), np.concatenate([second, first])
-    return Molecule(generator.integers(0, ATOMS, size), source, target, int(generator.integers(0, 2)))
+    atoms = generator.integers(0, ATOMS, size)
+    return Molecule(atoms, source, target, int(atoms[0] < atoms[-1]))
