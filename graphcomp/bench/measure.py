@@ -210,7 +210,9 @@ class _SideBySide:
         found.memory = process.ask({"do": "memory"})
         file = process.ask({"do": "check", "to": str(self.folder / f"{name}.npz")})["file"]
         with np.load(file, allow_pickle=False) as arrays:
-            wrong = disagreement(self.task, dict(arrays), dict(wanted), self.parameters, self.workload.dtype)
+            wrong = disagreement(
+                self.task, dict(arrays), dict(wanted), self.parameters, self.workload.dtype, self.workload.tolerance
+            )
         if wrong:
             found.reason = f"not timed, because {wrong}."
 

@@ -91,5 +91,8 @@ WORKLOADS = (
         sizes={"batch": 32, "channels": 64, "size": 32},
         small={"batch": 3, "channels": 4, "size": 6},
         tasks={"sgd": Goal(0.85, 0.60), "adam": Goal(0.85, 0.60), "infer": INFERENCE},
+        # Of four million arguments of ReLU a few lie within float32's rounding of zero. One that changes sides moves
+        # the gradient of the first convolution, a sum of two million terms of all signs, by 1/√2,000,000 = 7e-4.
+        tolerance=3e-3,
     ),
 )
