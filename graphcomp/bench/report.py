@@ -99,7 +99,7 @@ def markdown(results: Sequence[Result]) -> str:
     if any(result.measured[OURS].warm is not None for result in results):
         parts.append(_markdown(STARTS, start_rows(results)))
     told = [*reasons(results), *warnings(results), *notes(results)]
-    return "\n\n".join([*parts, *(f"- {line}" for line in told)]) + "\n"
+    return "\n\n".join([*parts, "\n".join(f"- {line}" for line in told)]).rstrip() + "\n"
 
 
 def _markdown(headings: Sequence[str], cells: Iterator[tuple[str, ...]]) -> str:
