@@ -1,4 +1,4 @@
-"""The command line: `graphcomp demo | explain | check | source | ops | info`.
+"""The command line: `graphcomp demo | explain | check | source | bench | ops | info`.
 
 Bad input ends with one sentence on the standard error and status 2; a gradient that is wrong with status 1.
 """
@@ -26,6 +26,7 @@ import sympy as sp
 from sympy.printing.str import StrPrinter
 
 from . import demo, ops, random
+from .bench import command as bench
 from .errors import GraphcompError, InputError, failure_of
 from .gradcheck import check_grads
 from .jit import TARGETS, jit
@@ -136,6 +137,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--stage", choices=(*STAGES, "all"), default="source", help="another stage, or all of them")
     command.add_argument("--output", "-o", type=Path, help="a file that shows every stage, step by step: out.html")
     command.set_defaults(command=_source)
+
+    command = commands.add_parser("bench", help="times of training steps and others, beside other frameworks'")
+    bench.add_options(command)
+    command.set_defaults(command=lambda options: bench.run(options, colours(), terminal_width()))
 
     command = commands.add_parser("ops", help="a table of all ops")
     command.add_argument("--markdown", action="store_true", help="as docs/ops.md has it")

@@ -29,11 +29,12 @@ LAYERS: list[set[str]] = [
     {"ahead"},
     {"random", "nn", "optim", "data", "train", "gradcheck", "jacobians", "implicit"},
     {"render"},
+    {"bench"},
     {"cli", "demo", "__main__"},
 ]
 """In the order data flows. Within one set, modules may import each other as long as there is no cycle."""
 
-RENDERING = {"render", "cli", "demo", "__main__", ""}
+RENDERING = {"render", "bench", "cli", "demo", "__main__", ""}
 """Who may import the pictures; the empty name is the package itself."""
 
 
