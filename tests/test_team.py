@@ -60,7 +60,6 @@ def test_who_touches_an_entry() -> None:
     assert owner_of(MATRIX, j, rows) is None, "everybody reads it"
     assert owner_of(MATRIX, i * 10 + (i % 3), rows) is None
     assert owner_of(MATRIX, Index((), 119) - i * 10 - j, rows) is None
-    assert owner_of(MATRIX, loop("e", 120), Loop("e", 120, unit=10)) == Owner(12, 40), "a loop that was joined"
 
 
 def test_a_window_that_moves_by_whole_turns_has_the_same_owners() -> None:

@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -53,6 +54,26 @@ def load_entry(source: Source) -> tuple[Any, bool]:
 
 def load_functions(key: str, text: str, names: Sequence[str]) -> tuple[list[Any], bool]:
     """(the compiled functions of a generated text, whether their machine code came from the cache)."""
+    with _LOADING.lock:
+        return _load_once(key, text, names)
+
+
+class _Loading:
+    """One thread of a process compiles at a time; a forked process has a lock of its own."""
+
+    def __init__(self) -> None:
+        self.renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self) -> None:
+        self.lock = threading.RLock()
+
+
+_LOADING = _Loading()
+
+
+def _load_once(key: str, text: str, names: Sequence[str]) -> tuple[list[Any], bool]:
     folder = _usable_folder() / key
     _discard_if_damaged(folder)
     try:

@@ -22,14 +22,19 @@ def collapse_kernel(kernel: LoopKernel) -> None:
 
 
 def collapse(loops: list[Loop], body: list[Statement]) -> list[Loop]:
-    """The loops, with pairs of neighbours joined from the inside out; changes the addresses in `body`."""
+    """The loops, with pairs of neighbours joined from the inside out; changes the addresses in `body`.
+
+    Of a joined loop the threads share out the turns of the outer one, so an inner one that they share out stays.
+    """
     joined = list(loops)
     for position in range(len(joined) - 2, -1, -1):
         outer, inner = joined[position], joined[position + 1]
-        if not outer.reverse and not inner.reverse and can_join(outer, inner, body):
+        turning = outer.reverse or inner.reverse or inner.shared
+        if not turning and can_join(outer, inner, body):
             replace(outer, inner, body)
             unit = inner.extent * outer.unit
-            joined[position : position + 2] = [Loop(inner.variable, outer.extent * inner.extent, unit=unit)]
+            extent = outer.extent * inner.extent
+            joined[position : position + 2] = [Loop(inner.variable, extent, unit=unit, shared=outer.shared)]
     return joined
 
 

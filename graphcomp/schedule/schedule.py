@@ -105,10 +105,10 @@ class Scheduler:
         self.walk()
         outputs = [self.output(id) for id in self.graph.outputs]
         kernels, buffers = remove_unread(self.kernels, self.all, outputs)
+        share_out(kernels)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 collapse_kernel(kernel)
-        share_out(kernels)
         inputs = [self.buffers[id] for id in self.graph.inputs]
         read = {buffer.root.number for kernel in kernels for buffer in used(kernel)}
         kept = [b for b in buffers if b.role != "array" or b.number in read]

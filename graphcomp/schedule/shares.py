@@ -9,7 +9,7 @@ annotation: Xu et al., "GSPMD", 2021.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -116,19 +116,9 @@ def nests_of(kernel: LoopKernel) -> list[tuple[list[Loop], list[Statement]]]:
     return nests if len(nests) == len(kernel.body) else []
 
 
-def candidates(loops: Sequence[Loop]) -> Iterator[Loop]:
-    """The loops that may be shared out, outermost first; a joined one of few outer turns entry by entry."""
-    for loop in loops:
-        if not loop.reverse and many(turns(loop), FEWEST_TURNS):
-            yield loop
-        elif not loop.reverse and many(loop.extent, FEWEST_TURNS):
-            yield replace(loop, unit=1)
-
-
-def turns(loop: Loop) -> Dimension:
-    """The turns that are shared out: those of the outermost of the loops that were joined."""
-    found = exact_divide(loop.extent, loop.unit)
-    return loop.extent if found is None else found
+def candidates(loops: Sequence[Loop]) -> Iterable[Loop]:
+    """The loops that may be shared out, outermost first."""
+    return (loop for loop in loops if not loop.reverse and many(loop.extent, FEWEST_TURNS))
 
 
 def owned(body: list[Statement], loop: Loop, written: set[int], owners: dict[int, Owner]) -> bool:
@@ -149,8 +139,8 @@ def owner_of(buffer: Buffer, address: Index, loop: Loop) -> Owner | None:
     strides = [stride for atom, stride in address.terms if is_counter(atom, loop.variable)]
     if len(strides) != 1:
         return None
-    step, count = strides[0] * loop.unit, turns(loop)
-    below: Dimension = (loop.unit - 1) * strides[0]  # the largest distance from where a turn's memory begins
+    step, count = strides[0], loop.extent
+    below: Dimension = 0  # the largest distance from where a turn's memory begins
     for atom, stride in [*address.terms, (None, address.constant)]:
         if atom is not None and is_counter(atom, loop.variable):
             continue
