@@ -72,7 +72,7 @@ def write_page(name: str, overlay: str, outermost: Scene, data: Mapping[str, Any
 <header><h1>{title}</h1><button type="button" id="theme" aria-label="Switch between light and dark">
 <svg viewBox="0 0 20 20" aria-hidden="true">{THEME_ICON}</svg></button>{numbers}{buttons}</header>
 <main>
-<div id="graph" role="group" aria-label="{LABEL}"><svg {size}>{body}</svg></div>
+<div id="graph" role="group" aria-label="{LABEL}"><div class="paper"><svg {size}>{body}</svg></div></div>
 </main>
 <footer><p id="where" aria-live="polite"></p><p id="said" aria-live="polite"></p>
 <p class="help">Click a group to open it in its place. Arrow keys follow the edges, Enter opens and closes,
