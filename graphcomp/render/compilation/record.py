@@ -11,7 +11,7 @@ import numpy as np
 import sympy as sp
 
 from ...emit import Source, emit_cpu
-from ...graph import Graph
+from ...graph import Graph, TensorType
 from ...jit import Jitted
 from ...nn import Module
 from ...schedule import Program, schedule
@@ -124,11 +124,19 @@ def begin(source: Any, at: Mapping[str, Any] | Sequence[Any] | None) -> Begun:
         return Begun(f"the function {getattr(source, '__name__', '')}".strip(), graph.derivations, graph, seconds, None)
     seconds, graph = timed(lambda: trace(source, **types_of(at)))
     count = tuple(range(len(graph.inputs)))
-    if not count:
-        return Begun(title_of(source), [], graph, seconds, None)
+    if not has_gradient(graph):
+        return Begun(title_of(source), graph.derivations, graph, seconds, None)
     types = [graph.type(id) for id in graph.inputs]
     derive_seconds, derived = timed(lambda: trace(value_and_grad(as_function(graph), count), *types))
     return Begun(f"the value and gradient of {title_of(source)}", derived.derivations, derived, seconds, derive_seconds)
+
+
+def has_gradient(graph: TracedGraph) -> bool:
+    """Whether a graph is of one number, made of floating-point values: a formula, not a whole training step."""
+    result = [graph.node(id).type for id in graph.outputs]
+    single = len(result) == 1 and isinstance(result[0], TensorType) and result[0].is_float and not result[0].shape
+    named = all(path.isidentifier() for path in graph.argument_structure.paths())
+    return single and named and bool(graph.inputs) and all(graph.type(id).is_float for id in graph.inputs)
 
 
 def types_of(at: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Any]:

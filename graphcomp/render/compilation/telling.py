@@ -63,7 +63,8 @@ def compile_story(source: Any, at: Mapping[str, Any] | Sequence[Any] | None = No
     """How a function becomes kernels: every pass, every rewrite before and after, every kernel and its source.
 
     ``source``: a function (or a jitted one) with example arguments in ``at``, in order or by name, which is compiled as
-    it is: a training step, a model.  A formula, assignments or a SymPy expression are compiled with their gradient.
+    it is: a training step, a model.  A formula, assignments or a SymPy expression are compiled with their gradient
+    where the result is one number, and so is a graph of one.
     Nothing is run: arguments may be ``gx.spec(shape, dtype)``.
     Raises InputError for arguments that do not fit, and whatever tracing raises.
     """
@@ -72,7 +73,8 @@ def compile_story(source: Any, at: Mapping[str, Any] | Sequence[Any] | None = No
     graph = record.simplified
     shown = [graph.node(id) for id in graph.reachable() if graph.node(id).op != "constant"]
     symbols = {node.id: record.symbols.get(node.id, Text(f"%{node.id}")) for node in shown}
-    nodes = tuple(story_node(record, node, symbols) for node in shown)
+    labels = graph.all_labels()
+    nodes = tuple(story_node(record, node, symbols, labels.get(node.id, ())) for node in shown)
     edges = tuple(
         StoryEdge(operand, node.id, slot, Text(""))
         for node in shown
@@ -104,7 +106,7 @@ def frame(step: Step, focus: int) -> Frame:
     return Frame("rewrite", on, (), (), (), step.equation, step.sentence, source_line=step.source_line, region=region)
 
 
-def story_node(record: Compilation, node: Any, symbols: Mapping[int, Mathematics]) -> StoryNode:
+def story_node(record: Compilation, node: Any, symbols: Mapping[int, Mathematics], labels: Sequence[str]) -> StoryNode:
     """A node of the last graph."""
     graph = record.simplified
     operands = [symbols.get(source) or constant(graph.node(source)) for source in node.inputs]
@@ -113,7 +115,7 @@ def story_node(record: Compilation, node: Any, symbols: Mapping[int, Mathematics
         node.id,
         symbols[node.id],
         right_side(graph, node, operands),
-        tuple(graph.labels(node.id)),
+        tuple(labels),
         shape,
         "" if node.origin is None else str(node.origin),
         "input" if node.id in graph.inputs else "output" if node.id in graph.outputs else "inner",
