@@ -24,7 +24,15 @@ SENTENCES = {
     "several results": "The adjoint of {node} comes through an operation with several results.",
     "independent": "{result} does not depend on {node}: its adjoint is 0.",
     "one user": "Only {users} uses {node}: take its adjoint times the local partial on the edge.",
-    "one tensor user": "Only {users} uses {node}: the product hands its adjoint back in the shape of {node}, {shape}.",
+    "one tensor user": (
+        "Only {users} uses {node}: the operation, transposed, hands its adjoint back in the shape of {node}, {shape}."
+    ),
+    "one user, one number": "Only {users} uses {node}: the operation, transposed, hands its adjoint back as one number.",
+    "one user with several results": (
+        "Only {users} uses {node}: it has several results, and their adjoints together give that of {node}."
+    ),
+    "entries": "{count} entries",
+    "one entry": "one entry",
     "same user twice": "{users} uses {node} twice, so {count} contributions arrive. Add them.",
     "same user": "{users} uses {node} {times} times, so {count} contributions arrive. Add them.",
     "users": "{Count} nodes use {node}, so {contributions} contributions arrive. Add them.",

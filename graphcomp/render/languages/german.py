@@ -32,8 +32,17 @@ SENTENCES = {
     "independent": "{result} hängt nicht von {node} ab: Die Adjungierte ist 0.",
     "one user": "Nur {users} verwendet {node}: dessen Adjungierte mal die lokale Ableitung an der Kante.",
     "one tensor user": (
-        "Nur {users} verwendet {node}: Das Produkt gibt die Adjungierte in der Form von {node} zurück, {shape}."
+        "Nur {users} verwendet {node}: Die Operation, transponiert, gibt dessen Adjungierte in der Form von {node} "
+        "zurück, {shape}."
     ),
+    "one user, one number": (
+        "Nur {users} verwendet {node}: Die Operation, transponiert, gibt dessen Adjungierte als eine Zahl zurück."
+    ),
+    "one user with several results": (
+        "Nur {users} verwendet {node}: Es hat mehrere Ergebnisse; deren Adjungierte ergeben zusammen die von {node}."
+    ),
+    "entries": "{count} Einträge",
+    "one entry": "ein Eintrag",
     "same user twice": "{users} verwendet {node} zweimal, es kommen also {count} Beiträge an. Wir addieren sie.",
     "same user": "{users} verwendet {node} {times}-mal, es kommen also {count} Beiträge an. Wir addieren sie.",
     "users": "{Count} Knoten verwenden {node}, es kommen also {contributions} Beiträge an. Wir addieren sie.",
