@@ -1,5 +1,7 @@
 """Golden frames: the lecture's example in all three modes, and what the frames of other stories must say."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import sympy as sp

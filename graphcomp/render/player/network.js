@@ -1,9 +1,10 @@
 "use strict";
 (() => {
-  const { levels, titles, sizes, opened: given, largest } = JSON.parse(document.getElementById("network").textContent);
+  const { levels, titles, sizes, opened: given, largest, words: said } = JSON.parse(document.getElementById("network").textContent);
   const find = (id) => document.getElementById(id);
   const place = find("graph");
   const NS = "http://www.w3.org/2000/svg";
+  const say = (key, parts) => said[key].replace(/\{(\w+)\}/g, (_, name) => parts[name]);
   const make = (name, attributes = {}, text = "") => {
     const element = document.createElementNS(NS, name);
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -314,15 +315,15 @@
   };
   const tell = (one) => {
     const flows = (end) => joined(one, end)
-      .map(([other, way]) => `${way[7]} ${end ? "from" : "to"} ${other.member.title.replace(/^(from|to) /, "")}`);
-    const several = (list) => list.length > 4 ? [...list.slice(0, 3), `${list.length - 3} more`] : list;
+      .map(([other, way]) => say(end ? "flows from" : "flows to", { flow: way[7], name: other.member.name ?? other.member.title }));
+    const several = (list) => list.length > 4 ? [...list.slice(0, 3), say("more flows", { count: list.length - 3 })] : list;
     const [reads, gives] = [several(flows(1)), several(flows(0))];
     const path = [];
     for (let above = one.path; above; above = titles[above][1]) path.unshift(titles[above][0]);
     find("where").textContent = [...path, one.member.title].join(" / ");
     find("said").textContent = [
-      one.member.detail, reads.length ? `reads ${reads.join(", ")}` : "", gives.length ? `gives ${gives.join(", ")}` : "",
-      one.member.source ? `written at ${one.member.source}` : "",
+      one.member.detail, reads.length ? say("reads", { flows: reads.join(", ") }) : "", gives.length ? say("gives", { flows: gives.join(", ") }) : "",
+      one.member.source ? say("written at", { line: one.member.source }) : "",
     ].filter(Boolean).join("; ");
   };
   const choose = (key, focus = true) => {
