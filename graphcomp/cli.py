@@ -136,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("formula", metavar="EXPR", help="such as 'sin(x1) + x1*x2'")
     command.add_argument("--stage", choices=(*STAGES, "all"), default="source", help="another stage, or all of them")
     command.add_argument("--output", "-o", type=Path, help="a file that shows every stage, step by step: out.html")
+    command.add_argument("--language", default="en", help="of the words in that file (default %(default)s)")
     command.set_defaults(command=_source)
 
     command = commands.add_parser("bench", help="times of training steps and others, beside other frameworks'")
@@ -234,7 +235,7 @@ def _explain(options: argparse.Namespace) -> int:
     try:
         told = _told(options)
     except GraphcompError as error:
-        raise _drawn(error, options.output) from None
+        raise _drawn(error, options.output, options.language) from None
     if options.output is not None:
         how = {"frames": options.frames, "animate": options.animate, "handout": options.handout}
         print(f"written to {told.save(options.output, **how)}")
@@ -246,7 +247,7 @@ def _explain(options: argparse.Namespace) -> int:
     return 0
 
 
-def _drawn(error: GraphcompError, output: Path | None) -> GraphcompError:
+def _drawn(error: GraphcompError, output: Path | None, language: str) -> GraphcompError:
     """The error; where a file was asked for, the graph up to the failure is drawn beside it, and the message says so.
 
     The file itself is not written: whoever finds it must find what was asked for.
@@ -255,7 +256,7 @@ def _drawn(error: GraphcompError, output: Path | None) -> GraphcompError:
         return error
     beside = output.with_name(f"{output.stem}.error{output.suffix}")
     try:
-        explain_error(error).save(beside)
+        explain_error(error, language=language).save(beside)
     except GraphcompError:  # a file of that kind, or there, cannot be written
         return error
     return type(error)(f"{error} The graph up to there is drawn in {beside}.")
@@ -278,7 +279,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _source(options: argparse.Namespace) -> int:
     if options.output is not None:
-        print(f"written to {compile_story(options.formula).save(options.output)}")
+        print(f"written to {compile_story(options.formula, language=options.language).save(options.output)}")
         return 0
     graph = trace(options.formula)
     count = len(graph.inputs)

@@ -239,3 +239,15 @@ def test_hostile_names_stay_text() -> None:
     told = compile_story(graph)
     assert "<script>alert" not in told.html() and "<script>alert" not in told.svg()
     assert "<script>alert" not in told.markdown()
+
+
+def test_a_graph_of_a_whole_step_is_compiled_as_it_is() -> None:
+    def step(weights: dict[str, Any], x: Any) -> Any:
+        loss, gradient = gx.value_and_grad(lambda weights: ((x @ weights["w"]) ** 2).sum())(weights)
+        return loss, {"w": weights["w"] - 0.1 * gradient["w"]}
+
+    graph = gx.trace(step, {"w": np.ones(3)}, np.ones((2, 3)))
+    story = compile_story(graph)
+    assert story.compilation is not None and "stabilise" in [done.name for done in story.compilation.passes]
+    assert story.title == "Compiling a graph"
+    assert compile_story(gx.trace("x*sin(y)")).title == "Compiling the value and gradient of a graph"

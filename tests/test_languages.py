@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 
 import graphcomp
+import graphcomp as gx
+from graphcomp import nn
 from graphcomp.cli import main
-from graphcomp.errors import RenderError
-from graphcomp.render import Story, explain
+from graphcomp.errors import RenderError, ShapeError
+from graphcomp.render import CompileStory, Story, explain, explain_error
+from graphcomp.render.network import network
 from graphcomp.render.scene import Words
 from graphcomp.render.sentences import LANGUAGES, language
 from graphcomp.render.stories import STORIES, story
@@ -115,7 +118,7 @@ def test_the_words_of_the_english_stories_would_be_found() -> None:
         assert len(english_in(story_told.markdown())) > 5
 
 
-@pytest.mark.parametrize("name", [name for name in STORIES if name != "compile"])
+@pytest.mark.parametrize("name", [name for name in STORIES if name != "compile"])  # whose page shows source code
 def test_teaching_stories_are_told_in_german(name: str) -> None:
     german, english = story(name, "de"), story(name)
     assert german.language == "de" and len(german.frames) == len(english.frames)
@@ -124,6 +127,72 @@ def test_teaching_stories_are_told_in_german(name: str) -> None:
     assert all(one.sentence != other.sentence for one, other in zip(german.frames, english.frames, strict=True))
     words = " ".join(item.text for item in german.scene.primitives if isinstance(item, Words))
     assert german.frames[-1].sentence.split()[0] in words
+
+
+def said_in_page(page: str) -> str:
+    """A page's text, labels and sentences of the script, without source code and the quoted names of rules."""
+    body = page.split("<body", 1)[1]
+    data = re.search(r'type="application/json"[^>]*>(.*?)</script>', body, re.S)
+    words = json.loads(data[1])["words"]  # type: ignore[index]
+    body = re.sub(
+        r"<script.*?</script>|<code>.*?</code>|<p class=\"source\">.*?</p>|<math.*?</math>", " ", body, flags=re.S
+    )
+    labels = re.findall(r'aria-label="([^"]*)"', body)
+    return html.unescape(" ".join([re.sub(r"<[^>]*>", " ", body), *labels, *words.values()]))
+
+
+def test_compile_stories_are_told_in_german() -> None:
+    german, english = story("compile", "de"), story("compile")
+    assert isinstance(german, CompileStory) and isinstance(english, CompileStory)
+    assert german.language == "de" and german.title != english.title
+    assert all(one.sentence != other.sentence for one, other in zip(german.frames, english.frames, strict=True))
+    rules = {name for step in english.steps for name in re.sub(r" \(.*\)$", "", step.name).split(", then ")}
+    told_there = " ".join([said_in_page(german.html()), german.terminal(width=200), german.markdown().split("```")[0]])
+    for rule in sorted(rules, key=len, reverse=True):  # the names of rules are names
+        told_there = told_there.replace(rule, " ")
+    told_there = re.sub(r"(?i)\btrace\b", " ", told_there)  # the pass is called so
+    heading = r"(product|loop)[^<\n]*statements?|loop \w+"
+    assert english_in(re.sub(heading, " ", told_there)) == []
+    assert len(english_in(said_in_page(english.html()))) > 20
+    assert english_in(re.sub(r"\btrace\b", " ", " ".join(german.scene.descriptions.values()))) == []
+
+
+def test_pictures_of_errors_are_told_in_german() -> None:
+    def model(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        h = np.tanh(x)
+        return h @ w
+
+    with pytest.raises(ShapeError) as caught:
+        gx.trace(model, np.ones((2, 3)), np.ones((2, 3)))
+    german, english = (explain_error(caught.value, language=name) for name in ("de", "en"))
+    assert german.language == "de" and "scheitert hier" in german.html() and "fails here" in english.html()
+    assert german.title.startswith("ShapeError in ")
+    with pytest.raises(RenderError, match="en, de"):
+        explain_error(caught.value, language="tlh")
+
+
+def test_pages_of_networks_are_told_in_german() -> None:
+    class Layer(nn.Module):
+        w: np.ndarray
+
+        def __call__(self, x: np.ndarray) -> np.ndarray:
+            return np.tanh(x @ self.w)
+
+    graph = gx.trace(
+        gx.value_and_grad(lambda layer, x: nn.softmax_cross_entropy(layer(x), [0, 1])),
+        Layer(np.ones((2, 2))),
+        np.ones((2, 2)),
+    )
+    pages = {name: network(graph, overlay={3: 1.0}, language=name).html() for name in ("de", "en")}
+    assert '<html lang="de">' in pages["de"]
+    ops = {node.op for node in graph.nodes()}
+    told_there = {
+        name: " ".join(word for word in said_in_page(page).split() if word not in ops) for name, page in pages.items()
+    }
+    assert english_in(told_there["de"]) == [] and len(english_in(told_there["en"])) > 20
+    levels = network(graph, language="de").levels
+    titles = [member.title for level in levels.values() for member in level.members.values()]
+    assert any("rückwärts" in title for title in titles) and not any(" to " in f" {title}" for title in titles)
 
 
 def test_a_language_that_is_not_there_is_refused() -> None:

@@ -202,14 +202,15 @@ def test_theme_and_zoom(browser: Any, pages: dict[str, Path]) -> None:
             assert page.evaluate(ground) != before
             page.click("#theme")
             assert page.evaluate(ground) == before
-            wide = page.locator("#graph svg").bounding_box()["width"]
+            wide = page.locator("#graph .paper").bounding_box()["width"]
             page.click("#larger")
-            assert page.locator("#graph svg").bounding_box()["width"] == pytest.approx(1.25 * wide, rel=0.02)
+            assert page.locator("#graph .paper").bounding_box()["width"] == pytest.approx(1.25 * wide, rel=0.02)
             page.click("#deeper")
             page.click("#deeper")
             page.click("#fit")
-            box, place = page.locator("#graph svg").bounding_box(), page.locator("#graph").bounding_box()
-            assert box["width"] <= place["width"] + 1 and box["height"] <= place["height"] + 1
+            box, place = page.locator("#graph .paper").bounding_box(), page.locator("#graph").bounding_box()
+            assert box["x"] >= place["x"] and box["x"] + box["width"] <= place["x"] + place["width"]
+            assert box["y"] >= place["y"] and box["y"] + box["height"] <= place["y"] + place["height"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -263,6 +264,31 @@ def test_every_group_of_a_large_step_opens(browser: Any, pages: dict[str, Path])
                 "key => document.getElementById('card-' + key).dispatchEvent(new Event('click', {bubbles: true}))", key
             )
             assert page.get_attribute(f'[id="card-{key}"]', "aria-expanded") == "true"
+
+
+def test_opening_a_group_draws_nothing_else_again(browser: Any, pages: dict[str, Path]) -> None:
+    """Cards of other groups only move, and the SVG keeps its size: a new one would lay out every text again."""
+    with opened(browser, pages["step"]) as page:
+        page.click("#deeper")
+        page.evaluate("for (const one of document.querySelectorAll('#graph .box')) one.drawnBefore = true")
+        before = page.locator("#graph .box").count()
+        size = page.locator("#graph svg").get_attribute("width")
+        page.evaluate(CLICK, "encoder (backward)/norm")
+        again = page.eval_on_selector_all("#graph .box", "all => all.filter(one => !one.drawnBefore).length")
+        inside = page.locator('.member[data-key="encoder (backward)/norm"] .level .box').count()
+        assert inside > 3 and page.locator("#graph .box").count() == before + inside
+        assert again <= inside + 4  # its own card, and those around that grew with it
+        assert page.locator("#graph svg").get_attribute("width") == size
+
+
+def test_all_closed_is_as_it_was(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["step"]) as page:
+        for _ in range(2):
+            page.click("#deeper")
+        page.click("#close")
+        face(page, "encoder").click()
+        assert page.locator('#graph [aria-expanded="true"]').count() == 1
+        assert page.url.endswith("#open=encoder")
 
 
 def test_a_network_shows_itself_in_a_notebook(networks: dict[str, Network]) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import graphcomp as gx
-from graphcomp import nn, random
+import graphcomp.numpy as gnp
+from graphcomp import nn, optim, random
 from graphcomp.cli import main
 from graphcomp.derive import reverse
 from graphcomp.errors import RenderError
@@ -290,3 +291,25 @@ def test_a_graph_with_named_sizes_is_told_at_the_sizes_given() -> None:
 def test_the_command_line_collapses_to_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "h = sin(x)*x + x; z = h*h", "--at", "x=2", "--collapse", "names"]) == 0
     assert "h(w1)" in capsys.readouterr().out.translate(str.maketrans("₁", "1"))
+
+
+def test_reverse_mode_of_a_whole_training_step_says_what_to_do() -> None:
+    layers = tuple(nn.Linear.create(2, 2, key=key) for key in range(20))
+    optimizer = optim.sgd(0.1)
+
+    def loss(layers: Any, x: Any) -> Any:
+        for layer in layers:
+            x = gnp.tanh(layer(x))
+        return (x**2).sum()
+
+    def step(layers: Any, state: Any, x: Any) -> Any:
+        value, gradient = gx.value_and_grad(loss)(layers, x)
+        layers, state = optimizer.update(layers, gradient, state)
+        return layers, state, value
+
+    at = [layers, optimizer.init(layers), np.ones((3, 2), "float32")]
+    with pytest.raises(RenderError, match="explain the loss"):
+        gx.explain(step, at=at, collapse=1)
+    told = gx.explain(step, at=at, collapse=1, mode="evaluate")
+    assert any("sgd" in node.definition.plain() for node in told.nodes)
+    assert gx.explain(loss, at=[layers, at[2]], collapse=1).frames

@@ -1,5 +1,7 @@
 """Golden frames: the lecture's example in all three modes, and what the frames of other stories must say."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -600,3 +602,14 @@ def test_contributions_to_tensors_are_shown_as_they_are_computed() -> None:
     frames = [frame for frame in story.frames if story.node(frame.focus).definition.plain() == "w"]
     sides = [frame.equation[2].plain().replace("\u0304", "") for frame in frames]
     assert sides == ["w₂ ⊙ w₃ + ?", "w₂ ⊙ w₃ + w₂·w₁ᵀ + ?", "w₃ ⊙ w₂ + w₂·w₁ᵀ + w₁ᵀ·w₂"]
+
+
+def test_what_a_transposed_operation_hands_back_is_said_for_every_shape() -> None:
+    def scaled(s: Any, x: Any) -> Any:
+        return (s * x).sum()
+
+    number, vector = explain(scaled, at=[2.0, np.ones(3)]), explain(scaled, at=[np.ones(1), np.ones(3)])
+    several = explain(lambda a: gx.numpy.linalg.svd(a)[1].sum(), at=[np.diag([2.0, 1.0])])
+    assert number.frames[-1].sentence.endswith("hands its adjoint back as one number.")
+    assert vector.frames[-1].sentence.endswith("hands its adjoint back in the shape of w₁, one entry.")
+    assert several.frames[-1].sentence.endswith("it has several results, and their adjoints together give that of w₁.")

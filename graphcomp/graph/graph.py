@@ -139,6 +139,13 @@ class Graph:
         """The names that the user gave to this node."""
         return [name for name, named in self.names.items() if named == id]
 
+    def all_labels(self) -> dict[int, list[str]]:
+        """The same for every node that has a name: for walks over many nodes."""
+        found: dict[int, list[str]] = {}
+        for name, id in self.names.items():
+            found.setdefault(id, []).append(name)
+        return found
+
     def add_array(self, array: np.ndarray) -> str:
         """Put an array into the side table and return its key."""
         array = np.asarray(array, order="C")

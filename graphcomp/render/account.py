@@ -133,12 +133,13 @@ class Account:
 
     def story_nodes(self) -> tuple[StoryNode, ...]:
         """The cards."""
+        labels = self.graph.all_labels()
         return tuple(
             StoryNode(
                 node.id,
                 self.symbol(node.id),
                 self.define(node, [self.operand(id) for id in node.inputs]),
-                tuple(self.graph.labels(node.id)),
+                tuple(labels.get(node.id, ())),
                 shape_of(self.values[node.id]),
                 self.source_line(node),
                 "input" if node.id in self.graph.inputs else "output" if node.id in self.graph.outputs else "inner",

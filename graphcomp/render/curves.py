@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,12 +22,20 @@ def divided(piece: Piece, t: float) -> tuple[Piece, Piece]:
     return np.array([piece[0], first[0], second[0], third]), np.array([third, second[1], first[2], piece[3]])
 
 
-def divided_where(piece: Piece, beyond: Callable[[Piece], bool]) -> tuple[Piece, Piece]:
+def point_at(points: Sequence[Point], t: float) -> Point:
+    """The point of a cubic piece at ``t``: in plain numbers, which are faster than arrays of two."""
+    while len(points) > 1:
+        points = [(x * (1 - t) + across * t, y * (1 - t) + down * t) for (x, y), (across, down) in pairwise(points)]
+    return points[0]
+
+
+def divided_where(piece: Piece, beyond: Callable[[Point], bool]) -> tuple[Piece, Piece]:
     """A cubic piece divided at the first of its points that is ``beyond`` some place, as its last point is."""
     low, high = 0.0, 1.0
+    points = as_points(piece)
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        low, high = (low, middle) if beyond(divided(piece, middle)[0][-1]) else (middle, high)
+        low, high = (low, middle) if beyond(point_at(points, middle)) else (middle, high)
     return divided(piece, high)
 
 

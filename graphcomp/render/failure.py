@@ -17,17 +17,19 @@ from .mathematics import Application, Mathematics, Text, identifier, shorten
 from .naming import label_of, name_nodes
 from .numerals import UNKNOWN, number
 from .output import Story
+from .sentences import language as language_table
 from .story import Fact, Frame, StoryEdge, StoryNode, Sweep
 
 MOST_NODES, LONGEST_LINE, LONGEST_TYPE = 16, 80, 36
 
 
-def explain_error(error: BaseException | None = None) -> Story:
+def explain_error(error: BaseException | None = None, *, language: str = "en") -> Story:
     """The graph that was traced before an error, the call that failed, its operands and the message, as a story.
 
     ``error``: an exception that was raised while a formula, a function or a model was traced; by default the last one
     that a session or a notebook showed.  Of a large graph only what stands closest before the failure is drawn.
-    Raises RenderError if the error was not raised while tracing.
+    The message itself stays as it was raised; all else is in ``language``.
+    Raises RenderError if the error was not raised while tracing, and for an unknown language.
     """
     error = error if error is not None else getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     if error is None:
@@ -35,7 +37,7 @@ def explain_error(error: BaseException | None = None) -> Story:
     failure = failure_of(error)
     if failure is None:
         raise RenderError(f"this {type(error).__name__} was not raised while tracing, so there is no graph to draw")
-    return Drawn.of(failure).story(type(error).__name__, str(error))
+    return Drawn.of(failure, language).story(type(error).__name__, str(error))
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,20 @@ class Drawn:
     graph: Graph
     shown: tuple[int, ...]
     symbols: dict[int, Mathematics]
+    language: str = "en"
 
     @classmethod
-    def of(cls, failure: Failure) -> Drawn:
+    def of(cls, failure: Failure, language: str = "en") -> Drawn:
         """The nodes closest before the failure, and their names."""
+        language_table(language)
         graph: Graph = failure.graph
         starts = [id for id, _ in failure.operands if id is not None] or [len(graph) - 1] * bool(len(graph))
         named = name_nodes(graph, [node.id for node in graph.nodes() if node.op != "constant"])
-        return cls(failure, graph, tuple(sorted(nearest(graph, starts))), dict(named.symbols))
+        return cls(failure, graph, tuple(sorted(nearest(graph, starts))), dict(named.symbols), language)
+
+    def say(self, key: str, /, **parts: object) -> str:
+        """A sentence in the story's language."""
+        return language_table(self.language).say(key, **parts)
 
     @property
     def failed(self) -> int:
@@ -68,26 +76,26 @@ class Drawn:
         """One frame: the failed call in focus, the edges to it lit."""
         arrays = self.arrays()
         cards = [self.card(self.graph.node(id)) for id in self.shown]
-        cards.extend(StoryNode(id, Text("array"), Text(words), role="input") for id, words in arrays)
+        cards.extend(StoryNode(id, Text(self.say("array outside")), Text(words), role="input") for id, words in arrays)
         cards.append(self.failed_card())
         edges = [edge for id in self.shown for edge in self.edges(self.graph.node(id))]
         lit = list(self.lit(arrays))
         facts = [Fact("value", id, Text(shorten(str(self.graph.node(id).type), LONGEST_TYPE))) for id in self.shown]
-        facts.extend(Fact("value", id, Text("not traced")) for id, _ in arrays)
-        fails = Fact("value", self.failed, Text("× fails here"))
-        where = f" In {self.failure.scope}." if self.failure.scope else ""
+        facts.extend(Fact("value", id, Text(self.say("not traced"))) for id, _ in arrays)
+        fails = Fact("value", self.failed, Text(self.say("fails here")))
+        where = self.say("failed scope", scope=self.failure.scope) if self.failure.scope else ""
         origin = self.failure.origin
         if origin is not None:  # a picture is passed on: the file's name is enough
             line = f"{PurePath(origin.file).name}:{origin.line}"
             message = message.replace(str(origin), line)
-            where += "" if line in message else f" At {line}."
+            where += "" if line in message else self.say("failed line", line=line)
         sentence = f"{kind}: {message.rstrip('.')}.{where}{self.left_out()}"
         frame = Frame(
             "evaluate", self.failed, tuple(edge.key for edge in lit), (fails,), (), (), sentence,
             source_line=self.source_line(),
         )  # fmt: skip
         return Story(
-            f"{kind} in {self.failure.call or 'the function'}",
+            self.say("failed in", kind=kind, call=self.failure.call or self.say("failed function")),
             "evaluate",
             "d",
             tuple(cards),
@@ -96,6 +104,7 @@ class Drawn:
             (Sweep("value", None, "tracing"),),
             tuple(facts),
             modes=("evaluate",),
+            language=self.language,
         )
 
     def arrays(self) -> list[tuple[int, str]]:
@@ -108,7 +117,9 @@ class Drawn:
         role = "input" if node.op == "input" else "inner"
         operands = [self.symbol(source) for source in node.inputs]
         if node.op == "input":
-            defined: Mathematics = identifier(label_of(self.graph, node.id) or f"input {node.id}")
+            defined: Mathematics = identifier(
+                label_of(self.graph, node.id) or self.say("unnamed input", number=node.id)
+            )
         else:
             defined = definition(node.op, operands, {})
         line = line_of(node.origin)
@@ -120,7 +131,7 @@ class Drawn:
         operands = [self.operand(id, words) for id, words in self.failure.operands]
         call = self.failure.call
         if not call:
-            defined: Mathematics = Text("your code")
+            defined: Mathematics = Text(self.say("your code"))
         elif call in REGISTRY:
             defined = definition(call, operands, {})
         else:
@@ -131,7 +142,7 @@ class Drawn:
         """An operand of the failed call: a node's name, an array's, or a number."""
         if id is not None:
             return self.symbol(id)
-        return Text("array" if "[" in words else words)
+        return Text(self.say("array outside") if "[" in words else words)
 
     def edges(self, node: Node) -> Iterable[StoryEdge]:
         """The edges from drawn nodes to one of them."""
@@ -152,7 +163,7 @@ class Drawn:
         """How much of the graph is not drawn."""
         traced = sum(node.op != "constant" for node in self.graph.nodes())
         more = traced - len(self.shown)
-        return f" Drawn are the {len(self.shown)} closest of {traced} traced nodes." if more > 0 else ""
+        return self.say("drawn of", shown=len(self.shown), traced=traced) if more > 0 else ""
 
     def source_line(self) -> str:
         """The user's line, with its text."""

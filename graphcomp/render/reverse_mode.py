@@ -233,7 +233,7 @@ class ReverseTelling:
             result=result,
             entry=result,
             users=account.words.listed([account.symbol(user).plain() for user in users[:4]]) if users else "",
-            shape=shape_text(np.shape(account.values[id])),
+            shape=self.shape(id),
             times=len(parts),
             count=contributions,
             contributions=contributions,
@@ -247,10 +247,27 @@ class ReverseTelling:
         if not parts:
             return "several results" if np.any(adjoint) else "independent"
         if len(parts) == 1:
-            return "one user" if parts[0].edge in self.partials.values else "one tensor user"
+            return self.one_user_key(id, parts[0])
         if len(users) == 1:
             return "same user twice" if len(parts) == 2 else "same user"
         return "users"
+
+    def one_user_key(self, id: int, part: Part) -> str:
+        """How the adjoint comes back through the one operation that uses a node."""
+        if part.edge in self.partials.values:
+            return "one user"
+        if isinstance(self.account.values[part.edge[0]], tuple):
+            return "one user with several results"
+        return "one tensor user" if np.ndim(self.account.values[id]) else "one user, one number"
+
+    def shape(self, id: int) -> str:
+        """A value's shape: of a vector how many entries it has."""
+        if isinstance(self.account.values[id], tuple):
+            return ""
+        shape = np.shape(self.account.values[id])
+        if len(shape) != 1:
+            return shape_text(shape)
+        return self.account.say("one entry" if shape == (1,) else "entries", count=shape[0])
 
     def start_key(self) -> str:
         """How a sweep begins."""

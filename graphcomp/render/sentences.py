@@ -68,7 +68,16 @@ SCRIPTED = (
 """The sentences that a page's script fills in."""
 LANGUAGES: dict[str, Language] = {
     name: Language(
-        {**module.SENTENCES, **module.PHRASES, **module.TABLES, **module.REMARKS, **module.PAGE},
+        {
+            **module.SENTENCES,
+            **module.PHRASES,
+            **module.TABLES,
+            **module.REMARKS,
+            **module.PAGE,
+            **module.COMPILATION,
+            **module.FAILURES,
+            **module.NETWORKS,
+        },
         module.NUMBERS,
         SCRIPTED,
     )

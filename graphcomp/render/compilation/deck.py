@@ -8,8 +8,9 @@ from dataclasses import replace
 from ..glyphs import text_width
 from ..mathematics import Mathematics, Operator, Row
 from ..scene import Box, Formula, Primitive, Rectangle, Scene, Words, measure
+from ..sentences import Language
 from ..style import SMALLEST_TEXT
-from .pictures import SMALLEST_SCALE, Drawing, fitting, in_words, legible
+from .pictures import SMALLEST_SCALE, Card, Drawing, fitting, in_words, legible
 from .sourcing import Line
 from .steps import Step
 
@@ -21,7 +22,7 @@ SOURCE_SHARE, MOST_SOURCE = 0.46, 0.45
 MOST_SENTENCE_LINES = 4
 
 
-def deck(title: str, steps: Sequence[Step]) -> Scene:
+def deck(title: str, steps: Sequence[Step], words: Language) -> Scene:
     """Every step's slide in one scene."""
     items: list[Primitive] = [Rectangle("page", Box(0, 0, WIDTH, HEIGHT), "page")]
     heading = cut(title, WIDTH - 200, TITLE_SIZE)
@@ -33,18 +34,18 @@ def deck(title: str, steps: Sequence[Step]) -> Scene:
         for item in (*slide(step), number):
             owner = f"{index}:{item.owner}" if item.owner else ""
             items.append(replace(item, frames=((index, index + 1),), owner=owner))
-        descriptions |= {f"{index}:{owner}": words for owner, words in described(step).items()}
+        descriptions |= {f"{index}:{owner}": text for owner, text in described(step, words).items()}
     return Scene(WIDTH, HEIGHT, title, tuple(items), descriptions)
 
 
-def described(step: Step) -> dict[str, str]:
+def described(step: Step, words: Language) -> dict[str, str]:
     """The cards in words."""
-    marks = {"": "", "removed": ", removed", "added": ", added", "same": ", already there", "stored": ""}
-    return {
-        f"{pane.name}:{card.key}": f"{in_words(card.title)}, {card.detail}{marks[card.mark]}"
-        for pane in step.panes
-        for card in pane.cards
-    }
+
+    def told(card: Card) -> str:
+        text = f"{in_words(card.title)}, {card.detail}"
+        return words.say(card.mark, card=text) if card.mark in ("removed", "added", "same") else text
+
+    return {f"{pane.name}:{card.key}": told(card) for pane in step.panes for card in pane.cards}
 
 
 def slide(step: Step) -> list[Primitive]:

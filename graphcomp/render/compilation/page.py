@@ -16,6 +16,7 @@ from ..glyphs import REFERENCE_SIZE, typeset
 from ..mathematics import Mathematics, clean, to_string
 from ..palette import THEMES
 from ..scene import Formula, Primitive
+from ..sentences import Language
 from ..svg import definitions, drawn, outlines, short
 from .deck import described, formulas
 from .pictures import Drawing, fitting
@@ -35,23 +36,29 @@ ICONS = {
     "last": "M13.6 4H16v12h-2.4zM3 4v12l9.5-6z",
     "theme": "M10 2a8 8 0 1 0 0 16a8 8 0 0 0 0-16zm0 1.8v12.4a6.2 6.2 0 0 1 0-12.4z",
 }
-GRAPH_LABEL = "The graph. Arrow keys go from node to node; the lines of source that compute a node light up."
-SOURCE_LABEL = "The generated source. Arrow keys go from line to line; the nodes that a line computes light up."
+SCRIPTED = ("play", "pause", "step of", "source lines", "source line", "no node")
+"""What the page's script says."""
 ROOMS, LEAST = {"wide": (720.0, 470.0), "tall": (390.0, 800.0)}, 0.6
 
 
-def write_page(title: str, record: Compilation, steps: Sequence[Step]) -> str:
+def write_page(title: str, record: Compilation, steps: Sequence[Step], lang: str = "en") -> str:
     """The page."""
-    heading = escape(clean(title))
+    heading, words = escape(clean(title)), record.words
+
+    def say(key: str) -> str:
+        return escape(words.say(key))
+
     drawings = {side: [fitting(step.panes, room)[0] for step in steps] for side, room in ROOMS.items()}
     shared = all_formulas(steps, [one for side in drawings.values() for one in side])
     graphs = "\n".join(
-        drawing(side, index, steps, one, shared) for side, made in drawings.items() for index, one in enumerate(made)
+        drawing(side, index, steps, one, shared, words)
+        for side, made in drawings.items()
+        for index, one in enumerate(made)
     )
     lines = listing(record.source.text).lines
     told = "".join(frame_text(index, step, shared) for index, step in enumerate(steps))
     return f"""<!doctype html>
-<html lang="en">
+<html lang="{lang}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -65,27 +72,27 @@ def write_page(title: str, record: Compilation, steps: Sequence[Step]) -> str:
 </head>
 <body data-mode="rewrite">
 {formula_store(shared)}
-<header><h1>{heading}</h1>{button("theme", "Switch between light and dark")}</header>
+<header><h1>{heading}</h1>{button("theme", say("theme"))}</header>
 <main>
 <div id="stage">
-<div id="graph" tabindex="0" role="application" aria-label="{GRAPH_LABEL}" aria-describedby="selected">
+<div id="graph" tabindex="0" role="application" aria-label="{say("compile graph")}" aria-describedby="selected">
 {graphs}
 </div>
-<div id="zoom" role="group" aria-label="Size of the graph">{ZOOM}</div>
+<div id="zoom" role="group" aria-label="{say("size of the graph")}">{zoom(words)}</div>
 </div>
-<div id="table">{pass_table(record)}{step_table(steps)}</div>
-{source_column(lines, steps)}
-<section id="panel" aria-label="This step">
+<div id="table">{pass_table(record)}{step_table(steps, words)}</div>
+{source_column(lines, steps, words)}
+<section id="panel" aria-label="{say("this step")}">
 <div id="told" aria-live="polite">
 {told}
 </div>
-{DETAILS}
+{details(words)}
 </section>
 </main>
 <p id="selected" class="unseen" aria-live="polite"></p>
-{controls(len(steps))}
+{controls(len(steps), words)}
 <div id="pages" aria-hidden="true"></div>
-<script type="application/json" id="story">{story_data(steps)}</script>
+<script type="application/json" id="story">{story_data(steps, words)}</script>
 <script>
 {player_file("compilation.js")}
 </script>
@@ -94,16 +101,21 @@ def write_page(title: str, record: Compilation, steps: Sequence[Step]) -> str:
 """
 
 
-ZOOM = "".join(
-    f'<button type="button" id="{name}" aria-label="{label}">{sign}</button>'
-    for name, label, sign in (
-        ("smaller", "Smaller", "−"), ("fit", "Fit the graph to its place", "fit"), ("larger", "Larger", "+")
+def zoom(words: Language) -> str:
+    """The buttons for the drawing's size."""
+    return "".join(
+        f'<button type="button" id="{name}" aria-label="{escape(words.say(name))}">{sign}</button>'
+        for name, sign in (("smaller", "−"), ("fit", escape(words.say("fit sign"))), ("larger", "+"))
     )
-)  # fmt: skip
-DETAILS = (
-    '<aside id="details" aria-label="The node or line you chose" hidden>'
-    '<button type="button" id="close" aria-label="Close">×</button><h2></h2><p class="source"></p></aside>'
-)
+
+
+def details(words: Language) -> str:
+    """What is said about a chosen node or line."""
+    return (
+        f'<aside id="details" aria-label="{escape(words.say("chosen node or line"))}" hidden>'
+        f'<button type="button" id="close" aria-label="{escape(words.say("close"))}">×</button><h2></h2>'
+        '<p class="source"></p></aside>'
+    )
 
 
 def player_file(name: str) -> str:
@@ -137,21 +149,22 @@ def button(name: str, label: str, text: str = "") -> str:
     return f'<button type="button" id="{name}" aria-label="{label}">{icon(name)}{words}</button>'
 
 
-def controls(frames: int) -> str:
+def controls(frames: int, words: Language) -> str:
     """Buttons, a scrubber and the speed."""
     speeds = "".join(
         f'<option value="{value}"{" selected" if value == 1 else ""}>{text}</option>'
         for value, text in ((0.5, "½×"), (1, "1×"), (2, "2×"), (4, "4×"))
     )
+    say = words.say
     buttons = "".join((
-        button("first", "First step"), button("back", "Step back"), button("play", "Play", "Play"),
-        button("forward", "Step forward"), button("last", "Last step"),
+        button("first", say("first step")), button("back", say("step back")), button("play", say("play"), say("play")),
+        button("forward", say("step forward")), button("last", say("last step")),
     ))  # fmt: skip
-    return f"""<nav id="controls" aria-label="Player">
+    return f"""<nav id="controls" aria-label="{say("player")}">
 <div class="buttons">{buttons}</div>
-<input type="range" id="scrub" min="1" max="{frames}" value="{frames}" aria-label="Step">
+<input type="range" id="scrub" min="1" max="{frames}" value="{frames}" aria-label="{say("step").capitalize()}">
 <output id="step" for="scrub">{frames} / {frames}</output>
-<label>Speed <select id="speed">{speeds}</select></label>
+<label>{say("speed")} <select id="speed">{speeds}</select></label>
 </nav>
 <template id="icons">{icon("play")}{icon("pause")}</template>"""
 
@@ -184,10 +197,12 @@ def all_formulas(steps: Sequence[Step], drawings: Iterable[Drawing]) -> dict[Mat
     return {formula: f"f-{index}" for index, formula in enumerate(dict.fromkeys(found))}
 
 
-def drawing(side: str, index: int, steps: Sequence[Step], one: Drawing, shared: Mapping[Mathematics, str]) -> str:
+def drawing(
+    side: str, index: int, steps: Sequence[Step], one: Drawing, shared: Mapping[Mathematics, str], language: Language
+) -> str:
     """One step's picture, shown during its frame; without the script the last one is."""
     items = [replace(item, owner=f"{index}:{item.owner}" if item.owner else "") for item in one.items]
-    words = {f"{index}:{owner}": text for owner, text in described(steps[index]).items()}
+    words = {f"{index}:{owner}": text for owner, text in described(steps[index], language).items()}
     width, height = short(one.width), short(one.height)
     least = f"--least:{short(one.width * LEAST)}px;--low:{short(one.height * LEAST)}px"
     hidden = "" if index == len(steps) - 1 else " off"
@@ -199,15 +214,18 @@ def drawing(side: str, index: int, steps: Sequence[Step], one: Drawing, shared: 
 
 def pass_table(record: Compilation) -> str:
     """The passes: what each leaves, and its time."""
-    head = "".join(f'<th scope="col">{heading}</th>' for heading in HEADINGS)
+    head = "".join(f'<th scope="col">{record.words.say(heading)}</th>' for heading in HEADINGS)
     rows = "".join(
         f'<tr><th scope="row"><span>{escape(name)}</span></th><td>{escape(leaves)}</td><td>{escape(seconds)}</td></tr>'
         for name, leaves, seconds in pass_rows(record)
     )
-    return f'<table class="passes"><caption>Passes</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    caption = record.words.say("passes")
+    return (
+        f'<table class="passes"><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    )
 
 
-def step_table(steps: Sequence[Step]) -> str:
+def step_table(steps: Sequence[Step], words: Language) -> str:
     """Every step; a click goes to it."""
     rows = []
     for index, step in enumerate(steps):
@@ -217,13 +235,14 @@ def step_table(steps: Sequence[Step]) -> str:
             f'<tr data-step="{index}"><th scope="row"><button type="button">{name}</button></th>'
             f"<td>{times}</td><td>{escape(step.stage)}</td></tr>"
         )
+    head = "".join(f'<th scope="col">{words.say(heading)}</th>' for heading in ("step", "times", "pass"))
     return (
-        '<table class="steps"><caption>Steps</caption><thead><tr><th scope="col">step</th><th scope="col">times</th>'
-        f'<th scope="col">pass</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        f'<table class="steps"><caption>{words.say("steps")}</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
 
-def source_column(lines: Sequence[Line], steps: Sequence[Step]) -> str:
+def source_column(lines: Sequence[Line], steps: Sequence[Step], words: Language) -> str:
     """The whole source, a numbered line each, shown while kernels are told."""
     frames = " ".join(f"{index}-{index + 1}" for index, step in enumerate(steps) if step.kernel is not None)
     rows = "".join(
@@ -232,8 +251,8 @@ def source_column(lines: Sequence[Line], steps: Sequence[Step]) -> str:
         for line in lines
     )
     return (
-        f'<section id="source" data-frames="{frames}" aria-label="Generated source">'
-        f'<ol role="listbox" tabindex="0" aria-label="{SOURCE_LABEL}">{rows}</ol></section>'
+        f'<section id="source" data-frames="{frames}" aria-label="{escape(words.say("generated source"))}">'
+        f'<ol role="listbox" tabindex="0" aria-label="{escape(words.say("compile source"))}">{rows}</ol></section>'
     )
 
 
@@ -257,7 +276,7 @@ def frame_text(index: int, step: Step, shared: Mapping[Mathematics, str]) -> str
     )
 
 
-def story_data(steps: Sequence[Step]) -> str:
+def story_data(steps: Sequence[Step], words: Language) -> str:
     """What the script needs: the lines and nodes of each frame's kernel."""
     frames: list[dict[str, Any]] = [
         {
@@ -266,5 +285,5 @@ def story_data(steps: Sequence[Step]) -> str:
         }
         for step in steps
     ]
-    data = {"frames": frames}
+    data = {"frames": frames, "words": {key: words.sentences[key] for key in SCRIPTED}}
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

@@ -11,7 +11,7 @@ import numpy as np
 import sympy as sp
 
 from ...emit import Source, emit_cpu
-from ...graph import Graph
+from ...graph import Graph, TensorType
 from ...jit import Jitted
 from ...nn import Module
 from ...schedule import Program, schedule
@@ -19,6 +19,7 @@ from ...simplify.simplify import ALL, STABILISING, Round, rounds
 from ...trace import TracedGraph, trace
 from ...transform import as_function, value_and_grad
 from ..explain import applied, call_arguments
+from ..sentences import LANGUAGES, Language
 from .rewrites import Walk, first_names, fresh_names
 
 Result = TypeVar("Result")
@@ -48,6 +49,7 @@ class Compilation:
     program: Program
     source: Source
     from_code: bool = True
+    words: Language = LANGUAGES["en"]
 
     @property
     def seconds(self) -> float:
@@ -66,9 +68,15 @@ class Begun:
     derive_seconds: float | None
 
 
-def compiled(source: Any, at: Mapping[str, Any] | Sequence[Any] | None = None) -> Compilation:
+def compiled(
+    source: Any, at: Mapping[str, Any] | Sequence[Any] | None = None, words: Language = LANGUAGES["en"]
+) -> Compilation:
     """Compile up to the generated source, which is where Numba takes over, and keep every stage."""
-    begun = begin(source, at)
+    begun = begin(source, at, words)
+
+    def nodes(number: int) -> str:
+        return words.counted("node", number)
+
     stabilised: list[tuple[str, Walk]] = []
     seconds, found = timed(lambda: [list(rounds(graph, STABILISING)) for graph in begun.traced])
     for graph, done in zip(begun.traced, found, strict=True):
@@ -85,8 +93,8 @@ def compiled(source: Any, at: Mapping[str, Any] | Sequence[Any] | None = None) -
         passes.append(Pass("derive", nodes(len(begun.derived)), begun.derive_seconds))
     passes += [
         Pass("simplify", nodes(len(graph)), simplify_seconds),
-        Pass("schedule", counted(len(program.kernels), "kernel"), schedule_seconds),
-        Pass("emit", f"{len(text.text.splitlines())} lines", emit_seconds),
+        Pass("schedule", words.counted("kernel", len(program.kernels)), schedule_seconds),
+        Pass("emit", words.counted("line", len(text.text.splitlines())), emit_seconds),
     ]
     return Compilation(
         begun.title,
@@ -97,6 +105,7 @@ def compiled(source: Any, at: Mapping[str, Any] | Sequence[Any] | None = None) -
         program,
         text,
         not isinstance(source, (str, sp.Basic)),
+        words,
     )
 
 
@@ -110,10 +119,10 @@ def walks(graph: Graph, done: Sequence[Round]) -> tuple[list[Walk], Mapping[int,
     return found, names
 
 
-def begin(source: Any, at: Mapping[str, Any] | Sequence[Any] | None) -> Begun:
+def begin(source: Any, at: Mapping[str, Any] | Sequence[Any] | None, words: Language) -> Begun:
     """Trace a source: a function as it is, a formula with its gradient."""
     if isinstance(source, Jitted):
-        return begin(source.function, at)
+        return begin(source.function, at, words)
     if isinstance(source, Module):
         values = [source, *call_arguments(source, at)]
         seconds, graph = timed(lambda: trace(applied(source), *values))
@@ -121,14 +130,24 @@ def begin(source: Any, at: Mapping[str, Any] | Sequence[Any] | None) -> Begun:
     if callable(source) and not isinstance(source, (sp.Basic, Graph)):
         arguments = call_arguments(source, at)
         seconds, graph = timed(lambda: trace(source, *arguments))
-        return Begun(f"the function {getattr(source, '__name__', '')}".strip(), graph.derivations, graph, seconds, None)
+        title = words.say("the function", name=getattr(source, "__name__", "")).strip()
+        return Begun(title, graph.derivations, graph, seconds, None)
     seconds, graph = timed(lambda: trace(source, **types_of(at)))
     count = tuple(range(len(graph.inputs)))
-    if not count:
-        return Begun(title_of(source), [], graph, seconds, None)
+    title = words.say("a graph") if isinstance(source, Graph) else str(source)
+    if not has_gradient(graph):
+        return Begun(title, graph.derivations, graph, seconds, None)
     types = [graph.type(id) for id in graph.inputs]
     derive_seconds, derived = timed(lambda: trace(value_and_grad(as_function(graph), count), *types))
-    return Begun(f"the value and gradient of {title_of(source)}", derived.derivations, derived, seconds, derive_seconds)
+    return Begun(words.say("value and gradient", what=title), derived.derivations, derived, seconds, derive_seconds)
+
+
+def has_gradient(graph: TracedGraph) -> bool:
+    """Whether a graph is of one number, made of floating-point values: a formula, not a whole training step."""
+    result = [graph.node(id).type for id in graph.outputs]
+    single = len(result) == 1 and isinstance(result[0], TensorType) and result[0].is_float and not result[0].shape
+    named = all(path.isidentifier() for path in graph.argument_structure.paths())
+    return single and named and bool(graph.inputs) and all(graph.type(id).is_float for id in graph.inputs)
 
 
 def types_of(at: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Any]:
@@ -138,26 +157,11 @@ def types_of(at: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Any]:
     return {str(name): np.asarray(value, "float64") for name, value in at.items() if np.ndim(value)}
 
 
-def title_of(source: Any) -> str:
-    """A formula as the user wrote it."""
-    return "a graph" if isinstance(source, Graph) else str(source)
-
-
 def timed(work: Callable[[], Result]) -> tuple[float, Result]:
     """How long some work takes, and what it gives."""
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result
-
-
-def nodes(number: int) -> str:
-    """``11 nodes``."""
-    return counted(number, "node")
-
-
-def counted(number: int, noun: str) -> str:
-    """``2 kernels``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def passes_in_words(passes: Sequence[Pass]) -> Iterator[str]:

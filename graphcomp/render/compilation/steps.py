@@ -14,8 +14,9 @@ from ...simplify.rules import RULES, Rule
 from ..definitions import definition
 from ..mathematics import Fraction, Identifier, Mathematics, Operator, Parenthesised, Row, Text, equals, shorten
 from ..mathematics import Number as Numeral
+from ..sentences import Language
 from .pictures import SMALLEST_SCALE, WIDEST, Card, Link, Mark, Pane, Title, fitting, title_width
-from .record import Compilation, counted, passes_in_words
+from .record import Compilation, passes_in_words
 from .rewrites import FOLDED, LIFTED, SHARED, Change, Key, View, constant, kinds, right_side
 from .sourcing import Line, Listing, listing
 
@@ -23,12 +24,8 @@ ROOM = (1208.0, 440.0)
 MOST_TOLD, MOST_WHOLE, MOST_NAMES, MOST_CARDS = 4, 14, 6, 40
 SHORT, MOST_TYPESET = 130.0, 1000
 BY_NAME = {rule.name: rule for rule in RULES}
-TOLD_AS = {
-    FOLDED: "Constants are folded",
-    SHARED: "Equal nodes are shared",
-    LIFTED: "Entries that are copies are computed once, before they are spread",
-}
-"""What simplification does that is no rule of the table."""
+TOLD_AS = {FOLDED: "folded", SHARED: "shared", LIFTED: "lifted"}
+"""The sentences for what simplification does that is no rule of the table."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +61,10 @@ def overview(compilation: Compilation) -> Step:
     )
     links = tuple(Link(one.key, other.key, 0) for one, other in pairwise(cards))
     list_of = ", ".join(passes_in_words(compilation.passes))
-    sentence = (
-        f"The passes, one after the other. {list_of[:1].upper()}{list_of[1:]}. Together they took "
-        f"{time_text(compilation.seconds)}; Numba compiles the source when it is first called."
-    )
-    return Step("passes", "all passes", sentence, (Pane("passes", "", cards, links),))
+    say = compilation.words.say
+    passes = f"{list_of[:1].upper()}{list_of[1:]}"
+    sentence = say("passes told", passes=passes, time=time_text(compilation.seconds))
+    return Step(say("passes").lower(), say("all passes"), sentence, (Pane("passes", "", cards, links),))
 
 
 def time_text(seconds: float | None, before: str = "") -> str:
@@ -89,7 +85,7 @@ def rewrite_steps(compilation: Compilation) -> Iterator[Step]:
     seen: Counter[str] = Counter()
     for name, walk in compilation.walks:
         seen[name] += 1
-        stage = f"{name}, round {seen[name]}" if rounds[name] > 1 else name
+        stage = compilation.words.say("round", stage=name, number=seen[name]) if rounds[name] > 1 else name
         groups: dict[tuple[str, ...], list[Change]] = {}
         for change in walk.changes:
             groups.setdefault(change.rules, []).append(change)
@@ -99,28 +95,38 @@ def rewrite_steps(compilation: Compilation) -> Iterator[Step]:
             if change.rules in often and change.rules in told:
                 continue
             alike = groups[change.rules]
-            which = "" if change.rules in often or len(alike) == 1 else f"{alike.index(change) + 1} of {len(alike)}"
+            single = change.rules in often or len(alike) == 1
+            position = alike.index(change) + 1
+            which = "" if single else compilation.words.say("one of", position=position, count=len(alike))
             told.add(change.rules)
-            step = rewrite_step(stage, change, alike if change.rules in often else [change], which)
+            step = rewrite_step(stage, change, alike if change.rules in often else [change], which, compilation.words)
             yield replace(step, source_line=source_line(change)) if compilation.from_code else step
 
 
-def rewrite_step(stage: str, change: Change, alike: Sequence[Change], which: str) -> Step:
+def rewrite_step(stage: str, change: Change, alike: Sequence[Change], which: str, words: Language) -> Step:
     """One rewrite, which stands for all that are alike."""
     walk = change.walk
     view = walk.whole(change) if len(walk.position) <= 4 * MOST_WHOLE else None
-    if view is None or len({*view.before, *view.after}) > MOST_WHOLE or not fits(panes(view)):
-        view = smaller(change)
+    if view is None or len({*view.before, *view.after}) > MOST_WHOLE or not fits(panes(view, words)):
+        view = smaller(change, words)
     before = equals(walk.symbol(change.before), walk.defined(change.before, change, False))
     after = walk.symbol(change.after)
     if change.after in view.added and walk.node(change.after).op != "constant":
         after = walk.defined(change.after, change, True)
-    again = f" {len(alike)} times ({kinds(alike)}{places(alike)}); the first of them:" if len(alike) > 1 else ""
     counting = f" ({which})" if which else ""
-    sentence = f"{told(change.rules)}{counting}{again or ':'} {before.plain()} becomes {after.plain()}."
+    sentence = words.say(
+        "becomes often" if len(alike) > 1 else "becomes",
+        rule=told(change.rules, words),
+        counting=counting,
+        times=len(alike),
+        ops=kinds(alike),
+        places=places(alike, words),
+        before=before.plain(),
+        after=after.plain(),
+    )
     rules = tuple(rule_text(BY_NAME[name]) for name in change.rules if name in BY_NAME)
-    name = ", then ".join(change.rules) + counting
-    return Step(stage, name, sentence, panes(view), len(alike), rules, (before, after))
+    name = words.say("then").join(change.rules) + counting
+    return Step(stage, name, sentence, panes(view, words), len(alike), rules, (before, after))
 
 
 def source_line(change: Change) -> str:
@@ -129,19 +135,19 @@ def source_line(change: Change) -> str:
     return "" if origin is None else f"{origin.file.rpartition('/')[2]}:{origin.line}"
 
 
-def told(rules: Sequence[str]) -> str:
+def told(rules: Sequence[str], words: Language) -> str:
     """How a sentence about these rules begins."""
     if rules[0] in TOLD_AS:
-        return TOLD_AS[rules[0]]
-    quoted = ", then ".join(f"“{rule}”" for rule in rules)
-    return f"Rule{'s' if len(rules) > 1 else ''} {quoted}"
+        return words.say(TOLD_AS[rules[0]])
+    quoted = words.say("then").join(f"“{rule}”" for rule in rules)
+    return words.say("rules" if len(rules) > 1 else "rule", rules=quoted)
 
 
-def places(changes: Sequence[Change]) -> str:
+def places(changes: Sequence[Change], words: Language) -> str:
     """The parts of the model that the rewritten nodes belong to, a few of them."""
     found = list(dict.fromkeys(change.scope for change in changes if change.scope))
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    return f", in {', '.join(found[:3])}{more}" if found else ""
+    key = "in parts more" if len(found) > 3 else "in parts"
+    return words.say(key, places=", ".join(found[:3]), count=len(found) - 3) if found else ""
 
 
 def fits(shown: tuple[Pane, ...]) -> bool:
@@ -149,11 +155,11 @@ def fits(shown: tuple[Pane, ...]) -> bool:
     return fitting(shown, ROOM)[1] >= SMALLEST_SCALE
 
 
-def smaller(change: Change) -> View:
+def smaller(change: Change, words: Language) -> View:
     """The neighbourhood of a change, with fewer users where it would not fit."""
     view = change.walk.near(change)
     users = [key for key in view.before if key[0] == "old" and key != change.before]
-    while users and not fits(panes(view)):
+    while users and not fits(panes(view, words)):
         left = users.pop()
         view = View(change, without(view.before, left), without(view.after, left), False)
     return view
@@ -164,12 +170,12 @@ def without(keys: tuple[Key, ...], left: Key) -> tuple[Key, ...]:
     return tuple(key for key in keys if key != left)
 
 
-def panes(view: View) -> tuple[Pane, Pane]:
+def panes(view: View, words: Language) -> tuple[Pane, Pane]:
     """The graph before and after, the difference marked."""
-    return pane(view, "before", False), pane(view, "after", True)
+    return pane(view, "before", False, words), pane(view, "after", True, words)
 
 
-def pane(view: View, name: str, done: bool) -> Pane:
+def pane(view: View, name: str, done: bool, words: Language) -> Pane:
     """One of the two."""
     walk, change = view.change.walk, view.change
     keys = view.after if done else view.before
@@ -181,11 +187,9 @@ def pane(view: View, name: str, done: bool) -> Pane:
         plain = len(walk.position) > MOST_TYPESET
         title = titled(walk.symbol(key), walk.defined(key, change, done), walk.node(key), plain)
         beside = not view.whole and not mark
-        words, brief = (
-            detail(walk.node(key), is_output(view, key, done)),
-            briefly(title, walk.symbol(key), walk.node(key)),
-        )
-        cards.append(Card(name_of(key), title, words, mark, beside, brief=brief))
+        kind = detail(walk.node(key), words, is_output(view, key, done))
+        brief = briefly(title, walk.symbol(key), walk.node(key))
+        cards.append(Card(name_of(key), title, kind, mark, beside, brief=brief))
     links = []
     for key in keys:
         before, after = (walk.inputs(key, change, state) for state in (False, True))
@@ -194,8 +198,7 @@ def pane(view: View, name: str, done: bool) -> Pane:
             if source in keys:
                 moved = key in changed or (not changed_key(key, view) and before[slot] != after[slot])
                 links.append(Link(name_of(source), name_of(key), slot, marked if moved else ""))
-    part = "" if view.whole else ", around the rewrite"
-    return Pane(name, f"{name.capitalize()}{part}", tuple(cards), tuple(links))
+    return Pane(name, words.say(name if view.whole else f"{name} nearby"), tuple(cards), tuple(links))
 
 
 def changed_key(key: Key, view: View) -> bool:
@@ -233,9 +236,10 @@ def briefly(title: Title, symbol: Mathematics, node: Node) -> Title:
     return title if title_width(title) <= SHORT else as_title(equals(symbol, Text(shorten(node.op, 16))), plain)
 
 
-def detail(node: Node, output: bool = False) -> str:
+def detail(node: Node, words: Language, output: bool = False) -> str:
     """A value's type, and whether it is a result."""
-    return shorten(str(node.type), 30) + (", a result" if output else "")
+    kind = shorten(str(node.type), 30)
+    return words.say("a result", type=kind) if output else kind
 
 
 def rule_text(rule: Rule) -> Mathematics:
@@ -283,9 +287,10 @@ def regions_step(compilation: Compilation, whole: Sequence[int]) -> Step:
     regions = tuple(tuple(f"value:{id}" for id in kernel.nodes if id in drawn) for kernel in kernels)
     cards = tuple(value_card(compilation, id) for id in whole)
     pane = Pane("kernels", "", cards, links_between(compilation, whole), regions)
-    counts = f"{counted(len(whole), 'value')} in {counted(len(kernels), 'kernel')}"
-    sentence = f"{counts}: values on one ground are computed together."
-    return Step("schedule", "all kernels", sentence, (pane,))
+    words = compilation.words
+    values, of_kernels = words.counted("value", len(whole)), words.counted("kernel", len(kernels))
+    sentence = words.say("regions", values=values, kernels=of_kernels)
+    return Step("schedule", words.say("all kernels"), sentence, (pane,))
 
 
 def kernel_step(compilation: Compilation, kernel: Kernel, found: Listing, times: int, whole: Sequence[int]) -> Step:
@@ -302,13 +307,21 @@ def kernel_step(compilation: Compilation, kernel: Kernel, found: Listing, times:
     pane = Pane("kernel", shorten(heading, 90), cards, links_between(compilation, shown), (region,))
     lines = tuple(found.of_kernel(kernel.number))
     names = [compilation.symbols[id].plain() for id in inside if id in compilation.symbols]
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    also = f" {counted(times, 'kernel')} like it share one function." if times > 1 else ""
-    kept = f", and stores {len(stored)} of them" if len(names) > len(stored) else ""
-    computed = ", ".join(names[:MOST_NAMES]) + more
-    sentence = f"Kernel {kernel.number} computes {computed} in {counted(len(lines), 'line')}{kept}.{also}"
+    words, computed = compilation.words, ", ".join(names[:MOST_NAMES])
+    if len(names) > MOST_NAMES:
+        computed = words.say("values more", values=computed, count=len(names) - MOST_NAMES)
+    sentence = words.say(
+        "kernel stores" if len(names) > len(stored) else "kernel computes",
+        number=kernel.number,
+        values=computed,
+        lines=words.counted("line", len(lines)),
+        count=len(stored),
+    )
+    if times > 1:
+        sentence += " " + words.say("kernels alike", kernels=words.counted("kernel", times))
     nodes = tuple(dict.fromkeys((*inside, *(id for line in lines for id in line.nodes if id in set(kernel.nodes)))))
-    return Step("kernels", f"kernel {kernel.number}", sentence, (pane,), times, (), (), kernel.number, lines, nodes)
+    name = words.say("kernel number", number=kernel.number)
+    return Step(words.say("kernels"), name, sentence, (pane,), times, (), (), kernel.number, lines, nodes)
 
 
 def value_card(compilation: Compilation, id: int, beside: bool = False, stored: bool = False) -> Card:
@@ -318,7 +331,8 @@ def value_card(compilation: Compilation, id: int, beside: bool = False, stored: 
     operands = [compilation.symbols.get(source) or constant(graph.node(source)) for source in node.inputs]
     plain = len(graph) > MOST_TYPESET
     title = titled(compilation.symbols[id], right_side(graph, node, operands), node, plain)
-    words = f"%{id} {detail(node)}{', stored' if stored else ''}"
+    kind = detail(node, compilation.words)
+    words = f"%{id} {compilation.words.say('stored', type=kind) if stored else kind}"
     mark: Mark = "stored" if stored else ""
     return Card(f"value:{id}", title, words, mark, beside, f"%{id}", as_title(compilation.symbols[id], plain))
 

@@ -10,6 +10,7 @@ from typing import Any
 from ..mathematics import Mathematics, Text, shorten
 from ..output import Story
 from ..scene import Scene
+from ..sentences import language as language_table
 from ..story import Fact, Frame, Region, StoryEdge, StoryNode, Sweep
 from ..terminal import play
 from .deck import deck
@@ -32,7 +33,7 @@ class CompileStory(Story):
     @cached_property
     def scene(self) -> Scene:
         """Every step's slide."""
-        return deck(self.title, self.steps)
+        return deck(self.title, self.steps, language_table(self.language))
 
     @cached_property
     def poster(self) -> Scene:
@@ -42,7 +43,7 @@ class CompileStory(Story):
     def html(self) -> str:
         """A self-contained page with the player, the source beside the graph."""
         assert self.compilation is not None
-        return write_page(self.title, self.compilation, self.steps)
+        return write_page(self.title, self.compilation, self.steps, self.language)
 
     def markdown(self) -> str:
         """The passes, every step in words, and the source."""
@@ -56,23 +57,29 @@ class CompileStory(Story):
 
     def play(self, *, colours: bool = False, width: int | None = None) -> None:
         """Step through the frames in a terminal, each kernel with its source."""
-        play(self, draw=partial(frame_text, self.title, self.steps, colours=colours, width=width))
+        assert self.compilation is not None
+        play(self, draw=partial(frame_text, self.title, self.compilation, self.steps, colours=colours, width=width))
 
 
-def compile_story(source: Any, at: Mapping[str, Any] | Sequence[Any] | None = None, *, digits: int = 3) -> CompileStory:
+def compile_story(
+    source: Any, at: Mapping[str, Any] | Sequence[Any] | None = None, *, digits: int = 3, language: str = "en"
+) -> CompileStory:
     """How a function becomes kernels: every pass, every rewrite before and after, every kernel and its source.
 
     ``source``: a function (or a jitted one) with example arguments in ``at``, in order or by name, which is compiled as
-    it is: a training step, a model.  A formula, assignments or a SymPy expression are compiled with their gradient.
+    it is: a training step, a model.  A formula, assignments or a SymPy expression are compiled with their gradient
+    where the result is one number, and so is a graph of one.
     Nothing is run: arguments may be ``gx.spec(shape, dtype)``.
-    Raises InputError for arguments that do not fit, and whatever tracing raises.
+    Raises InputError for arguments that do not fit, RenderError for an unknown language, and whatever tracing raises.
     """
-    record = compiled(source, at)
+    words = language_table(language)
+    record = compiled(source, at, words)
     told = tuple(steps(record))
     graph = record.simplified
     shown = [graph.node(id) for id in graph.reachable() if graph.node(id).op != "constant"]
     symbols = {node.id: record.symbols.get(node.id, Text(f"%{node.id}")) for node in shown}
-    nodes = tuple(story_node(record, node, symbols) for node in shown)
+    labels = graph.all_labels()
+    nodes = tuple(story_node(record, node, symbols, labels.get(node.id, ())) for node in shown)
     edges = tuple(
         StoryEdge(operand, node.id, slot, Text(""))
         for node in shown
@@ -81,7 +88,7 @@ def compile_story(source: Any, at: Mapping[str, Any] | Sequence[Any] | None = No
     )
     focus = shown[-1].id if shown else 0
     return CompileStory(
-        f"Compiling {shorten(record.title, LONGEST_TITLE)}",
+        words.say("compiling", what=shorten(record.title, LONGEST_TITLE)),
         "evaluate",
         "d",
         nodes,
@@ -91,6 +98,7 @@ def compile_story(source: Any, at: Mapping[str, Any] | Sequence[Any] | None = No
         tuple(Fact("value", node.id, Text(str(node.type))) for node in shown),
         digits,
         modes=("evaluate",),
+        language=language,
         compilation=record,
         steps=told,
     )
@@ -104,7 +112,7 @@ def frame(step: Step, focus: int) -> Frame:
     return Frame("rewrite", on, (), (), (), step.equation, step.sentence, source_line=step.source_line, region=region)
 
 
-def story_node(record: Compilation, node: Any, symbols: Mapping[int, Mathematics]) -> StoryNode:
+def story_node(record: Compilation, node: Any, symbols: Mapping[int, Mathematics], labels: Sequence[str]) -> StoryNode:
     """A node of the last graph."""
     graph = record.simplified
     operands = [symbols.get(source) or constant(graph.node(source)) for source in node.inputs]
@@ -113,7 +121,7 @@ def story_node(record: Compilation, node: Any, symbols: Mapping[int, Mathematics
         node.id,
         symbols[node.id],
         right_side(graph, node, operands),
-        tuple(graph.labels(node.id)),
+        tuple(labels),
         shape,
         "" if node.origin is None else str(node.origin),
         "input" if node.id in graph.inputs else "output" if node.id in graph.outputs else "inner",

@@ -13,6 +13,7 @@ from .steps import Step, time_text
 
 LONGEST, MOST_LINES = 400, 40
 HEADINGS = ("pass", "leaves", "time")
+"""The headings' keys."""
 
 
 def write_terminal(
@@ -25,7 +26,7 @@ def write_terminal(
     stream, console = console_of(colours, width)
     table = Table(title=Text(clean(title)), title_justify="left")
     for heading in HEADINGS:
-        table.add_column(Text(heading))
+        table.add_column(Text(record.words.say(heading)))
     for row in pass_rows(record):
         table.add_row(*map(Text, row))
     console.print(table)
@@ -34,7 +35,9 @@ def write_terminal(
     return stream.getvalue().rstrip("\n")
 
 
-def frame_text(title: str, steps: Sequence[Step], index: int, *, colours: bool, width: int | None) -> str:
+def frame_text(
+    title: str, record: Compilation, steps: Sequence[Step], index: int, *, colours: bool, width: int | None
+) -> str:
     """One step, and its source."""
     from rich.text import Text
 
@@ -48,7 +51,8 @@ def frame_text(title: str, steps: Sequence[Step], index: int, *, colours: bool, 
     for line in step.lines[:MOST_LINES]:
         console.print(Text(f"{line.number:>5} ", style="dim") + Text(clean(line.text)))
     if len(step.lines) > MOST_LINES:
-        console.print(Text(f"      … {len(step.lines) - MOST_LINES} more lines", style="dim"))
+        more = record.words.say("more lines", count=len(step.lines) - MOST_LINES)
+        console.print(Text(f"      {more}", style="dim"))
     return stream.getvalue().rstrip("\n")
 
 
@@ -62,14 +66,17 @@ def console_of(colours: bool, width: int | None) -> tuple[io.StringIO, Any]:
 
 def pass_rows(record: Compilation) -> list[tuple[str, str, str]]:
     """Each pass with what it leaves and its time."""
-    return [(done.name, done.leaves, time_text(done.seconds) or "in the pass above") for done in record.passes]
+    above = record.words.say("pass above")
+    return [(done.name, done.leaves, time_text(done.seconds) or above) for done in record.passes]
 
 
 def write_markdown(title: str, record: Compilation, steps: Sequence[Step]) -> str:
     """The passes as a table, every step in words, and the whole source."""
-    lines = [f"# {escape_markdown(title)}", "", "| pass | leaves | time |", "| --- | --- | --- |"]
+    say = record.words.say
+    heading = " | ".join(map(say, HEADINGS))
+    lines = [f"# {escape_markdown(title)}", "", f"| {heading} |", "| --- | --- | --- |"]
     lines.extend("| " + " | ".join(map(escape_markdown, row)) + " |" for row in pass_rows(record))
-    lines.extend(("", "## Step by step", ""))
+    lines.extend(("", f"## {say('step by step')}", ""))
     lines.extend(f"{index}. {escape_markdown(step.sentence)}" for index, step in enumerate(steps, 1))
-    lines.extend(("", "## Source", "", "```python", record.source.text.rstrip("\n"), "```", ""))
+    lines.extend(("", f"## {say('source')}", "", "```python", record.source.text.rstrip("\n"), "```", ""))
     return "\n".join(lines)

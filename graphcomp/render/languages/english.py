@@ -24,7 +24,17 @@ SENTENCES = {
     "several results": "The adjoint of {node} comes through an operation with several results.",
     "independent": "{result} does not depend on {node}: its adjoint is 0.",
     "one user": "Only {users} uses {node}: take its adjoint times the local partial on the edge.",
-    "one tensor user": "Only {users} uses {node}: the product hands its adjoint back in the shape of {node}, {shape}.",
+    "one tensor user": (
+        "Only {users} uses {node}: the operation, transposed, hands its adjoint back in the shape of {node}, {shape}."
+    ),
+    "one user, one number": (
+        "Only {users} uses {node}: the operation, transposed, hands its adjoint back as one number."
+    ),
+    "one user with several results": (
+        "Only {users} uses {node}: it has several results, and their adjoints together give that of {node}."
+    ),
+    "entries": "{count} entries",
+    "one entry": "one entry",
     "same user twice": "{users} uses {node} twice, so {count} contributions arrive. Add them.",
     "same user": "{users} uses {node} {times} times, so {count} contributions arrive. Add them.",
     "users": "{Count} nodes use {node}, so {contributions} contributions arrive. Add them.",
@@ -186,3 +196,126 @@ REMARKS = {
     "xor loss": "The loss was {before}; with the new weights it is {after}.",
 }
 """What teaching stories add."""
+
+COMPILATION = {
+    "node": "node",
+    "nodes": "nodes",
+    "kernel": "kernel",
+    "kernels": "kernels",
+    "line": "line",
+    "lines": "lines",
+    "compiling": "Compiling {what}",
+    "the function": "the function {name}",
+    "value and gradient": "the value and gradient of {what}",
+    "a graph": "a graph",
+    "passes told": (
+        "The passes, one after the other. {passes}. Together they took {time}; Numba compiles the source when it is "
+        "first called."
+    ),
+    "all passes": "all passes",
+    "all kernels": "all kernels",
+    "kernel number": "kernel {number}",
+    "round": "{stage}, round {number}",
+    "one of": "{position} of {count}",
+    "folded": "Constants are folded",
+    "shared": "Equal nodes are shared",
+    "lifted": "Entries that are copies are computed once, before they are spread",
+    "rule": "Rule {rules}",
+    "rules": "Rules {rules}",
+    "then": ", then ",
+    "becomes": "{rule}{counting}: {before} becomes {after}.",
+    "becomes often": "{rule} {times} times ({ops}{places}); the first of them: {before} becomes {after}.",
+    "in parts": ", in {places}",
+    "in parts more": ", in {places} and {count} more",
+    "before": "Before",
+    "after": "After",
+    "before nearby": "Before, around the rewrite",
+    "after nearby": "After, around the rewrite",
+    "a result": "{type}, a result",
+    "stored": "{type}, stored",
+    "removed": "{card}, removed",
+    "added": "{card}, added",
+    "same": "{card}, already there",
+    "regions": "{values} in {kernels}: values on one ground are computed together.",
+    "kernel computes": "Kernel {number} computes {values} in {lines}.",
+    "kernel stores": "Kernel {number} computes {values} in {lines}, and stores {count} of them.",
+    "values more": "{values} and {count} more",
+    "kernels alike": "{kernels} like it share one function.",
+    "pass": "pass",
+    "leaves": "leaves",
+    "time": "time",
+    "times": "times",
+    "pass above": "in the pass above",
+    "passes": "Passes",
+    "steps": "Steps",
+    "source": "Source",
+    "generated source": "Generated source",
+    "more lines": "… {count} more lines",
+    "compile graph": "The graph. Arrow keys go from node to node; the lines of source that compute a node light up.",
+    "compile source": (
+        "The generated source. Arrow keys go from line to line; the nodes that a line computes light up."
+    ),
+    "chosen node or line": "The node or line you chose",
+    "source lines": "source lines {lines}",
+    "source line": "line {line}",
+    "no node": "computes no node",
+}
+"""What compile stories and their pages say."""
+
+FAILURES = {
+    "array outside": "array",
+    "not traced": "not traced",
+    "fails here": "× fails here",
+    "failed in": "{kind} in {call}",
+    "failed function": "the function",
+    "your code": "your code",
+    "unnamed input": "input {number}",
+    "failed scope": " In {scope}.",
+    "failed line": " At {line}.",
+    "drawn of": " Drawn are the {shown} closest of {traced} traced nodes.",
+}
+"""What pictures of errors say."""
+
+NETWORKS = {
+    "nodes in": "{count} nodes",
+    "up to nodes": "up to {count} nodes",
+    "times of": "{times} of {nodes}",
+    "part": "part {number}",
+    "backward": "{name} (backward)",
+    "port from": "from {name}",
+    "port to": "to {name}",
+    "the next": "the next",
+    "elsewhere": "elsewhere",
+    "one number": "number",
+    "several values": "{count} values",
+    "several of shape": "{count} values, {shape}",
+    "to the next": "{flow} to the next",
+    "flows from": "{flow} from {name}",
+    "flows to": "{flow} to {name}",
+    "reads": "reads {flows}",
+    "gives": "gives {flows}",
+    "written at": "written at {line}",
+    "more flows": "{count} more",
+    "network": (
+        "The network. Arrow keys follow its edges, Enter opens or closes a group, Escape closes the one around it."
+    ),
+    "open all": "open all",
+    "open all groups": "Open the groups that are shown",
+    "close all": "close all",
+    "close all groups": "Close all groups",
+    "fit network": "Fit the network to its place",
+    "overlay": "Numbers on the cards: {overlay}",
+    "network help": (
+        "Click a group to open it in its place. Arrow keys follow the edges, Enter opens and closes, Escape closes the "
+        "group around."
+    ),
+    "overlay numbers": "numbers",
+    "seconds": "seconds",
+    "|gradient|": "|gradient|",
+    "statistic": "statistic",
+    "total sum": "{name}, added up for a group",
+    "total norm": "{name}, their norm for a group",
+    "total mean": "{name}, their mean for a group",
+    "total largest": "{name}, the largest for a group",
+}
+"""What pages of networks say."""

@@ -32,8 +32,17 @@ SENTENCES = {
     "independent": "{result} hängt nicht von {node} ab: Die Adjungierte ist 0.",
     "one user": "Nur {users} verwendet {node}: dessen Adjungierte mal die lokale Ableitung an der Kante.",
     "one tensor user": (
-        "Nur {users} verwendet {node}: Das Produkt gibt die Adjungierte in der Form von {node} zurück, {shape}."
+        "Nur {users} verwendet {node}: Die Operation, transponiert, gibt dessen Adjungierte in der Form von {node} "
+        "zurück, {shape}."
     ),
+    "one user, one number": (
+        "Nur {users} verwendet {node}: Die Operation, transponiert, gibt dessen Adjungierte als eine Zahl zurück."
+    ),
+    "one user with several results": (
+        "Nur {users} verwendet {node}: Es hat mehrere Ergebnisse; deren Adjungierte ergeben zusammen die von {node}."
+    ),
+    "entries": "{count} Einträge",
+    "one entry": "ein Eintrag",
     "same user twice": "{users} verwendet {node} zweimal, es kommen also {count} Beiträge an. Wir addieren sie.",
     "same user": "{users} verwendet {node} {times}-mal, es kommen also {count} Beiträge an. Wir addieren sie.",
     "users": "{Count} Knoten verwenden {node}, es kommen also {contributions} Beiträge an. Wir addieren sie.",
@@ -207,3 +216,130 @@ REMARKS = {
     "xor loss": "Der Verlust war {before}; mit den neuen Gewichten ist er {after}.",
 }
 """What teaching stories add."""
+
+COMPILATION = {
+    "node": "Knoten",
+    "nodes": "Knoten",
+    "kernel": "Kern",
+    "kernels": "Kerne",
+    "line": "Zeile",
+    "lines": "Zeilen",
+    "compiling": "Übersetzung: {what}",
+    "the function": "die Funktion {name}",
+    "value and gradient": "Wert und Gradient von {what}",
+    "a graph": "ein Graph",
+    "passes told": (
+        "Die Durchgänge, einer nach dem anderen. {passes}. Zusammen dauerten sie {time}; Numba übersetzt den Quelltext "
+        "beim ersten Aufruf."
+    ),
+    "all passes": "alle Durchgänge",
+    "all kernels": "alle Kerne",
+    "kernel number": "Kern {number}",
+    "round": "{stage}, Runde {number}",
+    "one of": "{position} von {count}",
+    "folded": "Konstanten werden ausgerechnet",
+    "shared": "Gleiche Knoten werden geteilt",
+    "lifted": "Einträge, die Kopien sind, werden einmal berechnet, bevor sie verteilt werden",
+    "rule": "Regel {rules}",
+    "rules": "Regeln {rules}",
+    "then": ", dann ",
+    "becomes": "{rule}{counting}: Aus {before} wird {after}.",
+    "becomes often": "{rule} {times}-mal ({ops}{places}); beim ersten Mal: Aus {before} wird {after}.",
+    "in parts": ", in {places}",
+    "in parts more": ", in {places} und {count} weiteren",
+    "before": "Vorher",
+    "after": "Nachher",
+    "before nearby": "Vorher, rund um die Umformung",
+    "after nearby": "Nachher, rund um die Umformung",
+    "a result": "{type}, ein Ergebnis",
+    "stored": "{type}, gespeichert",
+    "removed": "{card}, entfällt",
+    "added": "{card}, neu",
+    "same": "{card}, schon da",
+    "regions": "{values} in {kernels}: Was auf einem Grund steht, wird zusammen berechnet.",
+    "kernel computes": "Kern {number} berechnet {values} in {lines}.",
+    "kernel stores": "Kern {number} berechnet {values} in {lines} und speichert {count} davon.",
+    "values more": "{values} und {count} weitere",
+    "kernels alike": "{kernels} dieser Art teilen sich eine Funktion.",
+    "pass": "Durchgang",
+    "leaves": "hinterlässt",
+    "time": "Zeit",
+    "times": "wie oft",
+    "pass above": "im Durchgang darüber",
+    "passes": "Durchgänge",
+    "steps": "Schritte",
+    "source": "Quelltext",
+    "generated source": "Erzeugter Quelltext",
+    "more lines": "… {count} weitere Zeilen",
+    "compile graph": (
+        "Der Graph. Pfeiltasten führen von Knoten zu Knoten; die Zeilen, die einen Knoten berechnen, leuchten auf."
+    ),
+    "compile source": (
+        "Der erzeugte Quelltext. Pfeiltasten führen von Zeile zu Zeile; die Knoten, die eine Zeile berechnet, leuchten "
+        "auf."
+    ),
+    "chosen node or line": "Der gewählte Knoten oder die gewählte Zeile",
+    "source lines": "Zeilen {lines} im Quelltext",
+    "source line": "Zeile {line}",
+    "no node": "berechnet keinen Knoten",
+}
+"""What compile stories and their pages say."""
+
+FAILURES = {
+    "array outside": "Feld",
+    "not traced": "nicht aufgezeichnet",
+    "fails here": "× scheitert hier",
+    "failed in": "{kind} in {call}",
+    "failed function": "der Funktion",
+    "your code": "Ihr Code",
+    "unnamed input": "Eingabe {number}",
+    "failed scope": " In {scope}.",
+    "failed line": " Bei {line}.",
+    "drawn of": " Gezeichnet sind die {shown} nächsten von {traced} aufgezeichneten Knoten.",
+}
+"""What pictures of errors say."""
+
+NETWORKS = {
+    "nodes in": "{count} Knoten",
+    "up to nodes": "bis zu {count} Knoten",
+    "times of": "{times} mit je {nodes}",
+    "part": "Teil {number}",
+    "backward": "{name} (rückwärts)",
+    "port from": "von {name}",
+    "port to": "nach {name}",
+    "the next": "nächsten",
+    "elsewhere": "anderswo",
+    "one number": "Zahl",
+    "several values": "{count} Werte",
+    "several of shape": "{count} Werte, {shape}",
+    "to the next": "{flow} zum nächsten",
+    "flows from": "{flow} von {name}",
+    "flows to": "{flow} nach {name}",
+    "reads": "liest {flows}",
+    "gives": "gibt {flows}",
+    "written at": "geschrieben in {line}",
+    "more flows": "{count} weitere",
+    "network": (
+        "Das Netz. Pfeiltasten folgen seinen Kanten, die Eingabetaste öffnet oder schließt eine Gruppe, Escape "
+        "schließt die umgebende."
+    ),
+    "open all": "alle öffnen",
+    "open all groups": "Die sichtbaren Gruppen öffnen",
+    "close all": "alle schließen",
+    "close all groups": "Alle Gruppen schließen",
+    "fit network": "Das Netz an seinen Platz anpassen",
+    "overlay": "Zahlen auf den Karten: {overlay}",
+    "network help": (
+        "Ein Klick öffnet eine Gruppe an ihrem Platz. Pfeiltasten folgen den Kanten, die Eingabetaste öffnet und "
+        "schließt, Escape schließt die umgebende Gruppe."
+    ),
+    "overlay numbers": "Zahlen",
+    "seconds": "Sekunden",
+    "|gradient|": "|Gradient|",
+    "statistic": "Kennzahl",
+    "total sum": "{name}, für eine Gruppe addiert",
+    "total norm": "{name}, für eine Gruppe deren Norm",
+    "total mean": "{name}, für eine Gruppe deren Mittel",
+    "total largest": "{name}, für eine Gruppe der größte Betrag",
+}
+"""What pages of networks say."""

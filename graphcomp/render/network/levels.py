@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
 from ...graph import Graph, Node, Subgraph, TupleType
-from .groups import Group
+from ..sentences import LANGUAGES, Language
+from .groups import PASSES, Group
 from .overlays import Numbers
 
 MOST_PORTS = 6
-NEXT = "the next"
+PART = re.compile(r"part (\d+.*)")
 PLACES = {"from": 0, "group": 1, "node": 1, "to": 2}
 Chain = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
 class Member:
-    """A card of a level: a group, a node, or a port to what lies outside."""
+    """A card of a level: a group, a node, or a port to what lies outside, which has its neighbour's ``name``."""
 
     key: str
     title: str
@@ -28,6 +30,7 @@ class Member:
     nodes: int = 1
     times: int = 1
     number: float | None = None
+    name: str = ""
 
 
 @dataclass
@@ -47,15 +50,17 @@ class Level:
             shapes[str(value.type)] = shapes.get(str(value.type), 0) + 1
 
 
-def levels(graph: Graph, root: Group, numbers: Numbers) -> dict[str, Level]:
+def levels(graph: Graph, root: Group, numbers: Numbers, words: Language = LANGUAGES["en"]) -> dict[str, Level]:
     """The level of every group that can be opened, its members in the order of the computation."""
     found = {group.path: Level(group.path) for group in root.walk()}
     chains: dict[int, Chain] = {}
     titles: dict[str, str] = {}
     for group in root.walk():
         level = found[group.path]
-        members = [(middle_of(child.all_nodes()), group_member(graph, child, numbers)) for child in group.children]
-        members += [(id, node_member(graph, id, numbers)) for id in group.nodes]
+        members = [
+            (middle_of(child.all_nodes()), group_member(graph, child, numbers, words)) for child in group.children
+        ]
+        members += [(id, node_member(graph, id, numbers, words)) for id in group.nodes]
         for _, member in sorted(members, key=lambda pair: pair[0]):
             level.members[member.key] = member
             titles[member.key] = member.title
@@ -65,7 +70,7 @@ def levels(graph: Graph, root: Group, numbers: Numbers) -> dict[str, Level]:
     for target in sorted(chains):
         for source in graph.node(target).inputs:
             if source in chains:
-                lift(found, titles, chains[source], chains[target], graph.node(source))
+                lift(found, titles, chains[source], chains[target], graph.node(source), words)
     for level in found.values():
         level.members = {key: level.members[key] for key in in_order(level)}
     return found
@@ -112,7 +117,9 @@ def add_chains(group: Group, above: Chain, chains: dict[int, Chain]) -> None:
             chains[id] = (*above, (group.path, number + (number >= group.position)))
 
 
-def lift(found: dict[str, Level], titles: Mapping[str, str], source: Chain, target: Chain, value: Node) -> None:
+def lift(
+    found: dict[str, Level], titles: Mapping[str, str], source: Chain, target: Chain, value: Node, words: Language
+) -> None:
     """Draw an edge between the members that hold its ends, and ports on the levels it crosses.
 
     From one of folded blocks to another it is an edge back to the block that stands for them.
@@ -124,13 +131,14 @@ def lift(found: dict[str, Level], titles: Mapping[str, str], source: Chain, targ
         return
     (one, _), (other, _) = source[depth], target[depth]
     found[source[depth - 1][0]].connect(one, other, value)
-    around = NEXT if one == other else title(titles, one), NEXT if one == other else title(titles, other)
+    following = words.say("the next")
+    around = [following if one == other else title(titles, end) for end in (one, other)]
     for inner in range(depth, len(target) - 1):
         level = found[target[inner][0]]
-        level.connect(add_port(level, "from", around[0]), target[inner + 1][0], value)
+        level.connect(add_port(level, "from", around[0], words), target[inner + 1][0], value)
     for inner in range(depth, len(source) - 1):
         level = found[source[inner][0]]
-        level.connect(source[inner + 1][0], add_port(level, "to", around[1]), value)
+        level.connect(source[inner + 1][0], add_port(level, "to", around[1], words), value)
 
 
 def carry(level: Level, node: Node) -> None:
@@ -158,35 +166,47 @@ def title(titles: Mapping[str, str], key: str) -> str:
     return titles.get(key, key)
 
 
-def add_port(level: Level, direction: str, name: str) -> str:
+def add_port(level: Level, direction: str, name: str, words: Language) -> str:
     """The port to a neighbour, or the one for all the rest."""
     key = f"{direction} {name}"
     ports = [member for member in level.members.values() if member.kind == direction]
     if key not in level.members and len(ports) >= MOST_PORTS:
-        key, name = f"{direction} elsewhere", "elsewhere"
-    level.members.setdefault(key, Member(key, f"{direction} {name}", "", direction, 0))
+        key, name = f"{direction} elsewhere", words.say("elsewhere")
+    level.members.setdefault(key, Member(key, words.say(f"port {direction}", name=name), "", direction, 0, name=name))
     return key
 
 
-def group_member(graph: Graph, group: Group, numbers: Numbers) -> Member:
+def group_member(graph: Graph, group: Group, numbers: Numbers, words: Language) -> Member:
     """A closed group's card."""
     size = len(group.own_nodes())
     alike = all(len(twin.own_nodes()) == size for twin in group.folded)
-    counted = f"{size} nodes" if alike else f"up to {size} nodes"
-    detail = counted if group.times == 1 else f"{group.times} of {counted}"
-    return Member(group.path, group.name, detail, "group", size, group.times, numbers.of(group.every_node()))
+    counted = words.say("nodes in" if alike else "up to nodes", count=size)
+    detail = counted if group.times == 1 else words.say("times of", times=group.times, nodes=counted)
+    return Member(
+        group.path, group_title(group.name, words), detail, "group", size, group.times, numbers.of(group.every_node())
+    )
 
 
-def node_member(graph: Graph, id: int, numbers: Numbers) -> Member:
+def group_title(name: str, words: Language) -> str:
+    """A group's name; what was added to the scope's is in the language of the page."""
+    if (part := PART.fullmatch(name)) is not None:
+        return words.say("part", number=part[1])
+    scope, found, rest = name.partition(f" ({PASSES[1]})")
+    return words.say("backward", name=scope) + rest if found else name
+
+
+def node_member(graph: Graph, id: int, numbers: Numbers, words: Language) -> Member:
     """A node's card."""
     node = graph.node(id)
     name = str(node.attributes.get("name", "") or "") if node.op == "input" else ""
     label = next(iter(graph.labels(id)), name) if node.op == "input" else ""
     times = turns(node)
     title = f"{node.op} ×{times}" if times > 1 else node.op
-    return Member(f"%{id}", label or title, type_text(node), "node", 1, times, numbers.of([id]))
+    return Member(f"%{id}", label or title, type_text(node, words), "node", 1, times, numbers.of([id]))
 
 
-def type_text(node: Node) -> str:
+def type_text(node: Node, words: Language) -> str:
     """A node's type; of several results, how many."""
-    return f"{len(node.type.items)} results" if isinstance(node.type, TupleType) else str(node.type)
+    if isinstance(node.type, TupleType):
+        return words.say("results", part=len(node.type.items))
+    return str(node.type)

@@ -13,6 +13,7 @@ from ...errors import RenderError
 from ...graph import Graph, TensorType
 from ..derived import adjoints
 from ..execution import Execution
+from ..sentences import Language
 
 Total = Literal["sum", "norm", "mean", "largest"]
 TOTALS: dict[str, Callable[[np.ndarray[Any, Any]], Any]] = {
@@ -21,6 +22,10 @@ TOTALS: dict[str, Callable[[np.ndarray[Any, Any]], Any]] = {
     "mean": np.mean,
     "largest": lambda values: values[np.argmax(np.abs(values))],
 }
+
+
+MEASURED = ("seconds", "|gradient|", "statistic")
+"""The names that are given here, not by the user."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,10 @@ class Numbers:
         if self.total not in TOTALS:
             raise RenderError(f"the total must be one of {', '.join(TOTALS)}, not {self.total!r}")
 
-    @property
-    def label(self) -> str:
+    def label(self, words: Language) -> str:
         """What the numbers are, in words; empty if there are none."""
-        words = {"sum": "added up", "norm": "their norm", "mean": "their mean", "largest": "the largest"}
-        return f"{self.name or 'numbers'}, {words[self.total]} for a group" if self.values else ""
+        name = words.sentences.get(self.name, self.name) if self.name in MEASURED else self.name
+        return words.say(f"total {self.total}", name=name or words.say("overlay numbers")) if self.values else ""
 
     def of(self, nodes: Iterable[int]) -> float | None:
         """A group's number; None if no node has one."""

@@ -16,6 +16,7 @@ from typing import Any
 from ..mathematics import clean
 from ..palette import THEMES
 from ..scene import Scene
+from ..sentences import Language
 from ..svg import drawn
 from .groups import Group
 from .layout import (
@@ -35,29 +36,32 @@ from .levels import Level
 VARIABLES = {name: f"var(--{name.replace('_', '-')})" for name in THEMES["light"]}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 THEME_ICON = '<path d="M10 2a8 8 0 1 0 0 16a8 8 0 0 0 0-16zm0 1.8v12.4a6.2 6.2 0 0 1 0-12.4z"/>'
-LABEL = "The network. Arrow keys follow its edges, Enter opens or closes a group, Escape closes the one around it."
-BUTTONS = (
-    ("deeper", "Open the groups that are shown", "open all"),
-    ("close", "Close all groups", "close all"),
-    ("smaller", "Smaller", "−"),
-    ("fit", "Fit the network to its place", "fit"),
-    ("larger", "Larger", "+"),
-)
+BUTTONS = (("deeper", "open all groups", "open all"), ("close", "close all groups", "close all"))
+SIZES = (("smaller", "smaller", "−"), ("fit", "fit network", "fit sign"), ("larger", "larger", "+"))
+"""The buttons: their name, and the sentences for their label and what stands on them."""
+SCRIPTED = ("reads", "gives", "flows from", "flows to", "written at", "more flows")
+"""What the page's script says."""
 
 
-def write_page(name: str, overlay: str, outermost: Scene, data: Mapping[str, Any]) -> str:
+def write_page(
+    name: str, overlay: str, outermost: Scene, data: Mapping[str, Any], words: Language, language: str
+) -> str:
     """The page; ``outermost`` is the picture with all groups closed, ``data`` what the script draws from."""
     title = escape(clean(name))
+    say = words.sentences
     buttons = "".join(
-        f'<button type="button" id="{id}" aria-label="{label}">{sign}</button>' for id, label, sign in BUTTONS
+        f'<button type="button" id="{id}" aria-label="{escape(say[label])}">{escape(say.get(sign, sign))}</button>'
+        for id, label, sign in (*BUTTONS, *SIZES)
     )
-    numbers = f'<span class="overlay">Numbers on the cards: {escape(clean(overlay))}</span>' if overlay else ""
+    told = escape(clean(words.say("overlay", overlay=overlay)))
+    numbers = f'<span class="overlay">{told}</span>' if overlay else ""
     body = drawn(outermost.primitives, VARIABLES, {})
     size = f'width="{outermost.width:.0f}" viewBox="0 0 {outermost.width:.0f} {outermost.height:.0f}"'
     # A closing tag inside a script would end it.
+    data = {**data, "words": {key: say[key] for key in SCRIPTED}}
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return f"""<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -69,14 +73,14 @@ def write_page(name: str, overlay: str, outermost: Scene, data: Mapping[str, Any
 </style>
 </head>
 <body>
-<header><h1>{title}</h1><button type="button" id="theme" aria-label="Switch between light and dark">
+<header><h1>{title}</h1><button type="button" id="theme" aria-label="{escape(say["theme"])}">
 <svg viewBox="0 0 20 20" aria-hidden="true">{THEME_ICON}</svg></button>{numbers}{buttons}</header>
 <main>
-<div id="graph" role="group" aria-label="{LABEL}"><svg {size}>{body}</svg></div>
+<div id="graph" role="group" aria-label="{escape(say["network"])}">
+<div class="paper"><svg {size}>{body}</svg></div></div>
 </main>
 <footer><p id="where" aria-live="polite"></p><p id="said" aria-live="polite"></p>
-<p class="help">Click a group to open it in its place. Arrow keys follow the edges, Enter opens and closes,
-Escape closes the group around.</p></footer>
+<p class="help">{escape(say["network help"])}</p></footer>
 <script type="application/json" id="network">{text}</script>
 <script>
 {asset("network.js")}

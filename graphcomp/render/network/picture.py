@@ -19,6 +19,8 @@ from ..pdf import write_pdf
 from ..picture import arrow
 from ..png import write_png
 from ..scene import Box, Primitive, Rectangle, Scene, Words
+from ..sentences import Language
+from ..sentences import language as language_table
 from ..svg import write_svg
 from .collapse import Closed, Collapse, check_collapse
 from .groups import Group, fold_repeats, fold_rule, group_by_scope, split_calls, split_components
@@ -43,11 +45,17 @@ class Network:
     root: Group
     title: str
     numbers: Numbers = field(default_factory=Numbers)
+    language: str = "en"
+
+    @property
+    def words(self) -> Language:
+        """The sentences of the page's language."""
+        return language_table(self.language)
 
     @cached_property
     def levels(self) -> dict[str, Level]:
         """What each group shows when it is open, by its path; "" is the outermost."""
-        return levels(self.graph, self.root, self.numbers)
+        return levels(self.graph, self.root, self.numbers, self.words)
 
     @cached_property
     def largest(self) -> float:
@@ -94,7 +102,7 @@ class Network:
             owner, edge = f"flow:{pair[0]}>{pair[1]}", (number[pair[1]], slot)
             items.extend(drawn_edge(layout, edge, owner, sum(shapes.values())))
             if edge in layout.labels:
-                items.extend(drawn_flow(layout.labels[edge], flow_text(level, pair), owner))
+                items.extend(drawn_flow(layout.labels[edge], flow_text(level, pair, self.words), owner))
         for key, position in number.items():
             items.extend(self.card(level.members[key], layout.cards[position], inner.get(key)))
         return items, layout.width, layout.height
@@ -105,7 +113,7 @@ class Network:
         number = {key: position for position, key in enumerate(keys)}
         sizes = {number[key]: self.size(level.members[key], inner.get(key)) for key in keys}
         pairs = [(number[source], number[target]) for source, target in level.edges]
-        flows = {slot: flow_text(level, pair) for slot, pair in enumerate(level.edges)}
+        flows = {slot: flow_text(level, pair, self.words) for slot, pair in enumerate(level.edges)}
         return arrange(sizes, pairs, {slot: flow_size(text) for slot, text in flows.items() if text})
 
     def size(self, member: Member, inner: Drawn | None) -> tuple[float, float]:
@@ -169,12 +177,12 @@ class Network:
         """A page in which every group opens in its place; some are open from the start."""
         found = {path: self.level_page(level) for path, level in self.levels.items()}
         data = page_data(self.root, found, self.wanted(depth, collapse), self.largest)
-        return write_page(self.title, self.numbers.label, self.scene(0), data)
+        return write_page(self.title, self.numbers.label(self.words), self.scene(0), data, self.words, self.language)
 
     def level_page(self, level: Level) -> dict[str, Any]:
         """One level as the page's script draws it."""
         members = {key: face_data(self.graph, member) for key, member in level.members.items()}
-        ways = {pair: edge_data(level, pair) for pair in level.edges}
+        ways = {pair: edge_data(level, pair, self.words) for pair in level.edges}
         return level_data(level, self.arrangement(level, {}), members, ways)
 
     def wanted(self, depth: int, collapse: Collapse | None) -> set[str]:
@@ -230,6 +238,8 @@ def face_data(graph: Graph, member: Member) -> dict[str, Any]:
         "number": member.number,
         "said": describe(member),
     }
+    if member.name:
+        data["name"] = shorten(clean(member.name), 28)
     if member.number is not None:
         data["shown"] = f"{member.number:.3g}"
     origin = graph.node(int(member.key[1:])).origin if member.kind == "node" else None
@@ -238,9 +248,9 @@ def face_data(graph: Graph, member: Member) -> dict[str, Any]:
     return data
 
 
-def edge_data(level: Level, pair: tuple[str, str]) -> list[Any]:
+def edge_data(level: Level, pair: tuple[str, str], words: Language) -> list[Any]:
     """An edge's strength, what stands on it, and what flows along it in words."""
-    return [strength(sum(level.edges[pair].values())), flow_text(level, pair), flow_words(level, pair)]
+    return [strength(sum(level.edges[pair].values())), flow_text(level, pair, words), flow_words(level, pair, words)]
 
 
 def shown(member: Member) -> str:
@@ -254,24 +264,25 @@ def describe(member: Member) -> str:
     return f"{clean(member.title)}, {member.detail}{number}".strip(", ")
 
 
-def flow_text(level: Level, pair: tuple[str, str]) -> str:
+def flow_text(level: Level, pair: tuple[str, str], words: Language) -> str:
     """What stands on an edge between two groups: nothing stands on those of single nodes."""
     told = pair[0] == pair[1] or all(level.members[key].kind == "group" for key in pair)
-    return flow_words(level, pair) if told else ""
+    return flow_words(level, pair, words) if told else ""
 
 
-def flow_words(level: Level, pair: tuple[str, str]) -> str:
+def flow_words(level: Level, pair: tuple[str, str], words: Language) -> str:
     """The shape that flows along an edge, or how many values do."""
     shapes = level.edges[pair]
     itself = pair[0] == pair[1]
     links = max(level.members[pair[0]].times - 1, 1) if itself else 1
-    last = " to the next" if itself else ""
     if len(shapes) > 1:
-        return f"{round(sum(shapes.values()) / links)} values{last}"
-    (shape, times), *_ = shapes.items()
-    inner = shape.partition("[")[2].rstrip("]").replace(", ", "×")
-    times = round(times / links)
-    return (f"{times} values, " if times > 1 else "") + (inner or "number") + last
+        flow = words.say("several values", count=round(sum(shapes.values()) / links))
+    else:
+        (shape, times), *_ = shapes.items()
+        inner = shape.partition("[")[2].rstrip("]").replace(", ", "×") or words.say("one number")
+        times = round(times / links)
+        flow = words.say("several of shape", count=times, shape=inner) if times > 1 else inner
+    return words.say("to the next", flow=flow) if itself else flow
 
 
 def flow_size(text: str) -> tuple[float, float]:
@@ -304,6 +315,7 @@ def network(
     overlay: Numbers | Mapping[int, float] | None = None,
     overlay_name: str = "",
     overlay_total: Total = "sum",
+    language: str = "en",
 ) -> Network:
     """A graph of any size as groups that can be opened.
 
@@ -312,8 +324,9 @@ def network(
     recurrence rolled up, its state an edge back to itself), or the names of those that are, such as "encoder/blocks.*".
     ``overlay``: a number for some nodes, shown on the cards: any of your own, with a name and how a group's is made
     of its nodes' ("sum", "norm", "mean" or "largest"), or what ``times``, ``gradient_norms`` or ``activations`` of
-    ``graphcomp.render.network`` measured.
+    ``graphcomp.render.network`` measured.  ``language``: of the words on cards, edges and the page.
     """
+    words = language_table(language)
     numbers = overlay if isinstance(overlay, Numbers) else Numbers(overlay or {}, overlay_name, overlay_total)
     shown_nodes = [id for id in graph.reachable() if graph.node(id).op not in UNSHOWN]
     root = group_by_scope(graph, shown_nodes)
@@ -324,7 +337,7 @@ def network(
     if repeats:
         closed = Closed(repeats) if not isinstance(repeats, bool) else None
         fold_repeats(graph, root, lambda group: closed is None or closed(group))
-    return Network(graph, root, title or f"{len(shown_nodes)} nodes", numbers)
+    return Network(graph, root, title or words.say("nodes in", count=len(shown_nodes)), numbers, language)
 
 
 def feeds(graph: Graph, one: Group, other: Group) -> bool:

@@ -18,30 +18,37 @@ from .forward_groups import ForwardGroups
 from .group_account import GroupAccount
 from .reverse_groups import ReverseGroups
 
-MOST_SWEEPS = 8
+MOST_SWEEPS, MOST_RESULTS = 8, 32
 
 
 def tell_groups(account: GroupAccount, modes: Sequence[Mode], chosen: Sequence[int]) -> Story:
     """The story of a graph's groups in one mode or several.
 
-    ``chosen``: the inputs whose derivatives are told; each has a card.  Raises RenderError where forward mode would
-    make more sweeps than anybody follows.
+    ``chosen``: the inputs whose derivatives are told; each has a card.  Raises RenderError where there would
+    be more sweeps than anybody follows.
     """
     between = ends(account, [id for id in chosen if id in account.names.inputs])
+    check_sweeps(between, modes)
     parts: list[Part] = []
     if "evaluate" in modes:
         parts.append(evaluation(account))
     if "forward" in modes:
-        check_sweeps(between)
         parts.append(ForwardGroups(account, between, known=bool(parts)).part())
     if "reverse" in modes:
         parts.append(ReverseGroups(account, between, known=bool(parts)).part())
     return finish(account, parts, between.jacobian(account) if modes != ("evaluate",) else None)
 
 
-def check_sweeps(between: Ends) -> None:
+def check_sweeps(between: Ends, modes: Sequence[Mode]) -> None:
     """Raise RenderError for more sweeps than anybody follows."""
-    if len(between.inputs) > MOST_SWEEPS:
+    if "reverse" in modes and len(between.outputs) > MOST_RESULTS:
+        raise RenderError(
+            f"reverse mode makes a sweep for each of {len(between.outputs)} results, and at most {MOST_RESULTS} are "
+            "told group by group; of a whole training step explain the loss, as a function of the model and the batch: "
+            "the story derives it by itself. mode='evaluate' tells the step as it is computed, and "
+            "graphcomp.render.network.network draws it: forward, backward, update"
+        )
+    if "forward" in modes and len(between.inputs) > MOST_SWEEPS:
         raise RenderError(
             f"forward mode makes a sweep for each of {len(between.inputs)} inputs, and at most {MOST_SWEEPS} are told "
             "group by group; name some of them in `wrt`, or use reverse mode"

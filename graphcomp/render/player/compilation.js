@@ -5,6 +5,7 @@
   const find = (id) => document.getElementById(id);
   const graph = find("graph");
   const total = story.frames.length;
+  const say = (key, parts = {}) => story.words[key].replace(/\{(\w+)\}/g, (_, name) => parts[name]);
   let step = total - 1;
   let timer = 0;
 
@@ -31,7 +32,7 @@
       if (on) { row.setAttribute("aria-current", "step"); reveal(find("table"), row); } else row.removeAttribute("aria-current");
     }
     find("scrub").value = step + 1;
-    find("scrub").setAttribute("aria-valuetext", `step ${step + 1} of ${total}`);
+    find("scrub").setAttribute("aria-valuetext", say("step of", { step: step + 1, total }));
     find("step").textContent = `${step + 1} / ${total}`;
     for (const id of ["first", "back"]) find(id).disabled = step === 0;
     for (const id of ["forward", "last"]) find(id).disabled = step === total - 1;
@@ -44,11 +45,11 @@
     find("play").replaceChildren(icon, Object.assign(document.createElement("span"), { textContent: text }));
     find("play").setAttribute("aria-label", text);
   };
-  const stop = () => { clearInterval(timer); timer = 0; face("play", "Play"); };
+  const stop = () => { clearInterval(timer); timer = 0; face("play", say("play")); };
   const play = () => {
     if (timer) return stop();
     if (step === total - 1) go(0);
-    face("pause", "Pause");
+    face("pause", say("pause"));
     timer = setInterval(() => { go(step + 1); if (step === total - 1) stop(); }, 1800 / Number(find("speed").value));
   };
   const jump = (wanted) => { stop(); go(wanted); };
@@ -94,7 +95,7 @@
     // A number in a comment is a node of the kernel; a shared function is commented with the nodes of its first kernel.
     lightLines((line) => node >= 0 && nodesOf.get(line).has(node) && (ofKernel(line) || !current().lines.length));
     const numbers = lines.filter((line) => line.classList.contains("lit")).map((line) => Number(line.id.slice(5)));
-    details(words(card), numbers.length ? `source lines ${numbers.join(", ")}` : "");
+    details(words(card), numbers.length ? say("source lines", { lines: numbers.join(", ") }) : "");
   };
   const chooseLine = (line) => {
     const number = Number(line.id.slice(5));
@@ -106,7 +107,7 @@
     lightCards((card) => wanted.has(nodeOf(card)));
     list.setAttribute("aria-activedescendant", line.id);
     const found = visible().filter((card) => card.classList.contains("lit"));
-    details(`line ${number}`, found.map(words).join("; ") || "computes no node");
+    details(say("source line", { line: number }), found.map(words).join("; ") || say("no node"));
   };
 
   graph.addEventListener("click", (event) => {

@@ -1,9 +1,10 @@
 "use strict";
 (() => {
-  const { levels, titles, sizes, opened: given, largest } = JSON.parse(document.getElementById("network").textContent);
+  const { levels, titles, sizes, opened: given, largest, words: said } = JSON.parse(document.getElementById("network").textContent);
   const find = (id) => document.getElementById(id);
   const place = find("graph");
   const NS = "http://www.w3.org/2000/svg";
+  const say = (key, parts) => said[key].replace(/\{(\w+)\}/g, (_, name) => parts[name]);
   const make = (name, attributes = {}, text = "") => {
     const element = document.createElementNS(NS, name);
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -14,6 +15,7 @@
   let cards = new Map(); // what can be reached by keys: path or node → its box and its element
   let chosen = "";
   let marked; // the face that shows what is chosen
+  let lit = []; // the edges of its card
   let zoom = 1;
 
   // Layout: the columns and their order are given, since they do not depend on how large the cards are. ------------------
@@ -139,120 +141,162 @@
   };
 
   // Drawing -------------------------------------------------------------------------------------------------------------
+  // A level is drawn once. When a group opens or closes, the cards and edges of the levels around it only move.
   const words = (x, y, text, name) => make("text", { x: x.toFixed(1), y: y.toFixed(1), class: name }, text);
-  const card = (member, item, inside, path) => {
-    const [left, top] = [item.left, item.middle - item.height / 2];
-    const group = make("g", { class: `member ${member.kind}`, "data-key": member.key });
-    const face = make("g", { class: "face" });
-    const radius = { group: 14, node: 6 }[member.kind] ?? 18;
-    const box = { x: left.toFixed(1), y: top.toFixed(1), width: item.width.toFixed(1), height: item.height.toFixed(1), rx: radius };
-    if (member.times > 1 && !inside) {
-      for (const shift of [8, 4]) face.append(make("rect", { ...box, x: left + shift, y: top + shift, class: "behind" }));
+  const change = (element, attributes) => {
+    for (const [name, value] of Object.entries(attributes)) {
+      if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
     }
-    face.append(make("rect", { ...box, class: "box" }));
-    const middle = left + item.width / 2;
+  };
+  const paint = (face, member, { width, height }, open) => {
+    const box = { width: width.toFixed(1), height: height.toFixed(1), rx: { group: 14, node: 6 }[member.kind] ?? 18 };
+    const parts = [];
+    if (member.times > 1 && !open) {
+      for (const shift of [8, 4]) parts.push(make("rect", { x: shift, y: shift, ...box, class: "behind" }));
+    }
+    parts.push(make("rect", { x: 0, y: 0, ...box, class: "box" }));
     if (member.kind === "from" || member.kind === "to") {
-      face.append(words(middle, top + 24, member.title, "detail"));
+      parts.push(words(width / 2, 24, member.title, "detail"));
     } else {
-      const sign = member.kind === "group" ? (inside ? "− " : "+ ") : "";
-      face.append(words(inside ? left + sizes.padding : middle, top + 26, sign + member.title, "title"));
-      if (!inside) face.append(words(middle, top + 46, member.detail, "detail"));
-      if (member.number !== null && !inside) {
+      const sign = member.kind === "group" ? (open ? "− " : "+ ") : "";
+      parts.push(words(open ? sizes.padding : width / 2, 26, sign + member.title, "title"));
+      if (!open) parts.push(words(width / 2, 46, member.detail, "detail"));
+      if (member.number !== null && !open) {
         const share = largest ? Math.abs(member.number) / largest : 0;
         const step = 4 + Math.round(4 * share) * (member.number >= 0 ? 1 : -1);
-        face.append(make("rect", {
-          x: left + 8, y: top + item.height - 20, width: Math.max((share * (item.width - 16)) / 2, 2), height: 12, fill: `var(--heat-${step})`,
+        parts.push(make("rect", {
+          x: 8, y: height - 20, width: Math.max((share * (width - 16)) / 2, 2), height: 12, fill: `var(--heat-${step})`,
         }));
-        face.append(words(left + item.width - 8, top + item.height - 8, member.shown, "number"));
+        parts.push(words(width - 8, height - 8, member.shown, "number"));
       }
     }
-    const key = member.kind === "group" || member.kind === "node" ? member.key : `${path} ${member.key}`;
-    face.id = `card-${key}`;
-    face.setAttribute("aria-label", member.said);
-    face.setAttribute("tabindex", "-1");
-    if (member.kind === "group") {
-      face.setAttribute("role", "button");
-      face.setAttribute("aria-expanded", String(Boolean(inside)));
-    } else {
-      face.setAttribute("role", "img");
-    }
-    face.dataset.key = key;
-    group.append(face);
-    return { group, face, key, left, top };
+    face.replaceChildren(...parts);
+    if (member.kind === "group") face.setAttribute("aria-expanded", String(open));
   };
-  // A level in which nothing opened or closed is not drawn again, only moved.
-  const drawn = new Map();
-  const forget = (path) => {
-    for (let above = titles[path][1]; above; above = titles[above][1]) drawn.delete(above);
+  const newCard = (member, path) => {
+    const key = member.kind === "group" || member.kind === "node" ? member.key : `${path} ${member.key}`;
+    const group = make("g", { class: `member ${member.kind}`, "data-key": member.key });
+    const role = member.kind === "group" ? "button" : "img";
+    const face = make("g", { class: "face", id: `card-${key}`, "aria-label": member.said, tabindex: "-1", role, "data-key": key });
+    group.append(face);
+    return { key, path, member, group, face, painted: "", inside: null };
+  };
+  const newFlow = (way) => {
+    const element = make("g", { class: "flow" });
+    const paths = Array.from({ length: way[3] < 0 ? 1 : 2 }, () => make("path", { "stroke-width": way[5].toFixed(1) }));
+    const head = make("polygon");
+    const label = way[6] ? make("text", { class: "shape" }, way[6]) : null;
+    element.append(...paths, head, ...(label ? [label] : []));
+    return { element, paths, head, label };
+  };
+  const views = new Map(); // path → what is drawn of that level
+  const viewOf = (path) => {
+    if (!views.has(path)) {
+      const level = levels[path];
+      const [cards, flows] = [level.members.map((member) => newCard(member, path)), level.ways.map(newFlow)];
+      const element = make("g", { class: "level" });
+      element.append(...flows.map((flow) => flow.element), ...cards.map((one) => one.group));
+      views.set(path, { level, element, cards, flows, settled: false });
+    }
+    return views.get(path);
+  };
+  const unsettle = (path) => { // the levels around a group
+    for (let above = path && titles[path][1]; above !== undefined; above = above ? titles[above][1] : undefined) {
+      if (views.has(above)) views.get(above).settled = false;
+    }
+  };
+  const unsettleAll = () => { for (const view of views.values()) view.settled = false; };
+  const moved = (flow, way, ends, bounds) => {
+    const { paths, tip, head } = route(way, ends, bounds);
+    paths.forEach((path, k) => change(flow.paths[k], { d: path }));
+    const half = (11 + 1.5 * way.width) / 2;
+    change(flow.head, { points: `${tip[0]},${tip[1]} ${tip[0] - head},${tip[1] - half} ${tip[0] - head},${tip[1] + half}` });
+    if (flow.label) change(flow.label, { x: (way.label.left + way.label.width / 2).toFixed(1), y: (way.label.middle + 5).toFixed(1) });
+  };
+  const placed = (one, item) => {
+    const open = Boolean(one.inside);
+    const look = `${item.width.toFixed(1)} ${open ? item.height.toFixed(1) : ""} ${open}`;
+    if (look !== one.painted) paint(one.face, one.member, item, open);
+    one.painted = look;
+    Object.assign(one, { left: item.left, top: item.middle - item.height / 2, width: item.width });
+    one.height = open ? sizes.header : item.height;
+    change(one.group, { transform: `translate(${one.left.toFixed(1)} ${one.top.toFixed(1)})` });
+    if (!open) return;
+    one.shift = (item.width - one.inside.width) / 2;
+    change(one.inside.element, { transform: `translate(${one.shift.toFixed(1)} ${sizes.header})` });
+    if (one.inside.element.parentNode !== one.group) one.group.append(one.inside.element);
   };
   const draw = (path) => {
-    if (!drawn.has(path)) drawn.set(path, drawLevel(path));
-    return drawn.get(path);
-  };
-  const drawLevel = (path) => {
-    const level = levels[path];
+    const view = viewOf(path);
+    if (view.settled) return view;
     const inner = new Map();
-    level.members.forEach((member, k) => { if (member.kind === "group" && opened.has(member.key)) inner.set(k, null); });
-    for (const k of inner.keys()) inner.set(k, draw(level.members[k].key));
-    const { items, ways, bounds, width, height } = arrange(level, inner);
-    const whole = make("g", { class: "level" });
+    view.cards.forEach((one, k) => {
+      const open = one.member.kind === "group" && opened.has(one.key);
+      if (!open && one.inside) one.inside.element.remove();
+      one.inside = open ? draw(one.key) : null;
+      if (open) inner.set(k, one.inside);
+    });
+    const { items, ways, bounds, width, height } = arrange(view.level, inner);
     const ends = endHeights(ways);
-    ways.forEach((way, slot) => {
-      const edge = make("g", { class: "flow", "data-from": level.members[way.ends[0]].key, "data-to": level.members[way.ends[1]].key });
-      const { paths, tip, head } = route(way, ends[slot], bounds);
-      for (const path of paths) edge.append(make("path", { d: path, "stroke-width": way.width.toFixed(1) }));
-      const half = (11 + 1.5 * way.width) / 2;
-      edge.append(make("polygon", { points: `${tip[0]},${tip[1]} ${tip[0] - head},${tip[1] - half} ${tip[0] - head},${tip[1] + half}` }));
-      if (way.label) edge.append(words(way.label.left + way.label.width / 2, way.label.middle + 5, way.text, "shape"));
-      whole.append(edge);
-    });
-    const placed = [];
-    level.members.forEach((member, k) => {
-      const inside = inner.get(k);
-      const { group, face, key, left, top } = card(member, items[k], inside, path);
-      if (inside) {
-        const shift = [left + (items[k].width - inside.width) / 2, top + sizes.header];
-        inside.element.setAttribute("transform", `translate(${shift[0].toFixed(1)} ${shift[1].toFixed(1)})`);
-        group.append(inside.element);
-        for (const one of inside.placed) placed.push({ ...one, left: one.left + shift[0], top: one.top + shift[1] });
-      }
-      placed.push({
-        key, face, path, member, left, top, width: items[k].width, height: inside ? sizes.header : items[k].height,
-        next: ways.filter((way) => way.source === items[k] && way.target !== items[k]).map((way) => keyOf(level, way.ends[1], path)),
-        last: ways.filter((way) => way.target === items[k] && way.source !== items[k]).map((way) => keyOf(level, way.ends[0], path)),
-      });
-      whole.append(group);
-    });
-    return { element: whole, width, height, placed };
+    view.flows.forEach((flow, slot) => moved(flow, ways[slot], ends[slot], bounds));
+    view.cards.forEach((one, k) => placed(one, items[k]));
+    return Object.assign(view, { width, height, settled: true });
   };
-  const keyOf = (level, k, path) => {
-    const member = level.members[k];
-    return member.kind === "group" || member.kind === "node" ? member.key : `${path} ${member.key}`;
+  const corner = (one) => { // where a card is in the whole picture
+    let [left, top] = [one.left, one.top];
+    for (let path = one.path; path; path = titles[path][1]) {
+      const around = cards.get(path);
+      left += around.left + around.shift;
+      top += around.top + sizes.header;
+    }
+    return [left, top];
+  };
+  const shownCards = (view, found = new Map()) => {
+    for (const one of view.cards) {
+      found.set(one.key, one);
+      if (one.inside) shownCards(one.inside, found);
+    }
+    return found;
+  };
+  const joined = (one, end) => { // the cards at the other ends of a card's edges
+    const { level, cards: beside } = views.get(one.path);
+    const self = level.members.indexOf(one.member);
+    return level.ways.filter((way) => way[end] === self && way[1 - end] !== self).map((way) => [beside[way[1 - end]], way]);
   };
 
   // The page ------------------------------------------------------------------------------------------------------------
+  // A new size would lay out every text of an SVG again, so it stays a point, and the paper under it has the size.
   const resize = () => {
-    const svg = place.querySelector("svg");
-    svg.setAttribute("width", (svg.viewBox.baseVal.width * zoom).toFixed(0));
-    svg.setAttribute("height", (svg.viewBox.baseVal.height * zoom).toFixed(0));
+    const [width, height] = [views.get("").width, views.get("").height].map((size) => Math.ceil(Math.max(size, 1)));
+    const [svg, paper] = [place.querySelector("svg"), place.querySelector(".paper")];
+    paper.style.width = `${Math.ceil(width * zoom)}px`;
+    paper.style.height = `${Math.ceil(height * zoom)}px`;
+    change(views.get("").element, { transform: `scale(${printing.matches ? 1 : zoom})` });
+    change(svg, printing.matches ? { width, height, viewBox: `0 0 ${width} ${height}` } : { width: 1, height: 1, viewBox: "0 0 1 1" });
   };
+  const printing = matchMedia("print");
+  printing.addEventListener("change", resize);
   const fitting = () => {
-    const { width, height } = place.querySelector("svg").viewBox.baseVal;
-    return Math.min(1, (place.clientWidth - 4) / width, (place.clientHeight - 4) / height);
+    const { width, height } = views.get("");
+    const { paddingLeft, paddingRight, paddingTop, paddingBottom } = getComputedStyle(place);
+    const room = (whole, ...sides) => whole - 4 - sides.reduce((sum, side) => sum + parseFloat(side), 0);
+    return Math.min(
+      1, room(place.clientWidth, paddingLeft, paddingRight) / width, room(place.clientHeight, paddingTop, paddingBottom) / height,
+    );
   };
   const redraw = () => {
-    drawn.delete("");
-    const { element, width, height, placed } = draw("");
-    const svg = make("svg", { viewBox: `0 0 ${Math.max(width, 1).toFixed(0)} ${Math.max(height, 1).toFixed(0)}` });
-    svg.append(element);
-    place.replaceChildren(svg);
-    cards = new Map(placed.map((one) => [one.key, one]));
-    if (!cards.has(chosen)) chosen = placed.length ? nearest(placed, 0, 0).key : "";
+    const { element } = draw("");
+    const svg = place.querySelector("svg");
+    if (element.parentNode !== svg) svg.replaceChildren(element);
+    cards = shownCards(views.get(""));
+    if (!cards.has(chosen)) chosen = cards.size ? nearest(0, 0).key : "";
     mark();
     resize();
   };
-  const nearest = (placed, x, y) => placed.reduce((best, one) =>
-    Math.hypot(one.left - x, one.top - y) < Math.hypot(best.left - x, best.top - y) ? one : best);
+  const nearest = (x, y) => {
+    const away = (one) => { const [left, top] = corner(one); return Math.hypot(left - x, top - y); };
+    return [...cards.values()].reduce((best, one) => (away(one) < away(best) ? one : best));
+  };
   const mark = () => {
     for (const face of [marked, cards.get(chosen)?.face]) {
       const here = face?.dataset.key === chosen;
@@ -260,28 +304,26 @@
       face?.classList.toggle("chosen", here);
     }
     marked = cards.get(chosen)?.face;
-    for (const edge of place.querySelectorAll(".flow.lit")) edge.classList.remove("lit");
+    for (const edge of lit) edge.classList.remove("lit");
     const one = cards.get(chosen);
     if (!one) return;
-    for (const edge of one.face.parentNode.parentNode.querySelectorAll(":scope > .flow")) {
-      edge.classList.toggle("lit", [edge.dataset.from, edge.dataset.to].includes(one.member.key));
-    }
+    const view = views.get(one.path);
+    const self = view.cards.indexOf(one);
+    lit = view.flows.filter((flow, slot) => view.level.ways[slot].slice(0, 2).includes(self)).map((flow) => flow.element);
+    for (const edge of lit) edge.classList.add("lit");
     tell(one);
   };
   const tell = (one) => {
-    const level = levels[one.path];
-    const named = (k) => level.members[k].title;
-    const self = level.members.indexOf(one.member);
-    const flows = (end) => level.ways.filter((way) => way[end] === self && way[1 - end] !== self)
-      .map((way) => `${way[7]} ${end ? "from" : "to"} ${named(way[1 - end]).replace(/^(from|to) /, "")}`);
-    const several = (list) => list.length > 4 ? [...list.slice(0, 3), `${list.length - 3} more`] : list;
+    const flows = (end) => joined(one, end)
+      .map(([other, way]) => say(end ? "flows from" : "flows to", { flow: way[7], name: other.member.name ?? other.member.title }));
+    const several = (list) => list.length > 4 ? [...list.slice(0, 3), say("more flows", { count: list.length - 3 })] : list;
     const [reads, gives] = [several(flows(1)), several(flows(0))];
     const path = [];
     for (let above = one.path; above; above = titles[above][1]) path.unshift(titles[above][0]);
     find("where").textContent = [...path, one.member.title].join(" / ");
     find("said").textContent = [
-      one.member.detail, reads.length ? `reads ${reads.join(", ")}` : "", gives.length ? `gives ${gives.join(", ")}` : "",
-      one.member.source ? `written at ${one.member.source}` : "",
+      one.member.detail, reads.length ? say("reads", { flows: reads.join(", ") }) : "", gives.length ? say("gives", { flows: gives.join(", ") }) : "",
+      one.member.source ? say("written at", { line: one.member.source }) : "",
     ].filter(Boolean).join("; ");
   };
   const choose = (key, focus = true) => {
@@ -298,7 +340,7 @@
   const toggle = (key, wanted = !opened.has(key)) => {
     const before = cards.get(key)?.face.querySelector(".title").getBoundingClientRect();
     if (wanted) opened.add(key); else opened.delete(key);
-    forget(key);
+    unsettle(key);
     chosen = key;
     redraw();
     const after = cards.get(key)?.face.querySelector(".title").getBoundingClientRect();
@@ -317,23 +359,26 @@
   const recall = () => {
     const match = /^#open=(.*)$/.exec(location.hash);
     opened.clear();
-    drawn.clear();
+    unsettleAll();
     for (const path of match ? match[1].split(",").map(decodeURIComponent) : given) {
       for (let above = path; above && above in titles; above = titles[above][1]) opened.add(above);
     }
   };
   const deeper = () => {
-    for (const one of [...cards.values()]) if (one.member.kind === "group") opened.add(one.key);
-    drawn.clear();
+    for (const one of cards.values()) if (one.member.kind === "group") opened.add(one.key);
+    unsettleAll();
     redraw();
     remember();
   };
   const steer = (key) => {
     const one = cards.get(chosen);
     const [dx, dy] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
-    const along = dx > 0 ? one.next : dx < 0 ? one.last : [];
-    if (along.length) return along.find((other) => cards.has(other));
-    const centre = (card) => [card.left + card.width / 2, card.top + Math.min(card.height, sizes.header) / 2];
+    const along = dx ? joined(one, dx > 0 ? 0 : 1) : [];
+    if (along.length) return along[0][0].key;
+    const centre = (card) => {
+      const [left, top] = corner(card);
+      return [left + card.width / 2, top + Math.min(card.height, sizes.header) / 2];
+    };
     const [x, y] = centre(one);
     let [best, least] = ["", Infinity];
     for (const other of cards.values()) {
@@ -365,7 +410,7 @@
   });
   const scale = (factor) => {
     const middle = [place.scrollLeft + place.clientWidth / 2, place.scrollTop + place.clientHeight / 2].map((at) => at / zoom);
-    zoom = Math.max(0.1, Math.min(3, factor));
+    zoom = Math.max(Math.min(0.1, fitting()), Math.min(3, factor));
     resize();
     place.scrollLeft = middle[0] * zoom - place.clientWidth / 2;
     place.scrollTop = middle[1] * zoom - place.clientHeight / 2;
@@ -374,7 +419,7 @@
   find("smaller").addEventListener("click", () => scale(zoom / 1.25));
   find("fit").addEventListener("click", () => scale(fitting()));
   find("deeper").addEventListener("click", deeper);
-  find("close").addEventListener("click", () => { opened.clear(); drawn.clear(); redraw(); remember(); place.scrollTo(0, 0); });
+  find("close").addEventListener("click", () => { opened.clear(); unsettleAll(); redraw(); remember(); place.scrollTo(0, 0); });
   find("theme").addEventListener("click", () => {
     const dark = document.documentElement.dataset.theme
       ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;

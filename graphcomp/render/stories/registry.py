@@ -25,7 +25,7 @@ class Teaching:
 
 def compilation(language: str = "en") -> Story:
     """The lecture's example with something to simplify in it."""
-    return compile_story("z = log(exp(x1) + exp(x2))*1 + x1*x2", {"x1": 2, "x2": 3})
+    return compile_story("z = log(exp(x1) + exp(x2))*1 + x1*x2", {"x1": 2, "x2": 3}, language=language)
 
 
 ALL = (
