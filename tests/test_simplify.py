@@ -91,6 +91,7 @@ FUNCTION_RULES: dict[str, Callable[[Any], Any]] = {
     "whole power": lambda x: x**3,
     "matrix product that adds up nothing": lambda x: x[:, :1] @ x[:1],
     "product that adds up nothing": lambda x: gnp.einsum("ia,jb->bij", x[:, :1], x[1:, :2]),
+    "side by side": lambda x: np.pad(x, ((0, 0), (1, 5))) + np.pad(np.sin(x), ((0, 0), (5, 1))),
     "sum of a matrix product": lambda x: gnp.sum(gnp.stack([x, 2 * x, x]) @ gnp.stack([x.T, x.T, np.sin(x.T)]), axis=0),
     "sum of a product of arrays": lambda x: gnp.sum(
         gnp.einsum("ija,ika->ijk", gnp.stack([x, 2 * x], 2), gnp.stack([x, np.sin(x)], 2)), axis=0

@@ -27,7 +27,7 @@ class Buffer:
     scratch or window.
 
     A window is a part of the buffer `of` that begins at entry `place`, which may move with the loops around it: what a
-    step of a loop reads and writes.
+    step of a loop reads and writes. One that is narrower than the buffer has the buffer's strides as `steps`.
     """
 
     number: int
@@ -38,6 +38,7 @@ class Buffer:
     key: str = ""
     of: Buffer | None = None
     place: Index = START
+    steps: tuple[Dimension, ...] = ()
 
     @property
     def root(self) -> Buffer:
@@ -56,6 +57,8 @@ class Buffer:
     @property
     def strides(self) -> tuple[Dimension, ...]:
         """The distance in entries between neighbours along each logical axis."""
+        if self.steps:
+            return self.steps
         strides: list[Dimension] = [1] * self.type.rank
         step: Dimension = 1
         for axis in reversed(self.order):

@@ -17,7 +17,7 @@ from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
 from .loops import collapse_kernel
-from .lower import Body
+from .lower import Body, Context
 from .placement import is_source, moves_entries, stored_values
 from .products import View, classify, packed, plan_product, stored_view, view_of
 from .program import (
@@ -48,6 +48,10 @@ from .shares import share_out
 
 KERNEL_LIMIT = 250
 """Most statements in one kernel; compile time grows faster than linearly with a function's length."""
+
+
+MOST_PARTS = 8
+"""A result of more arguments side by side is filled entry by entry, with a choice between them."""
 
 
 BUFFER_LIMIT = 24
@@ -134,6 +138,8 @@ class Scheduler:
             pass
         elif record.contraction is not None or record.subscripts is not None:
             self.place_contraction(node)
+        elif parts := self.parts(node):
+            self.place_parts(node, parts)
         else:
             self.place_entries(node, self.natural_order(node))
 
@@ -172,6 +178,39 @@ class Scheduler:
         made = self.buffer(node, order)
         self.add_entries(node, made)
         self.buffers[node.id] = made
+
+    def parts(self, node: Node) -> list[tuple[int, int, Dimension]]:
+        """Where each entry comes from one of a few arguments that stand side by side: (argument, axis, its begin)."""
+        record = ops.get(node.op)
+        if record.index_map is None or not 1 < len(node.inputs) <= MOST_PARTS:
+            return []
+        names = [f"p{axis}" for axis in range(node.tensor.rank)]
+        index = tuple(map(loop, names, node.shape))
+        types = [self.graph.type(source) for source in node.inputs]
+        found: list[tuple[int, int, Dimension]] = []
+        begin: Dimension = 0
+        for piece in record.index_map(Context(Body(self.graph, self.buffers), node), index, types, **node.attributes):
+            moved = [axis for axis, (own, whole) in enumerate(zip(piece.index, index)) if own != whole]
+            axis = moved[0] if moved else next((axis for _, axis, _ in found), -1)
+            if not found and not moved:  # the first part begins where the whole does: its guard tells the axis
+                axis = next((a for a, whole in enumerate(index) if any(g.index == whole for g in piece.guards)), -1)
+            if axis < 0 or len(moved) > 1 or len(piece.guards) != 1 or piece.index[axis] + begin != index[axis]:
+                return []
+            found.append((node.inputs[piece.slot], axis, begin))
+            begin = begin + types[piece.slot].shape[axis]
+        return found if len({axis for _, axis, _ in found}) == 1 and equal(begin, node.shape[found[0][1]]) else []
+
+    def place_parts(self, node: Node, parts: list[tuple[int, int, Dimension]]) -> None:
+        """Fill each part of the result by a kernel without conditions, which may be the one that makes the part."""
+        target = self.buffer(node, self.natural_order(node))
+        for id, axis, begin in parts:
+            part = self.graph.node(id)
+            place = Index((), begin * target.strides[axis])
+            window = self.window(part, target, place, target.order)
+            window.steps = target.strides
+            self.add_entries(part, window, copy=True)
+            self.ready[target.number] = max(self.ready.get(target.number, -1), self.ready[window.number])
+        self.buffers[node.id] = target
 
     def add_entries(self, node: Node, target: Buffer, copy: bool = False) -> None:
         """Fill `target` with the entries of `node`: in a kernel with the same loops, or in a new one."""

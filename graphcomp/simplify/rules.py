@@ -6,10 +6,11 @@ and infinity where they were, except the stabilising ones, which are marked and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from .. import ops
+from ..graph import Node
 from ..graph.types import Dimension, equal, product
 from ..ops import Builder
 from ..ops.layout import stretched_axes
@@ -155,6 +156,41 @@ def _sum_of_outer_product(b: Builder, m: Match) -> int | None:
     return b.einsum(*operands, subscripts=f"{','.join(''.join(names.values()) for names in letters)}->{result}")
 
 
+def _side_by_side(b: Builder, m: Match) -> int | None:
+    """The sum of two arrays that are padded to stand next to each other is one array, padded where it does not fill.
+
+    It is what adding up the cotangents of the parts of an array gives.
+    """
+    nodes = [m.graph.node(m["first"]), m.graph.node(m["second"])]
+    apart = [axis for axis, (one, other) in enumerate(zip(*map(_ends, nodes))) if one != other]
+    if len(apart) != 1 or any(any(node.attributes["between"]) for node in nodes):
+        return None
+    axis = apart[0]
+    known = [size for node in nodes for size in (*_ends(node)[axis], b.type(node.inputs[0]).shape[axis])]
+    if not all(isinstance(size, int) for size in known):
+        return None
+    left, right = sorted(nodes, key=lambda node: node.attributes["before"][axis])
+    (start, _), (next_start, end) = _ends(left)[axis], _ends(right)[axis]
+    if next_start != start + b.type(left.inputs[0]).shape[axis]:
+        return None
+    parts = [part for node in (left, right) for part in _parts(b, node.inputs[0], axis)]
+    whole = b.concatenate(*parts, axis=axis)
+    before, after = list(left.attributes["before"]), list(left.attributes["after"])
+    before[axis], after[axis] = start, end
+    return b.pad(whole, before=tuple(before), after=tuple(after), between=left.attributes["between"])
+
+
+def _ends(node: Node) -> list[tuple[Dimension, Dimension]]:
+    """How much each axis is padded before and after."""
+    return list(zip(node.attributes["before"], node.attributes["after"]))
+
+
+def _parts(b: Builder, id: int, axis: int) -> Sequence[int]:
+    """The parts of a concatenation along the axis."""
+    node = b.graph.node(id)
+    return node.inputs if node.op == "concatenate" and node.attributes["axis"] == axis else (id,)
+
+
 def _known_choice(b: Builder, m: Match) -> int | None:
     """What a condition that is known chooses."""
     condition = b.constant_value(m["c"])
@@ -282,6 +318,7 @@ RULES: tuple[Rule, ...] = (
     Rule("sum of a scatter", call.sum(call.scatter_along_axis(x, y).named("inner")), _sum_of_scatter),
     Rule("matrix product that adds up nothing", call.matmul(x, y), _outer_product("matmul")),
     Rule("product that adds up nothing", call.einsum(x, y), _outer_product("einsum")),
+    Rule("side by side", call.add(call.pad(x).named("first"), call.pad(y).named("second")), _side_by_side),
     Rule("sum of a matrix product", call.sum(call.matmul(x, y).named("inner")), _sum_of_product("matmul")),
     Rule("sum of a product of arrays", call.sum(call.einsum(x, y).named("inner")), _sum_of_product("einsum")),
     Rule("sum of an outer product", call.sum(_outer.named("inner")), _sum_of_outer_product),
