@@ -31,7 +31,9 @@ from ..schedule.program import (
 )
 from ..schedule.schedule import neutral_text
 from ..schedule.text import guard_text, index_text, size_name, size_text
+from .matrix import product_name
 from .scalar import scalar_code
+from .vectors import vector_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,21 +238,20 @@ def _reduce_position(function: Function, statement: Reduce, graph: Numbering, to
 
 
 def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> None:
-    """C = A·B by rows is Cᵀ = Bᵀ·Aᵀ by columns, which is how BLAS counts."""
+    """A call of the product for this machine's vectors: each operand's address, and its steps in numbers."""
     itemsize = 4 if kernel.dtype == "float32" else 8
     for number, extent in enumerate(kernel.batch):
         function.line(f"for q{number} in range({size_text(extent)}):")
         function.depth += 1
     m, n, k = map(size_text, (kernel.m, kernel.n, kernel.k))
-    turned_left, lead_left = _layout(kernel.left, m, k)
-    turned_right, lead_right = _layout(kernel.right, k, n)
-    left, right, result = (_address(function, part, itemsize) for part in (kernel.left, kernel.right, kernel.result))
-    comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
-    function.line(
-        f"gemm_{kernel.dtype}({turned_right}, {turned_left}, {n}, {m}, {k}, {right}, {lead_right}, {left}, "
-        f"{lead_left}, {result}, max({n}, 1))",
-        comment,
+    left, right, result = (
+        f"{_address(function, part, itemsize)}, {size_text(part.rows)}"
+        for part in (kernel.left, kernel.right, kernel.result)
     )
+    inner, column = size_text(kernel.left.columns), size_text(kernel.right.columns)
+    comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
+    name = product_name(kernel.dtype, vector_bits())
+    function.line(f"{name}({m}, {n}, {k}, {left}, {inner}, {right}, {column}, {result}, 0)", comment)
     function.depth -= len(kernel.batch)
 
 
@@ -260,13 +261,6 @@ def _call(function: Function, kernel: CallKernel, graph: Numbering) -> None:
     arguments = ", ".join([*map(function.pointer, kernel.buffers), *numbers])
     comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
     function.line(f"{kernel.function}_{kernel.of.dtype}({arguments})", comment)
-
-
-def _layout(operand: Operand, rows: str, columns: str) -> tuple[int, str]:
-    """(whether the matrix lies by columns, its leading dimension)."""
-    if operand.columns == 1:
-        return 0, f"max({size_text(operand.rows)}, {columns}, 1)"
-    return 1, f"max({size_text(operand.columns)}, {rows}, 1)"
 
 
 def _address(function: Function, operand: Operand, itemsize: int) -> str:
