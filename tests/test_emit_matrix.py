@@ -11,6 +11,7 @@ import pytest
 
 import graphcomp as gx
 from graphcomp.emit import matrix, routines
+from graphcomp.emit.tiles import tile_shapes
 from graphcomp.emit.vectors import VARIABLE, WIDTHS, vector_bits
 from graphcomp.errors import InputError
 
@@ -117,7 +118,7 @@ def test_sums_stay_in_registers(dtype, bits):
     tiles = re.findall(
         rf"^graphcomp_{name}_rows_\d+x\d+:\n(.*?)^\.Lfunc_end", matrix.product_assembly(name), re.M | re.S
     )
-    assert len(tiles) == len(matrix.HEIGHTS[bits]) * matrix.VECTORS[bits]
+    assert len(tiles) == len(tile_shapes(bits))
     for tile in tiles:
         loops = re.findall(r"^(\.L\w+):[^\n]*\n((?:(?!^\.L).*\n)*?)\s+jne\s+\1\n", tile, re.M)
         sums = [body for _, body in loops if re.search(r"fmadd|mulp[sd]", body)]

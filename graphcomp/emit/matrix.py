@@ -23,7 +23,7 @@ from numba.extending import intrinsic
 from . import dots, panels, routines, tiles, vectors
 from .dots import dots_function
 from .panels import pack_function
-from .tiles import FLAG, HEIGHTS, VECTORS, Tile, tile_function
+from .tiles import FLAG, HEIGHTS, LONGEST, VECTORS, Tile, tile_function, tile_shapes
 from .vectors import POINTER, WIDTHS, WORD, Code, Vector, internal_function, processor, word
 
 BLOCK_BYTES = 1 << 18
@@ -147,15 +147,17 @@ def _rows_function(module: Any, name: str, vector: Vector) -> Any:
     code, widest = Code(builder, vector), VECTORS[vector.bits]
     functions = {
         (rows, wide): tile_function(module, f"{name}_{rows}x{wide}", vector, Tile(rows, wide, not vector.masked))
-        for rows in HEIGHTS[vector.bits]
-        for wide in range(1, widest + 1)
+        for rows, wide in tile_shapes(vector.bits)
     }
     count = code.vectors(n)
     packed = builder.icmp_unsigned("==", b_inner, word(0))
     with code.pieces(m, HEIGHTS[vector.bits]) as (row, height):
         left = code.move(a, builder.mul(row, a_row))
         into = code.move(c, builder.mul(row, c_row))
-        with code.chunks(count, code.ceiling(count, word(widest))) as (begin, width):
+        single = builder.icmp_unsigned("==", height, word(1))
+        long = builder.and_(single, builder.not_(packed))
+        most = builder.select(long, word(LONGEST), word(widest))
+        with code.chunks(count, code.ceiling(count, most)) as (begin, width):
             place = code.times(begin, vector.size)
             right = code.move(b, builder.mul(place, b_panel))
             step = builder.select(packed, code.times(width, vector.size), b_inner)
@@ -181,10 +183,10 @@ def _call_tile(code: Code, functions: dict[tuple[int, int], Any], rows: Any, wid
     """Call the tile of so many rows and vectors."""
     builder = code.builder
     done = builder.append_basic_block("done")
-    switch = builder.switch(builder.add(code.times(rows, 4), wide), done)
+    switch = builder.switch(builder.add(code.times(rows, LONGEST + 1), wide), done)
     for (height, width), function in functions.items():
         block = builder.append_basic_block("tile")
-        switch.add_case(word(4 * height + width), block)
+        switch.add_case(word((LONGEST + 1) * height + width), block)
         builder.position_at_end(block)
         code.call(function, *operands)
         builder.branch(done)

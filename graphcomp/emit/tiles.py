@@ -16,6 +16,9 @@ HEIGHTS = {512: (8, 4, 2, 1), 256: (6, 4, 2, 1), 128: (6, 4, 2, 1)}
 VECTORS = {512: 3, 256: 2, 128: 2}
 """The most vectors in a row of a tile: sums, a row of B and a number of A then just fit the 32 or 16 registers."""
 
+LONGEST = 8
+"""The most vectors in a tile of one row, where B is read in place: few sums would wait for one another."""
+
 FLAG = ir.IntType(1)
 
 
@@ -29,6 +32,12 @@ class Tile:
     rows: int
     vectors: int
     full: bool
+
+
+def tile_shapes(bits: int) -> list[tuple[int, int]]:
+    """Rows and vectors of every tile there is."""
+    several = [(rows, wide) for rows in HEIGHTS[bits] for wide in range(1, VECTORS[bits] + 1)]
+    return several + [(1, wide) for wide in range(VECTORS[bits] + 1, LONGEST + 1)]
 
 
 def tile_function(module: Any, name: str, vector: Vector, tile: Tile) -> Any:
