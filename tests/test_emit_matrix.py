@@ -165,3 +165,14 @@ def test_a_width_that_is_none(monkeypatch):
     monkeypatch.setenv(VARIABLE, "384")
     with pytest.raises(InputError, match="must be one of 512, 256, 128"):
         gx.jit(lambda a: a @ a)(np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("dtype", matrix.SIZES)
+def test_one_row_times_a_matrix_by_columns(dtype):
+    rng = np.random.default_rng(0)
+    row, weights = rng.standard_normal((1, 70)).astype(dtype), rng.standard_normal((45, 70)).astype(dtype)
+    several = rng.standard_normal((3, 1, 70)).astype(dtype)
+    product, batch = gx.jit(lambda x, w, y: (x @ w.T, y @ w.T))(row, weights, several)
+    bound = 72 * np.finfo(dtype).eps
+    assert (abs(product - row @ weights.T) <= bound * (abs(row) @ abs(weights.T))).all()
+    assert (abs(batch - several @ weights.T) <= bound * (abs(several) @ abs(weights.T))).all()

@@ -244,14 +244,14 @@ def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> Non
         function.line(f"for q{number} in range({size_text(extent)}):")
         function.depth += 1
     m, n, k = map(size_text, (kernel.m, kernel.n, kernel.k))
-    left, right, result = (
-        f"{_address(function, part, itemsize)}, {size_text(part.rows)}"
-        for part in (kernel.left, kernel.right, kernel.result)
-    )
-    inner, column = size_text(kernel.left.columns), size_text(kernel.right.columns)
+    first, second, result = (_matrix(function, part, itemsize) for part in (kernel.left, kernel.right, kernel.result))
+    if kernel.m == 1 and kernel.right.columns != 1:
+        # A row times a matrix that lies by columns is that matrix, turned, times the row: nothing has to be packed.
+        m, n, first, second, result = n, m, _turned(second), _turned(first), _turned(result)
+    place = f"{result[0]}, {result[1]}"
     comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
     name = product_name(kernel.dtype, vector_bits())
-    function.line(f"{name}({m}, {n}, {k}, {left}, {inner}, {right}, {column}, {result}, 0)", comment)
+    function.line(f"{name}({m}, {n}, {k}, {', '.join(first)}, {', '.join(second)}, {place}, 0)", comment)
     function.depth -= len(kernel.batch)
 
 
@@ -261,6 +261,15 @@ def _call(function: Function, kernel: CallKernel, graph: Numbering) -> None:
     arguments = ", ".join([*map(function.pointer, kernel.buffers), *numbers])
     comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
     function.line(f"{kernel.function}_{kernel.of.dtype}({arguments})", comment)
+
+
+def _matrix(function: Function, operand: Operand, itemsize: int) -> tuple[str, str, str]:
+    """Where a matrix lies, and its steps from row to row and from column to column."""
+    return _address(function, operand, itemsize), size_text(operand.rows), size_text(operand.columns)
+
+
+def _turned(matrix: tuple[str, str, str]) -> tuple[str, str, str]:
+    return matrix[0], matrix[2], matrix[1]
 
 
 def _address(function: Function, operand: Operand, itemsize: int) -> str:
