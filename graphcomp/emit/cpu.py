@@ -22,10 +22,22 @@ import sympy as sp
 
 from ..graph import Graph
 from ..ops.index import Index
-from ..schedule.program import Buffer, CallKernel, Kernel, Leaf, LoopOver, Program, describe, leaves
+from ..schedule.program import (
+    Buffer,
+    CallKernel,
+    Kernel,
+    Leaf,
+    LoopOver,
+    ProductKernel,
+    Program,
+    describe,
+    leaves,
+)
 from ..schedule.text import index_text, size_name, size_text
-from . import lapack, mathematics, runtime, team
+from . import lapack, mathematics, matrix, runtime, team
 from .kernels import Function, Numbering, kernel_function
+from .matrix import product_name
+from .vectors import vector_bits
 
 PART_LENGTH = 150
 """Lines in one function: compile time grows faster than linearly with a function's length."""
@@ -75,9 +87,11 @@ def emit_cpu(program: Program, graph: Graph) -> Source:
     parts = emission.block(program.kernels, ())
     texts = [*map(_helper_text, emission.helpers.values()), *emission.texts, *emission.part_texts, _entry(parts)]
     calls = {f"{k.function}_{k.of.dtype}" for k in leaves(program.kernels) if isinstance(k, CallKernel)}
-    header = f"{HEADER}from {lapack.__name__} import {', '.join(sorted(calls))}\n" if calls else HEADER
+    products = {product_name(k.dtype, vector_bits()) for k in leaves(program.kernels) if isinstance(k, ProductKernel)}
+    imported = [(module, names) for module, names in ((lapack, calls), (matrix, products)) if names]
+    header = HEADER + "".join(f"from {m.__name__} import {', '.join(sorted(names))}\n" for m, names in imported)
     text = "\n\n".join([header, *texts])
-    called = [runtime, team, *mathematics.MODULES, *([lapack] if calls else [])]
+    called = [runtime, team, *mathematics.MODULES, *(module for module, _ in imported)]
     key = hashlib.sha256("".join([text, *map(inspect.getsource, called)]).encode()).hexdigest()[:24]
     return Source(text.replace("@@KEY@@", key), key, program.sizes, program.buffers, emission.numberings)
 

@@ -31,7 +31,9 @@ from ..schedule.program import (
 )
 from ..schedule.schedule import neutral_text
 from ..schedule.text import guard_text, index_text, size_name, size_text
+from .matrix import product_name
 from .scalar import scalar_code
+from .vectors import vector_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +251,9 @@ def _reduce_position(function: Function, statement: Reduce, graph: Numbering, to
 
 
 def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> None:
-    """C = A·B by rows is Cᵀ = Bᵀ·Aᵀ by columns, which is how BLAS counts."""
+    """A call of the product for this machine's vectors: each operand's address, and its steps in numbers."""
     itemsize = 4 if kernel.dtype == "float32" else 8
     m, n, k = map(size_text, (kernel.m, kernel.n, kernel.k))
-    turned_left, lead_left = _layout(kernel.left, m, k)
-    turned_right, lead_right = _layout(kernel.right, k, n)
     moves: dict[str, list[tuple[str, Dimension]]] = {"left": [], "right": [], "result": []}
     if kernel.shared in ("rows", "columns"):
         function.line(f"begin, end = {_share(m if kernel.shared == 'rows' else n)}")
@@ -264,15 +264,16 @@ def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> Non
         is_shared = kernel.shared == "batch" and number == 0
         function.line(f"for q{number} in range({_share(size_text(extent)) if is_shared else size_text(extent)}):")
         function.depth += 1
-    left, right, result = (
-        _address(function, getattr(kernel, part), itemsize, moves[part]) for part in ("left", "right", "result")
+    first, second, result = (
+        _matrix(function, getattr(kernel, part), itemsize, moves[part]) for part in ("left", "right", "result")
     )
+    if kernel.m == 1 and kernel.right.columns != 1:
+        # A row times a matrix that lies by columns is that matrix, turned, times the row: nothing has to be packed.
+        m, n, first, second, result = n, m, _turned(second), _turned(first), _turned(result)
+    place = f"{result[0]}, {result[1]}"
     comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
-    function.line(
-        f"gemm_{kernel.dtype}({turned_right}, {turned_left}, {n}, {m}, {k}, {right}, {lead_right}, {left}, "
-        f"{lead_left}, {result}, max({size_text(kernel.result.rows)}, 1))",
-        comment,
-    )
+    name = product_name(kernel.dtype, vector_bits())
+    function.line(f"{name}({m}, {n}, {k}, {', '.join(first)}, {', '.join(second)}, {place}, 0)", comment)
     function.depth -= len(kernel.batch)
 
 
@@ -284,11 +285,15 @@ def _call(function: Function, kernel: CallKernel, graph: Numbering) -> None:
     function.line(f"{kernel.function}_{kernel.of.dtype}({arguments})", comment)
 
 
-def _layout(operand: Operand, rows: str, columns: str) -> tuple[int, str]:
-    """(whether the matrix lies by columns, its leading dimension)."""
-    if operand.columns == 1:
-        return 0, f"max({size_text(operand.rows)}, {columns}, 1)"
-    return 1, f"max({size_text(operand.columns)}, {rows}, 1)"
+def _matrix(
+    function: Function, operand: Operand, itemsize: int, moves: Sequence[tuple[str, Dimension]]
+) -> tuple[str, str, str]:
+    """Where a matrix lies, and its steps from row to row and from column to column."""
+    return _address(function, operand, itemsize, moves), size_text(operand.rows), size_text(operand.columns)
+
+
+def _turned(matrix: tuple[str, str, str]) -> tuple[str, str, str]:
+    return matrix[0], matrix[2], matrix[1]
 
 
 def _address(function: Function, operand: Operand, itemsize: int, moves: Sequence[tuple[str, Dimension]]) -> str:

@@ -1,23 +1,15 @@
-"""What generated code calls: typed pointers, matrix products through BLAS, and sorting.
-
-BLAS is SciPy's own, by linked symbol: the symbols are registered with LLVM when this module is imported, so that
-machine code from the disk cache finds them.
-"""
+"""What generated code calls: typed pointers, and sorting."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import get_cython_function_address, intrinsic
+from numba.extending import intrinsic
 
 from .mathematics.values import attributes
-
-for _letter in "sd":
-    _address = get_cython_function_address("scipy.linalg.cython_blas", f"{_letter}gemm")
-    binding.add_symbol(f"graphcomp_{_letter}gemm", _address)
 
 
 def _make_pointer(dtype: Any) -> Any:
@@ -108,44 +100,6 @@ def _make_extremum(name: str) -> Any:
 
 
 larger, smaller = _make_extremum("llvm.maximum"), _make_extremum("llvm.minimum")
-
-
-def _make_gemm(letter: str, dtype: Any, real: Any) -> Any:
-    @intrinsic
-    def gemm(typingctx: Any, ta: Any, tb: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any,
-             ldc: Any) -> Any:  # fmt: skip
-        """C = op(A) op(B) in column-major order; `ta`, `tb` are 1 to transpose; a, b, c are addresses."""
-        signature = types.void(*[types.int64] * 11)
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            byte, short = ir.IntType(8), ir.IntType(32)
-            pointer = byte.as_pointer()
-            kind = ir.FunctionType(ir.VoidType(), [pointer] * 13)
-            function = cgutils.get_or_insert_function(builder.module, kind, f"graphcomp_{letter}gemm")
-
-            def slot(value: Any) -> Any:
-                place = cgutils.alloca_once(builder, value.type)
-                builder.store(value, place)
-                return builder.bitcast(place, pointer)
-
-            def flag(value: Any) -> Any:
-                chosen = builder.select(builder.trunc(value, ir.IntType(1)), byte(ord("T")), byte(ord("N")))
-                return slot(chosen)
-
-            ta, tb, m, n, k, a, lda, b, ldb, c, ldc = arguments
-            m, n, k, lda, ldb, ldc = (slot(builder.trunc(v, short)) for v in (m, n, k, lda, ldb, ldc))
-            a, b, c = (builder.inttoptr(v, pointer) for v in (a, b, c))
-            one, zero = slot(real(1.0)), slot(real(0.0))
-            builder.call(function, [flag(ta), flag(tb), m, n, k, one, a, lda, b, ldb, zero, c, ldc])
-            return context.get_dummy_value()
-
-        return signature, generate
-
-    return gemm
-
-
-gemm_float32 = _make_gemm("s", types.float32, ir.FloatType())
-gemm_float64 = _make_gemm("d", types.float64, ir.DoubleType())
 
 
 @njit(error_model="numpy")

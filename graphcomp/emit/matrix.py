@@ -1,0 +1,241 @@
+"""Matrix products in machine code: C = A B or C += A B, with sizes and steps known only when they run.
+
+Each entry of C is a sum over the inner index from zero on; where C is added to, so is each block of that index, once.
+The order is the same whatever the number of rows, so rows may be divided among threads without a change in any bit. B
+is read where it lies if its rows do not lie so far apart that they crowd one another out of the caches; else a block of
+it is packed, into memory on the stack.
+
+The scheme (a tile in registers, packed panels, blocks for the caches) is that of Goto and van de Geijn, "Anatomy of
+high-performance matrix multiplication", ACM TOMS 34(3), 2008.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from . import dots, panels, routines, tiles, vectors
+from .dots import dots_function
+from .panels import pack_function
+from .tiles import FLAG, HEIGHTS, LONGEST, VECTORS, Tile, tile_function, tile_shapes
+from .vectors import POINTER, WIDTHS, WORD, Code, Vector, internal_function, processor, word
+
+BLOCK_BYTES = 1 << 18
+"""How much of B is packed at once: it stays in the second-level cache while A's rows pass by."""
+
+DEPTH = 256
+"""The inner indices that a block has at least, so that C is read and written seldom."""
+
+NEAR_BYTES = 1 << 17
+"""A block of B that spans fewer bytes is read where it lies."""
+
+PACKED_ROWS = 32
+"""With fewer rows than this, packing a block of B costs more than it saves."""
+
+SIZES = {"float32": 4, "float64": 8}
+ARGUMENTS = [WORD, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD]
+
+
+def product_name(dtype: str, bits: int) -> str:
+    """The name of the product of a dtype for vectors of that width, in generated code and for LLVM."""
+    return f"product_{dtype}_{bits}"
+
+
+def write_product(module: Any, dtype: str, bits: int) -> Any:
+    """(m, n, k, a, a_row, a_inner, b, b_inner, b_column, c, c_row, add): steps count numbers, not bytes."""
+    vector = Vector(SIZES[dtype], bits)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), ARGUMENTS), f"graphcomp_{product_name(dtype, bits)}")
+    function.attributes.add("nounwind")
+    code = Code(ir.IRBuilder(function.append_basic_block("entry")), vector)
+    product = _Product(code, *function.args)
+    with code.builder.if_else(product.is_dots()) as (then, otherwise):
+        with then:
+            product.write_dots()
+        with otherwise:
+            product.write()
+    code.builder.ret_void()
+    return function
+
+
+class _Product:
+    """The outermost function, as it is written."""
+
+    def __init__(self, code: Code, m: Any, n: Any, k: Any, a: Any, a_row: Any, a_inner: Any, b: Any, b_inner: Any,
+                 b_column: Any, c: Any, c_row: Any, add: Any) -> None:  # fmt: skip
+        self.code = code
+        self.m, self.n, self.k = m, n, k
+        self.a, self.b, self.c = a, b, c
+        steps = (a_row, a_inner, b_inner, b_column, c_row)
+        self.a_row, self.a_inner, self.b_inner, self.b_column, self.c_row = (
+            code.times(step, code.vector.bytes) for step in steps
+        )
+        # Here, at the beginning of the function, it is part of the frame.
+        self.block = code.builder.alloca(ir.ArrayType(code.vector.type, BLOCK_BYTES // code.vector.size))
+        self.block.align = 64
+        self.add = code.builder.icmp_unsigned("!=", add, word(0))
+        self.straight = code.builder.icmp_unsigned("==", b_column, word(1))
+        module, name, widest = code.builder.module, code.builder.function.name, VECTORS[code.vector.bits]
+        self.dots = dots_function(module, f"{name}_dots", code.vector)
+        self.rows = _rows_function(module, f"{name}_rows", code.vector)
+        self.pack = pack_function(module, f"{name}_pack", code.vector, False, widest)
+        self.pack_turned = pack_function(module, f"{name}_pack_turned", code.vector, True, widest)
+
+    def is_dots(self) -> Any:
+        """Whether the product is of a matrix and a vector that lie along the inner index."""
+        builder, bytes = self.code.builder, word(self.code.vector.bytes)
+        along = (builder.icmp_unsigned("==", step, bytes) for step in (self.a_inner, self.b_inner))
+        return builder.and_(builder.icmp_unsigned("==", self.n, word(1)), builder.and_(*along))
+
+    def write_dots(self) -> None:
+        self.code.call(self.dots, self.m, self.k, self.a, self.a_row, self.b, self.c, self.c_row, self.add)
+
+    def write(self) -> None:
+        """Blocks of the inner index: as deep as a block of all columns may be, but not less than DEPTH."""
+        code, builder, vector = self.code, self.code.builder, self.code.vector
+        width = code.times(code.vectors(code.larger(self.n, word(1))), vector.size)
+        deepest = code.larger(builder.udiv(word(BLOCK_BYTES), width), word(DEPTH))
+        with code.chunks(self.k, code.larger(code.ceiling(self.k, deepest), word(1))) as (inner, depth):
+            left = code.move(self.a, builder.mul(inner, self.a_inner))
+            right = code.move(self.b, builder.mul(inner, self.b_inner))
+            add = builder.or_(self.add, builder.icmp_unsigned("!=", inner, word(0)))
+            with builder.if_else(self.reads_in_place(depth)) as (then, otherwise):
+                with then:
+                    code.call(self.rows, self.m, self.n, depth, left, self.a_row, self.a_inner, right, word(1),
+                              self.b_inner, self.c, self.c_row, add)  # fmt: skip
+                with otherwise:
+                    self.write_packed(left, right, depth, add)
+
+    def reads_in_place(self, depth: Any) -> Any:
+        code, builder = self.code, self.code.builder
+        near = builder.icmp_unsigned("<=", builder.mul(depth, self.b_inner), word(NEAR_BYTES))
+        few = builder.icmp_unsigned("<", self.m, word(PACKED_ROWS))
+        possible = self.straight
+        if not code.vector.masked:
+            possible = builder.and_(possible, builder.icmp_unsigned("==", code.within(self.n), word(0)))
+        return builder.and_(possible, builder.or_(near, few))
+
+    def write_packed(self, left: Any, right: Any, depth: Any, add: Any) -> None:
+        code, builder, vector = self.code, self.code.builder, self.code.vector
+        panel = vector.lanes * VECTORS[vector.bits]
+        broadest = BLOCK_BYTES // vector.bytes // DEPTH // panel * panel
+        with code.chunks(self.n, code.ceiling(self.n, word(broadest))) as (column, width):
+            part = code.move(right, builder.mul(column, self.b_column))
+            with builder.if_else(self.straight) as (then, otherwise):
+                for branch, pack in ((then, self.pack), (otherwise, self.pack_turned)):
+                    with branch:
+                        code.call(pack, depth, width, part, self.b_inner, self.b_column, self.block)
+            into = code.move(self.c, code.times(column, vector.bytes))
+            code.call(self.rows, self.m, width, depth, left, self.a_row, self.a_inner, self.block, depth, word(0), into,
+                      self.c_row, add)  # fmt: skip
+
+
+def _rows_function(module: Any, name: str, vector: Vector) -> Any:
+    """All rows of C for a block of B.
+
+    (rows, columns, depth, a, a_row, a_inner, b, b_panel, b_inner, c, c_row, add): a panel of B begins at its first
+    column times `b_panel`; `b_inner` is 0 where the panels are packed.
+    """
+    arguments = [WORD, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, FLAG]
+    function, builder = internal_function(module, name, arguments)
+    m, n, depth, a, a_row, a_inner, b, b_panel, b_inner, c, c_row, add = function.args
+    code, widest = Code(builder, vector), VECTORS[vector.bits]
+    functions = {
+        (rows, wide): tile_function(module, f"{name}_{rows}x{wide}", vector, Tile(rows, wide, not vector.masked))
+        for rows, wide in tile_shapes(vector.bits)
+    }
+    count = code.vectors(n)
+    packed = builder.icmp_unsigned("==", b_inner, word(0))
+    with code.pieces(m, HEIGHTS[vector.bits]) as (row, height):
+        left = code.move(a, builder.mul(row, a_row))
+        into = code.move(c, builder.mul(row, c_row))
+        single = builder.icmp_unsigned("==", height, word(1))
+        long = builder.and_(single, builder.not_(packed))
+        most = builder.select(long, word(LONGEST), word(widest))
+        with code.chunks(count, code.ceiling(count, most)) as (begin, width):
+            place = code.times(begin, vector.size)
+            right = code.move(b, builder.mul(place, b_panel))
+            step = builder.select(packed, code.times(width, vector.size), b_inner)
+            last = code.times(builder.sub(builder.add(begin, width), word(1)), vector.lanes)
+            operands = [
+                depth,
+                left,
+                a_row,
+                a_inner,
+                right,
+                step,
+                code.move(into, place),
+                c_row,
+                builder.sub(n, last),
+                add,
+            ]
+            _call_tile(code, functions, height, width, operands)
+    builder.ret_void()
+    return function
+
+
+def _call_tile(code: Code, functions: dict[tuple[int, int], Any], rows: Any, wide: Any, operands: list[Any]) -> None:
+    """Call the tile of so many rows and vectors."""
+    builder = code.builder
+    done = builder.append_basic_block("done")
+    switch = builder.switch(builder.add(code.times(rows, LONGEST + 1), wide), done)
+    for (height, width), function in functions.items():
+        block = builder.append_basic_block("tile")
+        switch.add_case(word((LONGEST + 1) * height + width), block)
+        builder.position_at_end(block)
+        code.call(function, *operands)
+        builder.branch(done)
+    builder.position_at_end(done)
+
+
+def _intrinsic(dtype: str, bits: int) -> Any:
+    @intrinsic
+    def matrix_product(typingctx: Any, m: Any, n: Any, k: Any, a: Any, a_row: Any, a_inner: Any, b: Any, b_inner: Any,
+                       b_column: Any, c: Any, c_row: Any, add: Any) -> Any:  # fmt: skip
+        """C = A B, or C += A B if `add` is not 0: sizes; then for each matrix its address and its steps, in numbers."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kind = ir.FunctionType(ir.VoidType(), ARGUMENTS)
+            function = cgutils.get_or_insert_function(builder.module, kind, f"graphcomp_{product_name(dtype, bits)}")
+            values = [
+                builder.inttoptr(value, POINTER) if wanted == POINTER else value
+                for value, wanted in zip(arguments, ARGUMENTS)
+            ]
+            builder.call(function, values)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * len(ARGUMENTS)), generate
+
+    return matrix_product
+
+
+_SOURCES = (sys.modules[__name__], dots, panels, tiles, vectors)
+_PRODUCTS = {product_name(dtype, bits): (dtype, bits) for dtype in SIZES for bits in WIDTHS}
+
+
+def provide_product(name: str) -> int:
+    """Make `product_float32_512` or the like known to LLVM; its address."""
+    return routines.provide(*_routine(name), _SOURCES)
+
+
+def product_assembly(name: str) -> str:
+    """The instructions of a product, as text."""
+    return routines.assembly(*_routine(name))
+
+
+def _routine(name: str) -> tuple[str, tuple[str, str], routines.Write]:
+    dtype, bits = _PRODUCTS[name]
+    return f"graphcomp_{name}", processor(bits), partial(write_product, dtype=dtype, bits=bits)
+
+
+def __getattr__(name: str) -> Any:
+    """`product_float32_512` and the like: what generated code imports is made known to LLVM before it is loaded."""
+    if name not in _PRODUCTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    provide_product(name)
+    return globals().setdefault(name, _intrinsic(*_PRODUCTS[name]))

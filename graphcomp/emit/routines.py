@@ -1,0 +1,115 @@
+"""Routines in machine code that all programs share: compiled once, kept on disk, known to LLVM by name.
+
+A program that calls one names it as an external symbol, so the routine costs the program no compile time, and machine
+code from the disk cache finds it in any process that has provided it before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import platformdirs
+from llvmlite import __version__, binding, ir
+
+from ..files import write_whole
+
+_LOCK = threading.Lock()
+_ENGINES: dict[str, Any] = {}
+"""What holds the code of each routine that this process has; never dropped, since programs call into it."""
+
+Write = Callable[[Any], Any]
+"""Adds a routine to a module; gives its LLVM function."""
+
+
+def provide(name: str, processor: tuple[str, str], write: Write, modules: tuple[ModuleType, ...]) -> int:
+    """Make a routine known to LLVM, once in a process; its address.
+
+    `processor` is LLVM's name of it and its features; `modules` hold the source that writes the routine, which decides
+    whether stored machine code is still the same.
+    """
+    with _LOCK:
+        if name not in _ENGINES:
+            binding.initialize_native_target()
+            binding.initialize_native_asmprinter()
+            path = _folder() / f"{name}_{_key(name, processor, modules)}.object"
+            code = _stored(path)
+            engine = _engine(code) if code is not None else None
+            if engine is None:
+                code = compiled(name, processor, write)
+                engine = _engine(code)
+                _keep(path, code)
+            binding.add_symbol(name, engine.get_function_address(name))
+            _ENGINES[name] = engine
+        return int(_ENGINES[name].get_function_address(name))
+
+
+def compiled(name: str, processor: tuple[str, str], write: Write) -> bytes:
+    """Object code. Its instructions are written as they should be: LLVM's passes would only cost time."""
+    return bytes(_machine(processor).emit_object(_parsed(name, processor, write)))
+
+
+def assembly(name: str, processor: tuple[str, str], write: Write) -> str:
+    """The same as text."""
+    return str(_machine(processor).emit_assembly(_parsed(name, processor, write)))
+
+
+def _parsed(name: str, processor: tuple[str, str], write: Write) -> Any:
+    module = ir.Module(name)
+    module.triple = binding.get_process_triple()
+    write(module)
+    parsed = binding.parse_assembly(str(module))
+    parsed.verify()
+    return parsed
+
+
+def _machine(processor: tuple[str, str]) -> Any:
+    cpu, features = processor
+    target = binding.Target.from_triple(binding.get_process_triple())
+    return target.create_target_machine(
+        cpu=cpu, features=features, opt=2, reloc="default", codemodel="jitdefault", jit=True
+    )
+
+
+def _engine(code: bytes) -> Any:
+    holder = binding.parse_assembly("")
+    holder.triple = binding.get_process_triple()
+    engine = binding.create_mcjit_compiler(holder, _machine(("", "")))
+    engine.add_object_file(binding.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return engine
+
+
+def _key(name: str, processor: tuple[str, str], modules: tuple[ModuleType, ...]) -> str:
+    parts = [name, *processor, __version__, binding.get_process_triple(), *map(inspect.getsource, modules)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _folder() -> Path:
+    """Beside the programs of the disk cache."""
+    chosen = os.environ.get("GRAPHCOMP_CACHE")
+    return (Path(chosen) if chosen else Path(platformdirs.user_cache_dir("graphcomp"))) / "routines"
+
+
+def _stored(path: Path) -> bytes | None:
+    """Code from the disk, if it is there and as it was written: a checksum precedes it."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    code = content[32:]
+    return code if hashlib.sha256(code).digest() == content[:32] else None
+
+
+def _keep(path: Path, code: bytes) -> None:
+    """Store code where that is possible; where not, the next process compiles it again."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, hashlib.sha256(code).digest() + code)
