@@ -12,17 +12,19 @@ import numpy as np
 from .errors import InputError, LoweringError, NotFiniteError
 from .graph import TensorType
 from .run.array import Array
-from .run.executor import Executor
+from .run.executor import Binding, Executor
 from .run.finite import interpret_finite
 from .run.interpreter import interpret
 from .run.pipeline import Stages, lower, stages
 from .run.team import check_threads
 from .trace import TracedGraph, trace_function
 from .trace.tracer import Tracer, type_of
-from .trace.tree import Structure, flatten
+from .trace.tree import Structure, flatten, key_of
 from .transform import run
 
 TARGETS = ("cpu", "numpy")
+MOST_CALLS = 1000
+"""Sets of shapes that a function remembers; those of named sizes may be many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,11 @@ class Specialisation:
             lowered = lower(traced)
             self.executor = Executor(lowered.program, lowered.source, lowered.simplified.graph, options.threads)
 
-    def __call__(self, leaves: Sequence[Any], donated: Sequence[bool]) -> Any:
+    def __call__(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None = None) -> Any:
         if not self.check_finite:
-            return self.traced.result_structure.unflatten(self.run(leaves, donated))
+            return self.traced.result_structure.unflatten(self.run(leaves, donated, binding))
         given = [np.array(leaf) for leaf in leaves]  # a donated array is gone after the run
-        results = self.run(leaves, donated)
+        results = self.run(leaves, donated, binding)
         if not all(np.isfinite(result).all() for result in map(np.asarray, results) if result.dtype.kind == "f"):
             interpret_finite(self.traced, given)
             raise NotFiniteError(
@@ -60,9 +62,9 @@ class Specialisation:
             )
         return self.traced.result_structure.unflatten(results)
 
-    def run(self, leaves: Sequence[Any], donated: Sequence[bool]) -> Sequence[Any]:
+    def run(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None = None) -> Sequence[Any]:
         if self.executor is not None:
-            return self.executor(leaves, donated)
+            return self.executor(leaves, donated, binding)
         values = [leaf.numpy() if isinstance(leaf, Array) else leaf for leaf in leaves]
         results = [Array(np.array(result)) for result in interpret(self.traced, values)]
         for leaf, given in zip(leaves, donated):
@@ -79,13 +81,27 @@ class Jitted:
         self.function = function
         self.options = options
         self._versions: dict[Any, Specialisation] = {}
+        self._calls: dict[Any, tuple[Specialisation, list[bool], Binding | None]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
+        leaves: list[Any] = []
+        signature = key_of(arguments, leaves), tuple([_signature(leaf) for leaf in leaves])
+        try:
+            version, donated, binding = self._calls[signature]
+        except (KeyError, TypeError):
+            return self._first_call(arguments, signature)
+        return version(leaves, donated, binding)
+
+    def _first_call(self, arguments: tuple[Any, ...], signature: Any) -> Any:
+        """A call with arguments of new types; the next one like it needs no look at the containers."""
         leaves, structure = flatten(arguments)
         if any(isinstance(leaf, Tracer) for leaf in leaves):
             return self.function(*arguments)
-        version = self._version(arguments, leaves, structure)
-        return version(leaves, self._donated(arguments))
+        version, donated = self._version(arguments, leaves, structure), self._donated(arguments)
+        binding = None if version.executor is None else version.executor.bind(leaves)
+        if None not in signature[1] and len(self._calls) < MOST_CALLS:
+            self._calls[signature] = version, donated, binding
+        return version(leaves, donated, binding)
 
     @property
     def versions(self) -> dict[Any, Specialisation]:
@@ -137,6 +153,14 @@ class Jitted:
         leaves, structure = flatten(arguments)
         types = self._types(arguments, leaves)
         return stages(trace_function(self.function, structure.unflatten(types)))
+
+
+def _signature(leaf: Any) -> Any:
+    """What of a leaf decides how it is called, None where that takes a closer look."""
+    kind = type(leaf)
+    if kind is np.ndarray or kind is Array:
+        return leaf.shape, leaf.dtype
+    return kind if kind in (float, int, bool) else None
 
 
 def _type(leaf: Any) -> TensorType:

@@ -218,7 +218,7 @@ def test_blas_gets_its_threads_back() -> None:
     for library in libraries():
         library.set_num_threads(2)
     try:
-        with pytest.raises(ZeroDivisionError), single_threaded(True):
+        with pytest.raises(ZeroDivisionError), single_threaded():
             assert {library.get_num_threads() for library in libraries()} == {1}
             raise ZeroDivisionError
         assert {library.get_num_threads() for library in libraries()} == {2}

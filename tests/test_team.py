@@ -67,9 +67,11 @@ def test_a_window_that_moves_by_whole_turns_has_the_same_owners() -> None:
     halves = Buffer(0, TensorType((2, 12, 10), "float32"), (0, 1, 2), "scratch", 0)
     turn = loop("t", 5)
     window = Buffer(1, row, (0, 1), "window", 0, of=halves, place=(turn % 2) * 120)
+    part = Buffer(3, row, (0, 1), "window", 0, of=halves, place=Index((), 120) - turn * 120)
     between = Buffer(2, row, (0, 1), "window", 0, of=halves, place=turn * 7)
     address = loop("i", 12) * 10 + loop("j", 10)
     assert owner_of(window, address, Loop("i", 12)) == Owner(12, 40)
+    assert owner_of(part, address, Loop("i", 12)) == Owner(12, 40)
     assert owner_of(between, address, Loop("i", 12)) is None
 
 

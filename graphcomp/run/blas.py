@@ -1,7 +1,7 @@
 """How many threads a program runs on, and how many SciPy's BLAS uses while it runs.
 
-A program has a team of threads, each of which calls BLAS for its share of a product: BLAS with threads of its own in
-a team is many times slower. The number is set for the time of a call and put back after it.
+A program has a team of threads, and the first of them calls LAPACK, whose BLAS has threads of its own: inside a team
+it would be many times slower with them. The number is set for the time of a call and put back after it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import threadpoolctl
 
 from ..graph.types import substitute
 from ..schedule import Program
-from ..schedule.program import CallKernel, ProductKernel, leaves
+from ..schedule.program import CallKernel, leaves
 from ..schedule.work import work
 
 THREADED_FLOPS = 2**27
@@ -35,7 +35,8 @@ def libraries() -> tuple[Any, ...]:
 
 
 def uses_blas(program: Program) -> bool:
-    return any(isinstance(kernel, (ProductKernel, CallKernel)) for kernel in leaves(program.kernels))
+    """Whether a program calls LAPACK, which calls BLAS; products are code of our own."""
+    return any(isinstance(kernel, CallKernel) for kernel in leaves(program.kernels))
 
 
 def factors_large_matrices(program: Program, sizes: Mapping[sp.Symbol, int]) -> bool:
@@ -50,9 +51,9 @@ def worth_a_team(program: Program, sizes: Mapping[sp.Symbol, int]) -> bool:
 
 
 @contextlib.contextmanager
-def single_threaded(wanted: bool) -> Iterator[None]:
-    """BLAS with one thread inside, if `wanted`."""
-    changed = [(library, library.get_num_threads()) for library in libraries()] if wanted else []
+def single_threaded() -> Iterator[None]:
+    """BLAS with one thread inside."""
+    changed = [(library, library.get_num_threads()) for library in libraries()]
     for library, _ in changed:
         library.set_num_threads(1)
     try:

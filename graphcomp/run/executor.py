@@ -74,21 +74,38 @@ class Executor:
         self._pool: dict[int, list[np.ndarray]] = {}
         self._issued: deque[list[np.ndarray]] = deque(maxlen=REMEMBERED)
         self._lock = threading.Lock()
+        self._dtypes = [np.dtype(graph.type(id).dtype) for id in graph.inputs]
 
-    def __call__(self, values: Sequence[Any], donated: Sequence[bool]) -> list[Array]:
-        """Run on arrays in the order of the graph's inputs; donated `Array`s give their memory to later results."""
-        arrays = [np.asarray(a, order="C") for a in check_inputs(self.graph, [_view(value) for value in values])]
-        sizes = bind_sizes(self.graph, arrays)
+    def bind(self, values: Sequence[Any]) -> Binding:
+        """What a run on arrays of these shapes needs; checks them. They are in the order of the graph's inputs."""
+        arrays = check_inputs(self.graph, [_view(value) for value in values])
         with self._lock:
-            binding = self._binding(sizes)
+            return self._binding(bind_sizes(self.graph, arrays))
+
+    def __call__(self, values: Sequence[Any], donated: Sequence[bool], binding: Binding | None = None) -> list[Array]:
+        """Run on arrays in the order of the graph's inputs; donated `Array`s give their memory to later results.
+
+        `binding` is that of a run on arrays of these types and shapes, which are then not looked at again.
+        """
+        if binding is None:
+            binding = self.bind(values)
+        try:
+            arrays = [np.asarray(_view(value), dtype, order="C") for value, dtype in zip(values, self._dtypes)]
+        except OverflowError:  # an integer too large: the error is told where values are checked
+            arrays = check_inputs(self.graph, [_view(value) for value in values])
+        with self._lock:
             context = binding.context.copy()
             for slot, array in zip(binding.inputs, arrays):
-                context[slot] = array.ctypes.data
+                context[slot] = array.__array_interface__["data"][0]
             self._collect()
             self._issued.append([])
             results = [self._result(context, *output) for output in binding.outputs]
-            with single_threaded(binding.one_thread):
-                self.entry.run(context, self.threads if binding.worth_a_team else 1)
+            threads = self.threads if binding.worth_a_team else 1
+            if binding.one_thread:
+                with single_threaded():
+                    self.entry.run(context, threads)
+            else:
+                self.entry.run(context, threads)
             self._check(int(context[0]))
             del arrays
             for value, given in zip(values, donated):
@@ -112,10 +129,13 @@ class Executor:
     def _collect(self) -> None:
         """Take back the memory of earlier results that nobody holds any more; fresh memory costs its page faults."""
         for blocks in self._issued:
-            free = [block for block in blocks if sys.getrefcount(block.base) <= 2]
-            for block in free:
-                self._pool.setdefault(block.size, []).append(block)
-            blocks[:] = [block for block in blocks if not any(block is other for other in free)]
+            held = []
+            for block in blocks:
+                if sys.getrefcount(block.base) <= 2:
+                    self._pool.setdefault(block.size, []).append(block)
+                else:
+                    held.append(block)
+            blocks[:] = held
 
     def _reclaim(self, value: Array) -> None:
         """Keep a donated array's memory for a later result, unless somebody still looks at it."""

@@ -141,12 +141,15 @@ def owner_of(buffer: Buffer, address: Index, loop: Loop) -> Owner | None:
         return None
     step, count = strides[0], loop.extent
     below: Dimension = 0  # the largest distance from where a turn's memory begins
-    for atom, stride in [*address.terms, (None, address.constant)]:
+    whole, constant = step * count, address.constant
+    if isinstance(constant, int) and isinstance(whole, int) and whole:
+        constant %= whole
+    for atom, stride in [*address.terms, (None, constant)]:
         if atom is not None and is_counter(atom, loop.variable):
             continue
         if atom is not None and mentions(atom, loop.variable):
             return None
-        if stride == 0 or exact_divide(stride, step * count) is not None:
+        if stride == 0 or exact_divide(stride, whole) is not None:
             continue
         if not at_least(stride, 0) or (atom is not None and atom.extent is None):
             return None
