@@ -6,7 +6,8 @@ prints a `GraphcompError` as one sentence and leaves with status 2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -16,7 +17,8 @@ class Failure:
 
     `graph` is the `Graph` traced up to there. `call` is the function that failed, or empty where the user's own code
     did. `operands` are what it was given: the id of a node, or None for a value that is not part of the graph, and the
-    value's type in words. `origin` is the user's source line, `scope` the part of the model.
+    value's type in words. `origin` is the user's source line, `scope` the part of the model. `values` are those of
+    nodes that are known, where it was not tracing that stopped but a run; `made` is what the call gave.
     """
 
     graph: Any
@@ -24,6 +26,8 @@ class Failure:
     operands: tuple[tuple[int | None, str], ...] = ()
     origin: Any = None
     scope: str = ""
+    values: Mapping[int, Any] = field(default_factory=dict)
+    made: Any = None
 
 
 def failure_of(error: BaseException) -> Failure | None:

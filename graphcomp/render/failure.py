@@ -15,7 +15,7 @@ from ..ops import REGISTRY
 from .definitions import definition
 from .mathematics import Application, Mathematics, Text, identifier, shorten
 from .naming import label_of, name_nodes
-from .numerals import UNKNOWN, number
+from .numerals import UNKNOWN, number, quantity
 from .output import Story
 from .sentences import language as language_table
 from .story import Fact, Frame, StoryEdge, StoryNode, Sweep
@@ -80,9 +80,10 @@ class Drawn:
         cards.append(self.failed_card())
         edges = [edge for id in self.shown for edge in self.edges(self.graph.node(id))]
         lit = list(self.lit(arrays))
-        facts = [Fact("value", id, Text(shorten(str(self.graph.node(id).type), LONGEST_TYPE))) for id in self.shown]
+        facts = [Fact("value", id, self.value(id)) for id in self.shown]
         facts.extend(Fact("value", id, Text(self.say("not traced"))) for id, _ in arrays)
-        fails = Fact("value", self.failed, Text(self.say("fails here")))
+        made = self.failure.made
+        fails = Fact("value", self.failed, Text(self.say("fails here")) if made is None else quantity(made))
         where = self.say("failed scope", scope=self.failure.scope) if self.failure.scope else ""
         origin = self.failure.origin
         if origin is not None:  # a picture is passed on: the file's name is enough
@@ -106,6 +107,12 @@ class Drawn:
             modes=("evaluate",),
             language=self.language,
         )
+
+    def value(self, id: int) -> Mathematics:
+        """What a card shows of a node: its value, where it is known, else its type."""
+        if id in self.failure.values:
+            return quantity(self.failure.values[id])
+        return Text(shorten(str(self.graph.node(id).type), LONGEST_TYPE))
 
     def arrays(self) -> list[tuple[int, str]]:
         """The operands that are arrays outside the graph, with an id for each."""

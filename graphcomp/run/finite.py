@@ -67,8 +67,9 @@ def _error(graph: Graph, node: Node, operands: Sequence[Any], result: Any, turns
         f"{node.op} (%{node.id}){scope} gives {bad}{place(result)}"
         f"{PARTS[origin.part if origin else '']}{inside}. Its operands: {made}.{where}"
     )
+    values = {id: operand for id, operand in zip(node.inputs, operands) if not isinstance(operand, tuple)}
     described = tuple((id, str(graph.node(id).type)) for id in node.inputs)
-    error.failure = Failure(graph, node.op, described, origin, node.scope)  # type: ignore[attr-defined]
+    error.failure = Failure(graph, node.op, described, origin, node.scope, values, result)  # type: ignore[attr-defined]
     return error
 
 
