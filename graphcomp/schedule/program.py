@@ -201,6 +201,10 @@ class Nest:
 Statement: TypeAlias = Load | Compute | Assign | Position | Choose | Reduce | Store | Sort | Nest
 
 
+Stopped: TypeAlias = "tuple[LoopKernel, str] | None"
+"""The last kernel with the same loops that a value could have joined, and why it did not."""
+
+
 @dataclass(slots=True)
 class LoopKernel:
     """Loops around statements. `meets`, of every form of kernel: the threads of a team wait for each other before."""
@@ -212,6 +216,7 @@ class LoopKernel:
     domain: tuple[Any, ...] = ()
     helpers: dict[str, Callable[..., Any]] = field(default_factory=dict)
     meets: bool = False
+    stopped: Stopped = None
 
     @property
     def is_shared(self) -> bool:
