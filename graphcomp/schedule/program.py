@@ -221,7 +221,7 @@ class LoopKernel:
     @property
     def is_shared(self) -> bool:
         """Whether each thread does a share of it; else the first one does it all."""
-        nests = [self.loops, *(statement.loops for statement in self.body if isinstance(statement, Nest))]
+        nests = [self.loops, *(statement.loops for statement in self.statements() if isinstance(statement, Nest))]
         return any(loop.shared for loops in nests for loop in loops)
 
     def statements(self) -> Iterator[Statement]:

@@ -16,7 +16,7 @@ from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
-from .loops import collapse_kernel
+from .loops import collapse_kernel, place_positions
 from .lower import Body, Context
 from .placement import is_source, moves_entries, stored_values
 from .products import View, classify, packed, plan_product, stored_view, view_of
@@ -114,6 +114,7 @@ class Scheduler:
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 collapse_kernel(kernel)
+                place_positions(kernel)
         inputs = [self.buffers[id] for id in self.graph.inputs]
         read = {buffer.root.number for kernel in kernels for buffer in used(kernel)}
         kept = [b for b in buffers if b.role != "array" or b.number in read]
