@@ -16,7 +16,7 @@ from graphcomp.emit.vectors import VARIABLE, WIDTHS, vector_bits
 from graphcomp.errors import InputError
 
 HERE = [bits for bits in WIDTHS if bits <= vector_bits()]
-KINDS = [(dtype, bits) for dtype in matrix.SIZES for bits in HERE]
+KINDS = [(dtype, bits) for dtype in routines.SIZES for bits in HERE]
 each_kind = pytest.mark.parametrize(("dtype", "bits"), KINDS)
 EXACT = {"float32": np.float64, "float64": np.longdouble}
 
@@ -167,7 +167,7 @@ def test_a_width_that_is_none(monkeypatch):
         gx.jit(lambda a: a @ a)(np.ones((2, 2)))
 
 
-@pytest.mark.parametrize("dtype", matrix.SIZES)
+@pytest.mark.parametrize("dtype", routines.SIZES)
 def test_one_row_times_a_matrix_by_columns(dtype):
     rng = np.random.default_rng(0)
     row, weights = rng.standard_normal((1, 70)).astype(dtype), rng.standard_normal((45, 70)).astype(dtype)

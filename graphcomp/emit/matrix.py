@@ -12,19 +12,15 @@ high-performance matrix multiplication", ACM TOMS 34(3), 2008.
 from __future__ import annotations
 
 import sys
-from functools import partial
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from . import dots, panels, routines, tiles, vectors
 from .dots import dots_function
 from .panels import pack_function
-from .tiles import FLAG, HEIGHTS, LONGEST, VECTORS, Tile, tile_function, tile_shapes
-from .vectors import POINTER, WIDTHS, WORD, Code, Vector, internal_function, processor, word
+from .tiles import FLAG, HEIGHTS, LONGEST, VECTORS, Tile, call_tile, tile_function, tile_shapes
+from .vectors import POINTER, WORD, Code, Vector, internal_function, word
 
 BLOCK_BYTES = 1 << 18
 """How much of B is packed at once: it stays in the second-level cache while A's rows pass by."""
@@ -38,29 +34,19 @@ NEAR_BYTES = 1 << 17
 PACKED_ROWS = 32
 """With fewer rows than this, packing a block of B costs more than it saves."""
 
-SIZES = {"float32": 4, "float64": 8}
 ARGUMENTS = [WORD, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD]
 
 
-def product_name(dtype: str, bits: int) -> str:
-    """The name of the product of a dtype for vectors of that width, in generated code and for LLVM."""
-    return f"product_{dtype}_{bits}"
-
-
-def write_product(module: Any, dtype: str, bits: int) -> Any:
+def write_product(module: Any, name: str, vector: Vector) -> None:
     """(m, n, k, a, a_row, a_inner, b, b_inner, b_column, c, c_row, add): steps count numbers, not bytes."""
-    vector = Vector(SIZES[dtype], bits)
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), ARGUMENTS), f"graphcomp_{product_name(dtype, bits)}")
-    function.attributes.add("nounwind")
-    code = Code(ir.IRBuilder(function.append_basic_block("entry")), vector)
-    product = _Product(code, *function.args)
+    code, arguments = routines.begin(module, name, ARGUMENTS, vector)
+    product = _Product(code, *arguments)
     with code.builder.if_else(product.is_dots()) as (then, otherwise):
         with then:
             product.write_dots()
         with otherwise:
             product.write()
     code.builder.ret_void()
-    return function
 
 
 class _Product:
@@ -81,7 +67,9 @@ class _Product:
         self.add = code.builder.icmp_unsigned("!=", add, word(0))
         self.straight = code.builder.icmp_unsigned("==", b_column, word(1))
         module, name, widest = code.builder.module, code.builder.function.name, VECTORS[code.vector.bits]
-        self.dots = dots_function(module, f"{name}_dots", code.vector)
+        self.dots = {
+            (rows, 1): dots_function(module, f"{name}_dots_{rows}", code.vector, rows, 1) for rows in dots.HEIGHTS
+        }
         self.rows = _rows_function(module, f"{name}_rows", code.vector)
         self.pack = pack_function(module, f"{name}_pack", code.vector, False, widest)
         self.pack_turned = pack_function(module, f"{name}_pack_turned", code.vector, True, widest)
@@ -93,7 +81,15 @@ class _Product:
         return builder.and_(builder.icmp_unsigned("==", self.n, word(1)), builder.and_(*along))
 
     def write_dots(self) -> None:
-        self.code.call(self.dots, self.m, self.k, self.a, self.a_row, self.b, self.c, self.c_row, self.add)
+        code, builder, bytes = self.code, self.code.builder, word(self.code.vector.bytes)
+        once = [word(1), word(0), word(0)]
+        with code.pieces(self.m, dots.HEIGHTS) as (row, height):
+            left, into = (
+                code.move(self.a, builder.mul(row, self.a_row)),
+                code.move(self.c, builder.mul(row, self.c_row)),
+            )
+            operands = [self.add, left, self.a_row, self.b, word(0), into, self.c_row, bytes, *once, *once, self.k]
+            call_tile(code, self.dots, height, word(1), operands)
 
     def write(self) -> None:
         """Blocks of the inner index: as deep as a block of all columns may be, but not less than DEPTH."""
@@ -162,80 +158,13 @@ def _rows_function(module: Any, name: str, vector: Vector) -> Any:
             right = code.move(b, builder.mul(place, b_panel))
             step = builder.select(packed, code.times(width, vector.size), b_inner)
             last = code.times(builder.sub(builder.add(begin, width), word(1)), vector.lanes)
-            operands = [
-                depth,
-                left,
-                a_row,
-                a_inner,
-                right,
-                step,
-                code.move(into, place),
-                c_row,
-                builder.sub(n, last),
-                add,
-            ]
-            _call_tile(code, functions, height, width, operands)
+            columns, target = builder.sub(n, last), code.move(into, place)
+            operands = [columns, add, left, a_row, right, target, c_row, depth, a_inner, step]
+            call_tile(code, functions, height, width, operands)
     builder.ret_void()
     return function
 
 
-def _call_tile(code: Code, functions: dict[tuple[int, int], Any], rows: Any, wide: Any, operands: list[Any]) -> None:
-    """Call the tile of so many rows and vectors."""
-    builder = code.builder
-    done = builder.append_basic_block("done")
-    switch = builder.switch(builder.add(code.times(rows, LONGEST + 1), wide), done)
-    for (height, width), function in functions.items():
-        block = builder.append_basic_block("tile")
-        switch.add_case(word((LONGEST + 1) * height + width), block)
-        builder.position_at_end(block)
-        code.call(function, *operands)
-        builder.branch(done)
-    builder.position_at_end(done)
-
-
-def _intrinsic(dtype: str, bits: int) -> Any:
-    @intrinsic
-    def matrix_product(typingctx: Any, m: Any, n: Any, k: Any, a: Any, a_row: Any, a_inner: Any, b: Any, b_inner: Any,
-                       b_column: Any, c: Any, c_row: Any, add: Any) -> Any:  # fmt: skip
-        """C = A B, or C += A B if `add` is not 0: sizes; then for each matrix its address and its steps, in numbers."""
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            kind = ir.FunctionType(ir.VoidType(), ARGUMENTS)
-            function = cgutils.get_or_insert_function(builder.module, kind, f"graphcomp_{product_name(dtype, bits)}")
-            values = [
-                builder.inttoptr(value, POINTER) if wanted == POINTER else value
-                for value, wanted in zip(arguments, ARGUMENTS)
-            ]
-            builder.call(function, values)
-            return context.get_dummy_value()
-
-        return types.void(*[types.int64] * len(ARGUMENTS)), generate
-
-    return matrix_product
-
-
-_SOURCES = (sys.modules[__name__], dots, panels, tiles, vectors)
-_PRODUCTS = {product_name(dtype, bits): (dtype, bits) for dtype in SIZES for bits in WIDTHS}
-
-
-def provide_product(name: str) -> int:
-    """Make `product_float32_512` or the like known to LLVM; its address."""
-    return routines.provide(*_routine(name), _SOURCES)
-
-
-def product_assembly(name: str) -> str:
-    """The instructions of a product, as text."""
-    return routines.assembly(*_routine(name))
-
-
-def _routine(name: str) -> tuple[str, tuple[str, str], routines.Write]:
-    dtype, bits = _PRODUCTS[name]
-    return f"graphcomp_{name}", processor(bits), partial(write_product, dtype=dtype, bits=bits)
-
-
-def __getattr__(name: str) -> Any:
-    """`product_float32_512` and the like: what generated code imports is made known to LLVM before it is loaded."""
-    if name not in _PRODUCTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    provide_product(name)
-    return globals().setdefault(name, _intrinsic(*_PRODUCTS[name]))
+PRODUCTS = routines.Family("product", ARGUMENTS, write_product, (sys.modules[__name__], dots, panels, tiles, vectors))
+product_name, provide_product, product_assembly = PRODUCTS.name, PRODUCTS.provide, PRODUCTS.assembly
+__getattr__ = PRODUCTS.intrinsic

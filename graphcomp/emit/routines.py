@@ -11,15 +11,24 @@ import hashlib
 import inspect
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import platformdirs
 from llvmlite import __version__, binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from ..files import write_whole
+from .vectors import POINTER, WIDTHS, Code, Vector, processor
+
+SIZES = {"float32": 4, "float64": 8}
+"""Bytes of the numbers that routines are written for."""
 
 _LOCK = threading.Lock()
 _ENGINES: dict[str, Any] = {}
@@ -59,6 +68,68 @@ def compiled(name: str, processor: tuple[str, str], write: Write) -> bytes:
 def assembly(name: str, processor: tuple[str, str], write: Write) -> str:
     """The same as text."""
     return str(_machine(processor).emit_assembly(_parsed(name, processor, write)))
+
+
+def begin(module: Any, name: str, arguments: list[Any], vector: Vector) -> tuple[Code, Sequence[Any]]:
+    """A routine at its beginning: code for it, and its arguments."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
+    function.attributes.add("nounwind")
+    return Code(ir.IRBuilder(function.append_basic_block("entry")), vector), function.args
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A routine for each dtype and width of vectors. Each argument is a word; those of type POINTER hold an address.
+
+    `write(module, name, vector)` adds it to a module; `sources` hold the code that does.
+    """
+
+    prefix: str
+    arguments: list[Any]
+    write: Callable[[Any, str, Vector], Any]
+    sources: tuple[ModuleType, ...]
+    intrinsics: dict[str, Any] = field(default_factory=dict)
+
+    def name(self, dtype: str, bits: int) -> str:
+        """What the routine is called in generated code."""
+        return f"{self.prefix}_{dtype}_{bits}"
+
+    def parts(self, name: str) -> tuple[str, tuple[str, str], Write]:
+        for dtype, size in SIZES.items():
+            for bits in WIDTHS:
+                if name == self.name(dtype, bits):
+                    symbol = f"graphcomp_{name}"
+                    return symbol, processor(bits), partial(self.write, name=symbol, vector=Vector(size, bits))
+        raise AttributeError(f"there is no routine {name!r}")
+
+    def provide(self, name: str) -> int:
+        """Make the routine known to LLVM; its address."""
+        return provide(*self.parts(name), self.sources)
+
+    def assembly(self, name: str) -> str:
+        """Its instructions, as text."""
+        return assembly(*self.parts(name))
+
+    def intrinsic(self, name: str) -> Any:
+        """What generated code imports: a function for Numba that calls the routine, which is provided before."""
+        if name not in self.intrinsics:
+            self.provide(name)
+            self.intrinsics[name] = _intrinsic(f"graphcomp_{name}", self.arguments)
+        return self.intrinsics[name]
+
+
+def _intrinsic(symbol: str, wanted: list[Any]) -> Any:
+    @intrinsic
+    def routine(typingctx: Any, *arguments: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), wanted), symbol)
+            given = cgutils.unpack_tuple(builder, values[0])
+            builder.call(function, [builder.inttoptr(v, k) if k == POINTER else v for v, k in zip(given, wanted)])
+            return context.get_dummy_value()
+
+        return types.void(types.StarArgTuple.from_types([types.int64] * len(wanted))), generate
+
+    return routine
 
 
 def _parsed(name: str, processor: tuple[str, str], write: Write) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from llvmlite import ir
 
 from .vectors import POINTER, WORD, Code, Vector, internal_function, word
 
-HEIGHTS = {512: (8, 4, 2, 1), 256: (6, 4, 2, 1), 128: (6, 4, 2, 1)}
+HEIGHTS = {512: (8, 6, 4, 2, 1), 256: (6, 4, 2, 1), 128: (6, 4, 2, 1)}
 """How many rows a tile may have, by the vectors' width: the last rows of a matrix take the smaller ones."""
 
 VECTORS = {512: 3, 256: 2, 128: 2}
@@ -26,12 +26,14 @@ FLAG = ir.IntType(1)
 class Tile:
     """How far a tile reaches, and its operands. Steps are in bytes; the last vector may be partial.
 
-    `full` says that B's vectors are whole in memory: its panels are filled up with zeros.
+    `full` says that B's vectors are whole in memory: its panels are filled up with zeros. `levels` is how many loops
+    the inner index has.
     """
 
     rows: int
     vectors: int
     full: bool
+    levels: int = 1
 
 
 def tile_shapes(bits: int) -> list[tuple[int, int]]:
@@ -43,46 +45,54 @@ def tile_shapes(bits: int) -> list[tuple[int, int]]:
 def tile_function(module: Any, name: str, vector: Vector, tile: Tile) -> Any:
     """A function that computes a tile of C = A B or C += A B.
 
-    (depth, a, a_row, a_inner, b, b_inner, c, c_row, columns of the last vector, whether to add)
+    (columns of the last vector, whether to add, a, a_row, b, c, c_row, then of each loop over the inner index, from the
+    outermost to the innermost, its turns, A's step and B's step)
     """
-    arguments = [WORD, POINTER, WORD, WORD, POINTER, WORD, POINTER, WORD, WORD, FLAG]
+    arguments = [WORD, FLAG, POINTER, WORD, POINTER, POINTER, WORD, *[WORD] * (3 * tile.levels)]
     function, builder = internal_function(module, name, arguments)
-    depth, a, a_row, a_inner, b, b_inner, c, c_row, columns, add = function.args
+    columns, add, a, a_row, b, c, c_row, *levels = function.args
     code = Code(builder, vector)
     masks = [None] * (tile.vectors - 1) + [code.mask(columns)]
     lefts = code.steps(a, a_row, tile.rows)
-    totals = _totals(code, lefts, a_inner, b, b_inner, [None] * tile.vectors if tile.full else masks, depth)
+    totals = _totals(code, lefts, b, [None] * tile.vectors if tile.full else masks, levels)
     _store(code, totals, code.steps(c, c_row, tile.rows), masks, add)
     builder.ret_void()
     return function
 
 
-def _totals(code: Code, lefts: Sequence[Any], a_inner: Any, b: Any, b_inner: Any, masks: Sequence[Any], depth: Any
-            ) -> list[Any]:  # fmt: skip
+def _totals(code: Code, lefts: Sequence[Any], b: Any, masks: Sequence[Any], levels: Sequence[Any]) -> list[Any]:
     """The sums over the inner index, row by row, each from zero on in the order of that index."""
-    builder = code.builder
-    before, body, after = builder.block, builder.append_basic_block("sum"), builder.append_basic_block("summed")
-    start = [depth, word(0), b, *[code.zero()] * (len(lefts) * len(masks))]
-    builder.cbranch(builder.icmp_unsigned("==", depth, word(0)), after, body)
-    builder.position_at_end(body)
-    state = code.phis(start, before)
-    left, offset, right, *totals = state
-    vectors = [code.load(code.move(right, word(slot * code.vector.size)), mask) for slot, mask in enumerate(masks)]
-    for row, pointer in enumerate(lefts):
-        number = code.splat(builder.load(code.move(pointer, offset), typ=code.vector.element))
-        for slot, vector in enumerate(vectors):
-            place = row * len(masks) + slot
-            totals[place] = code.multiply_add(number, vector, totals[place])
-    left = builder.sub(left, word(1))
-    following = [left, builder.add(offset, a_inner), code.move(right, b_inner), *totals]
-    for phi, value in zip(state, following):
-        phi.add_incoming(value, body)
-    builder.cbranch(builder.icmp_unsigned("==", left, word(0)), after, body)
-    builder.position_at_end(after)
-    results = code.phis(start[3:], before)
-    for phi, value in zip(results, totals):
-        phi.add_incoming(value, body)
-    return results
+
+    def add_products(offset: Any, right: Any, totals: Sequence[Any]) -> list[Any]:
+        added = list(totals)
+        vectors = [code.load(code.move(right, word(slot * code.vector.size)), mask) for slot, mask in enumerate(masks)]
+        for row, pointer in enumerate(lefts):
+            number = code.splat(code.builder.load(code.move(pointer, offset), typ=code.vector.element))
+            for slot, vector in enumerate(vectors):
+                place = row * len(masks) + slot
+                added[place] = code.multiply_add(number, vector, added[place])
+        return added
+
+    zeros = [code.zero()] * (len(lefts) * len(masks))
+    return inner_loops(code, levels, word(0), b, zeros, add_products)
+
+
+def inner_loops(code: Code, levels: Sequence[Any], offset: Any, right: Any, totals: Sequence[Any],
+                add_products: Callable[[Any, Any, Sequence[Any]], list[Any]]) -> list[Any]:  # fmt: skip
+    """What `add_products` makes of the totals, once for each turn of the loops over the inner index.
+
+    `levels` holds for each loop its turns, A's step and B's; A is followed by its `offset`, B by the pointer `right`.
+    """
+    if not levels:
+        return add_products(offset, right, totals)
+    count, a_step, b_step, *rest = levels
+
+    def turn(state: list[Any]) -> list[Any]:
+        offset, right, *totals = state
+        added = inner_loops(code, rest, offset, right, totals, add_products)
+        return [code.builder.add(offset, a_step), code.move(right, b_step), *added]
+
+    return code.repeated(count, [offset, right, *totals], turn)[2:]
 
 
 def _store(code: Code, totals: list[Any], rows: Sequence[Any], masks: Sequence[Any], add: Any) -> None:
@@ -100,3 +110,17 @@ def _store(code: Code, totals: list[Any], rows: Sequence[Any], masks: Sequence[A
     for place, value, total in zip(places, values, sums):
         value.add_incoming(total, added)
         code.store(value, *place)
+
+
+def call_tile(code: Code, functions: dict[tuple[int, int], Any], rows: Any, wide: Any, operands: list[Any]) -> None:
+    """Call the tile of so many rows and vectors."""
+    builder = code.builder
+    done = builder.append_basic_block("done")
+    switch = builder.switch(builder.add(code.times(rows, LONGEST + 1), wide), done)
+    for (height, width), function in functions.items():
+        block = builder.append_basic_block("tile")
+        switch.add_case(word((LONGEST + 1) * height + width), block)
+        builder.position_at_end(block)
+        code.call(function, *operands)
+        builder.branch(done)
+    builder.position_at_end(done)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -158,6 +158,26 @@ class Code:
         """How many vectors hold so many numbers."""
         shift = word(self.vector.lanes.bit_length() - 1)
         return self.builder.lshr(self.builder.add(numbers, word(self.vector.lanes - 1)), shift)
+
+    def repeated(self, count: Any, start: Sequence[Any], body: Callable[[list[Any]], Sequence[Any]]) -> list[Any]:
+        """What `body` makes of the values `start` when it has run `count` times, each time on what it made before."""
+        builder = self.builder
+        before, again, after = builder.block, builder.append_basic_block("again"), builder.append_basic_block("after")
+        builder.cbranch(builder.icmp_unsigned("==", count, word(0)), after, again)
+        builder.position_at_end(again)
+        left, *state = phis = self.phis([count, *start], before)
+        # The counter is stepped after the body: before it, LLVM keeps the sums of the largest tile on the stack.
+        made = body(state)
+        results = [builder.sub(left, word(1)), *made]
+        for phi, value in zip(phis, results):
+            phi.add_incoming(value, builder.block)
+        last = builder.block
+        builder.cbranch(builder.icmp_unsigned("==", results[0], word(0)), after, again)
+        builder.position_at_end(after)
+        found = self.phis(start, before)
+        for phi, value in zip(found, results[1:]):
+            phi.add_incoming(value, last)
+        return found
 
     @contextmanager
     def chunks(self, total: Any, count: Any) -> Iterator[tuple[Any, Any]]:
