@@ -34,10 +34,9 @@ from ..schedule.program import (
     leaves,
 )
 from ..schedule.text import index_text, size_name, size_text
-from . import lapack, mathematics, matrix, runtime, team
+from . import lapack, mathematics, matrix, nests, runtime, team
 from .kernels import Function, Numbering, kernel_function
-from .matrix import product_name
-from .vectors import vector_bits
+from .routine_calls import routine_name, routine_of
 
 PART_LENGTH = 150
 """Lines in one function: compile time grows faster than linearly with a function's length."""
@@ -90,8 +89,11 @@ def emit_cpu(program: Program, graph: Graph, timed: bool = False) -> Source:
     parts = emission.block(program.kernels, ())
     texts = [*map(_helper_text, emission.helpers.values()), *emission.texts, *emission.part_texts, _entry(parts)]
     calls = {f"{k.function}_{k.of.dtype}" for k in leaves(program.kernels) if isinstance(k, CallKernel)}
-    products = {product_name(k.dtype, vector_bits()) for k in leaves(program.kernels) if isinstance(k, ProductKernel)}
-    imported = [(module, names) for module, names in ((lapack, calls), (matrix, products)) if names]
+    products = [kernel for kernel in leaves(program.kernels) if isinstance(kernel, ProductKernel)]
+    routines = [
+        (module, {routine_name(k) for k in products if routine_of(k)[0] is module}) for module in (matrix, nests)
+    ]
+    imported = [(module, names) for module, names in ((lapack, calls), *routines) if names]
     header = HEADER + "".join(f"from {m.__name__} import {', '.join(sorted(names))}\n" for m, names in imported)
     text = "\n\n".join([header, *texts])
     called = [runtime, team, *mathematics.MODULES, *(module for module, _ in imported)]

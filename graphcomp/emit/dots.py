@@ -8,7 +8,7 @@ from typing import Any
 from .tiles import FLAG, inner_loops
 from .vectors import POINTER, WORD, Code, Vector, internal_function, word
 
-HEIGHTS = (4, 2, 1)
+HEIGHTS = (4, 3, 2, 1)
 """How many rows a tile may have: each vector of B is loaded once for all of them."""
 
 COLUMNS = {512: 5, 256: 2, 128: 2}

@@ -9,7 +9,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..graph import Dimension, Graph, Node
+from ..graph import Graph, Node
 from ..ops.index import Index
 from ..schedule.program import (
     Assign,
@@ -31,9 +31,9 @@ from ..schedule.program import (
 )
 from ..schedule.schedule import neutral_text
 from ..schedule.text import guard_text, index_text, size_name, size_text
-from .matrix import product_name
+from .routine_calls import routine_call
+from .routines import SIZES
 from .scalar import scalar_code
-from .vectors import vector_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,30 +251,30 @@ def _reduce_position(function: Function, statement: Reduce, graph: Numbering, to
 
 
 def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> None:
-    """A call of the product for this machine's vectors: each operand's address, and its steps in numbers."""
-    itemsize = 4 if kernel.dtype == "float32" else 8
-    m, n, k = map(size_text, (kernel.m, kernel.n, kernel.k))
-    moves: dict[str, list[tuple[str, Dimension]]] = {"left": [], "right": [], "result": []}
+    """A call of the routine for this machine's vectors: each operand's address, and its steps in numbers."""
+    m, n = size_text(kernel.m), size_text(kernel.n)
+    moves: list[tuple[str, str]] = []
     if kernel.shared in ("rows", "columns"):
         function.line(f"begin, end = {_share(m if kernel.shared == 'rows' else n)}")
-        for part in ("left" if kernel.shared == "rows" else "right", "result"):
-            moves[part].append(("begin", getattr(getattr(kernel, part), kernel.shared)))
+        moves.append(("begin", "m" if kernel.shared == "rows" else "n"))
         m, n = ("(end - begin)", n) if kernel.shared == "rows" else (m, "(end - begin)")
     for number, extent in enumerate(kernel.batch):
         is_shared = kernel.shared == "batch" and number == 0
         function.line(f"for q{number} in range({_share(size_text(extent)) if is_shared else size_text(extent)}):")
         function.depth += 1
-    first, second, result = (
-        _matrix(function, getattr(kernel, part), itemsize, moves[part]) for part in ("left", "right", "result")
-    )
-    if kernel.m == 1 and kernel.right.columns != 1:
-        # A row times a matrix that lies by columns is that matrix, turned, times the row: nothing has to be packed.
-        m, n, first, second, result = n, m, _turned(second), _turned(first), _turned(result)
-    place = f"{result[0]}, {result[1]}"
+    addresses = [_address(function, part, kernel.dtype, moves) for part in (kernel.left, kernel.right, kernel.result)]
     comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
-    name = product_name(kernel.dtype, vector_bits())
-    function.line(f"{name}({m}, {n}, {k}, {', '.join(first)}, {', '.join(second)}, {place}, 0)", comment)
+    function.line(routine_call(kernel, m, n, *addresses), comment)
     function.depth -= len(kernel.batch)
+
+
+def _address(function: Function, operand: Operand, dtype: str, moves: Sequence[tuple[str, str]]) -> str:
+    """Where a product begins to read or write an operand, `moves` further along a side than the operand begins."""
+    pointer = f"address({function.pointer(operand.buffer)})"
+    steps = [f"{count}*{size_text(getattr(operand, side))}" for count, side in moves if getattr(operand, side) != 0]
+    steps += [f"q{number}*{size_text(step)}" for number, step in enumerate(operand.batch) if step != 0]
+    steps += [size_text(operand.offset)] if operand.offset != 0 else []
+    return f"{pointer} + ({' + '.join(steps)})*{SIZES[dtype]}" if steps else pointer
 
 
 def _call(function: Function, kernel: CallKernel, graph: Numbering) -> None:
@@ -283,23 +283,3 @@ def _call(function: Function, kernel: CallKernel, graph: Numbering) -> None:
     arguments = ", ".join([*map(function.pointer, kernel.buffers), *numbers])
     comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
     function.line(f"{kernel.function}_{kernel.of.dtype}({arguments})", comment)
-
-
-def _matrix(
-    function: Function, operand: Operand, itemsize: int, moves: Sequence[tuple[str, Dimension]]
-) -> tuple[str, str, str]:
-    """Where a matrix lies, and its steps from row to row and from column to column."""
-    return _address(function, operand, itemsize, moves), size_text(operand.rows), size_text(operand.columns)
-
-
-def _turned(matrix: tuple[str, str, str]) -> tuple[str, str, str]:
-    return matrix[0], matrix[2], matrix[1]
-
-
-def _address(function: Function, operand: Operand, itemsize: int, moves: Sequence[tuple[str, Dimension]]) -> str:
-    """Where a product begins to read or write an operand, `moves` further than the operand begins."""
-    pointer = f"address({function.pointer(operand.buffer)})"
-    steps = [f"{count}*{size_text(step)}" for count, step in moves]
-    steps += [f"q{number}*{size_text(step)}" for number, step in enumerate(operand.batch) if step != 0]
-    steps += [size_text(operand.offset)] if operand.offset != 0 else []
-    return f"{pointer} + ({' + '.join(steps)})*{itemsize}" if steps else pointer

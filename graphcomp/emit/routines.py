@@ -81,12 +81,12 @@ def begin(module: Any, name: str, arguments: list[Any], vector: Vector) -> tuple
 class Family:
     """A routine for each dtype and width of vectors. Each argument is a word; those of type POINTER hold an address.
 
-    `write(module, name, vector)` adds it to a module; `sources` hold the code that does.
+    `write(module, name=, vector=)` adds it to a module; `sources` hold the code that does.
     """
 
     prefix: str
     arguments: list[Any]
-    write: Callable[[Any, str, Vector], Any]
+    write: Callable[..., None]
     sources: tuple[ModuleType, ...]
     intrinsics: dict[str, Any] = field(default_factory=dict)
 

@@ -332,9 +332,13 @@ def _unfold_reference(x: np.ndarray, *, window: Any, stride: Any, dilation: Any)
 
 
 def _unfold_map(context: Any, index: tuple[Index, ...], types: Any, *, window: Any, stride: Any, dilation: Any) -> Any:
-    rank = len(window)
+    return [Piece(0, _window_entry(index, len(window), stride, dilation))]
+
+
+def _window_entry(index: tuple[Index, ...], rank: int, stride: Any, dilation: Any) -> tuple[Index, ...]:
+    """The entry that stands at `index` (…, places, offsets) of the windows."""
     lead, places, offsets = index[: -2 * rank], index[-2 * rank : -rank], index[-rank:]
-    return [Piece(0, (*lead, *(p * s + o * d for p, o, s, d in zip(places, offsets, stride, dilation))))]
+    return (*lead, *(p * s + o * d for p, o, s, d in zip(places, offsets, stride, dilation)))
 
 
 def _unfold_transpose(b: Builder, call: LinearCall, ct: int) -> int:
@@ -386,18 +390,24 @@ def _fold_contraction(
     (x,) = types
     counts, window = x.shape[x.rank - 2 * rank : x.rank - rank], x.shape[x.rank - rank :]
     lead, spots = index[: len(index) - rank], index[len(index) - rank :]
+    # Along an axis whose windows do not overlap, an entry has one place: nothing is added up.
+    apart = [d == 1 and isinstance(w, int) and w <= s for w, s, d in zip(window, stride, dilation)]
 
     def factors(box: tuple[Index, ...]) -> list[list[Piece]]:
-        places, guards = [], []
-        for spot, offset, n, s, d in zip(spots, box, counts, stride, dilation):
-            distance = spot - offset * d
+        places, offsets, guards, rest = [], [], [], iter(box)
+        for spot, w, n, s, d, single in zip(spots, window, counts, stride, dilation, apart):
+            offset = spot % s if single else next(rest)
+            distance = spot if single else spot - offset * d
             guards.append(inside(distance, dimension(n * s)))
-            if s != 1:
+            if single:
+                guards.append(inside(offset, w))
+            elif s != 1:
                 guards.append(same(distance % s, 0))
             places.append(distance // s)
-        return [[Piece(0, (*lead, *places, *box), tuple(guards))]]
+            offsets.append(offset)
+        return [[Piece(0, (*lead, *places, *offsets), tuple(guards))]]
 
-    return Contraction(window, "sum", factors)
+    return Contraction(tuple(w for w, single in zip(window, apart) if not single), "sum", factors)
 
 
 register(
@@ -416,6 +426,7 @@ register(
             )
         },
         contraction=_fold_contraction,
+        target_map=lambda index, types, *, sizes, stride, dilation: _window_entry(index, len(sizes), stride, dilation),
         samples=_sample((2, 3, 2, 3, 2), sizes=(5, 5), stride=(1, 2), dilation=(1, 2)),
     )
 )

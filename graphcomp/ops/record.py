@@ -97,6 +97,8 @@ class Op:
     """Code for an entry that depends only on its index: (context, index, **attributes) -> expression."""
     contraction: Callable[..., Contraction] | None = None
     """How an entry of the result combines many entries: (context, index, types, **attributes) -> Contraction."""
+    target_map: Callable[..., tuple[Index, ...]] | None = None
+    """Where an op that only adds entries up puts an entry of its argument: (index, types, **attributes) -> index."""
     subscripts: Callable[..., str] | None = None
     """For a product of arrays, its einsum subscripts: (types, **attributes) -> "ij,jk->ik"."""
     kernel: str | None = None

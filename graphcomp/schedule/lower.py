@@ -245,3 +245,18 @@ class Context:
         """Make a Python function available to the kernel; Numba compiles it."""
         self.body.helpers[function.__name__] = function
         return function.__name__
+
+
+class Unknowing(Context):
+    """For index maps by themselves: an entry of an integer argument is an index that nobody knows.
+
+    `loaded` keeps which entries of integer arguments were asked for: (slot, index).
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.loaded: list[tuple[int, tuple[Index, ...]]] = []
+
+    def load(self, slot: int, index: tuple[Index, ...], extent: Dimension) -> Index:
+        self.loaded.append((slot, index))
+        return Index(((Atom("value", f"argument {slot}", extent), 1),), 0)

@@ -93,8 +93,26 @@ def merged(letters: str, view: View, sizes: Mapping[str, Dimension]) -> Dimensio
     return view.strides[letters[-1]]
 
 
-def as_matrix(view: View, batch: str, rows: str, columns: str, sizes: Mapping[str, Dimension]) -> Operand | None:
-    """The view as a matrix that BLAS can read: one of its two strides must be 1."""
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A view with one stride for all its rows and one for all its columns."""
+
+    view: View
+    batch: tuple[Dimension, ...]
+    rows: Dimension
+    columns: Dimension
+
+    def left(self) -> Operand:
+        """As the left operand of a product."""
+        return Operand(self.view.buffer, self.view.offset, self.batch, m=self.rows, k=(self.columns,))
+
+    def right(self) -> Operand:
+        """As the right operand of a product."""
+        return Operand(self.view.buffer, self.view.offset, self.batch, n=self.columns, k=(self.rows,))
+
+
+def as_matrix(view: View, batch: str, rows: str, columns: str, sizes: Mapping[str, Dimension]) -> Matrix | None:
+    """The view as a matrix that a product can read: one of its two strides must be 1."""
     down, across = merged(rows, view, sizes), merged(columns, view, sizes)
     if down is None or across is None:
         return None
@@ -104,7 +122,7 @@ def as_matrix(view: View, batch: str, rows: str, columns: str, sizes: Mapping[st
     if not by_rows and not by_columns:
         return None
     steps = tuple(view.strides[letter] for letter in batch)
-    return Operand(view.buffer, view.offset, steps, down, across)
+    return Matrix(view, steps, down, across)
 
 
 def _leads(stride: Dimension, length: Dimension, count: Dimension) -> bool:
@@ -125,8 +143,8 @@ class Plan:
     """How to run a product: its letters in order, and its operands as matrices (None where one must be packed)."""
 
     letters: Letters
-    left: Operand | None
-    right: Operand | None
+    left: Matrix | None
+    right: Matrix | None
 
     @property
     def packs(self) -> int:
@@ -150,7 +168,7 @@ def plan_product(letters: Letters, left: Sequence[View], right: Sequence[View], 
 
 def packed(
     id: int, letters: str, batch: str, rows: str, columns: str, sizes: Mapping[str, Dimension], pack: Pack
-) -> Operand:
+) -> Matrix:
     """A copy of an operand that lies as BLAS wants it."""
     order = batch + rows + columns
     buffer = pack(id, tuple(letters.index(letter) for letter in order))

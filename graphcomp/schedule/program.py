@@ -230,19 +230,27 @@ class LoopKernel:
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A matrix inside a buffer: entry (i, j) at `offset + i·rows + j·columns`, and a stride for each batch loop."""
+    """A matrix inside a buffer: where it begins, and its steps in entries.
+
+    `batch` holds a step for each batch loop, `m` from row to row of the product, `n` from column to column, and `k` one
+    for each loop over the inner index. Two of these are zero or empty: an operand has two sides.
+    """
 
     buffer: Buffer
     offset: Dimension
     batch: tuple[Dimension, ...]
-    rows: Dimension
-    columns: Dimension
+    m: Dimension = 0
+    n: Dimension = 0
+    k: tuple[Dimension, ...] = ()
 
 
 @dataclass(slots=True)
 class ProductKernel:
     """result[m, n] = Σₖ left[m, k] · right[k, n] for every step of the batch loops.
 
+    The inner index has a loop for each of the extents `inner`, the outermost first: several where the operands are
+    windows, whose entries do not lie evenly in memory. With `adds` it adds to what is in the result. The entries that lie
+    side by side in both operands are those of the inner index where it is `along_inner`, else the columns.
     `shared` is what the threads of a team share out: batch, rows, columns or nothing.
     """
 
@@ -250,14 +258,21 @@ class ProductKernel:
     batch: tuple[Dimension, ...]
     m: Dimension
     n: Dimension
-    k: Dimension
+    inner: tuple[Dimension, ...]
     left: Operand
     right: Operand
     result: Operand
     dtype: str
     nodes: list[int]
+    adds: bool = False
+    along_inner: bool = False
     shared: str = ""
     meets: bool = False
+
+    @property
+    def k(self) -> Dimension:
+        """The extent of the inner index."""
+        return product(self.inner)
 
     @property
     def is_shared(self) -> bool:

@@ -46,6 +46,7 @@ from .program import (
 )
 from .repeat import place_cond, place_scan, place_while
 from .shares import share_out
+from .windows import innermost, place_windows, wished_axes
 
 KERNEL_LIMIT = 250
 """Most statements in one kernel; compile time grows faster than linearly with a function's length."""
@@ -75,6 +76,7 @@ class Scheduler:
         self.graph = graph
         self.depth = depth
         self.stored = stored_values(graph)
+        self.wishes = wished_axes(graph)
         self.buffers: dict[int, Buffer] = {}
         self.packed: dict[tuple[int, tuple[int, ...]], Buffer] = {}
         self.all: list[Buffer] = [] if all is None else all
@@ -131,12 +133,14 @@ class Scheduler:
 
     def place(self, node: Node) -> None:
         record = ops.get(node.op)
+        if node.id in self.buffers:  # filled along with an earlier node
+            return
         template = KERNELS.get(record.kernel or "")
         if record.kernel is not None and template is None:
             raise LoweringError(f"{node.op}: the CPU has no kernel template `{record.kernel}`; use target='numpy'.")
         if template is not None:
             template(self, node)
-        elif record.subscripts is not None and node.tensor.is_float and self.place_product(node, record):
+        elif record.subscripts is not None and (place_windows(self, node) or self.place_product(node, record)):
             pass
         elif record.contraction is not None or record.subscripts is not None:
             self.place_contraction(node)
@@ -163,6 +167,8 @@ class Scheduler:
         rows = tuple(range(node.tensor.rank))
         if node.id in self.graph.outputs:
             return rows
+        if node.id in self.wishes:
+            return innermost(self.wishes[node.id], len(rows))
         waiting, seen = list(node.inputs), set()
         while waiting:
             id = waiting.pop(0)
@@ -321,6 +327,14 @@ class Scheduler:
                     return not fast & inner
         return False
 
+    def fill_neutral(self, target: Buffer, combine: str) -> None:
+        """Fill a buffer with what a combination starts from."""
+        body = Body(self.graph, self.buffers)
+        loops, index = domain_loops(target)
+        text = neutral_text(combine, target.type.dtype)
+        body.add(Store(target, target.address(index), text, target.node))
+        self.ready[target.number] = self.new_kernel(body, loops).number
+
     def push(self, node: Node, target: Buffer) -> None:
         """Fill with the neutral element, then combine slice by slice, the box outside."""
         body = Body(self.graph, self.buffers)
@@ -336,11 +350,11 @@ class Scheduler:
     # products --------------------------------------------------------------------------------------------------------
 
     def place_product(self, node: Node, record: Any) -> bool:
-        """A product of two arrays through BLAS; False where its letters do not make a matrix product."""
+        """A product of two arrays; False where its letters do not make a matrix product."""
         types = [self.graph.type(source) for source in node.inputs]
         subscripts = record.subscripts(types, **node.attributes)
         letters = classify(subscripts)
-        if letters is None:
+        if letters is None or not node.tensor.is_float:
             return False
         sizes = letter_sizes(self.graph, types, subscripts)
         (left, right), result = split_subscripts(subscripts)
@@ -352,10 +366,10 @@ class Scheduler:
         target = self.buffer(node, tuple(result.index(letter) for letter in order))
         strides = dict(zip(result, target.strides))
         m, n, k = (product(sizes[c] for c in part) for part in (chosen.rows, chosen.columns, chosen.inner))
-        into = Operand(target, 0, tuple(strides[letter] for letter in chosen.batch), n, 1)
+        into = Operand(target, 0, tuple(strides[letter] for letter in chosen.batch), m=n, n=1)
         batch = tuple(sizes[letter] for letter in chosen.batch)
         number = len(self.kernels)
-        self.kernels.append(ProductKernel(number, batch, m, n, k, a, b, into, node.dtype, [node.id]))
+        self.kernels.append(ProductKernel(number, batch, m, n, (k,), a.left(), b.right(), into, node.dtype, [node.id]))
         self.ready[target.number] = number
         self.buffers[node.id] = target
         return True

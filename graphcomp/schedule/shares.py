@@ -9,7 +9,7 @@ annotation: Xu et al., "GSPMD", 2021.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -40,6 +40,9 @@ from .program import (
 FEWEST_TURNS = 8
 """A loop of fewer turns is not shared out: the shares would be too uneven."""
 
+FEWEST_INNER_TURNS = 32
+"""The same for the innermost of several loops, whose turns are done by vectors."""
+
 FEWEST_ROWS, FEWEST_COLUMNS = 16, 64
 """The same for the rows and the columns of a product, whose code works on blocks of them."""
 
@@ -60,38 +63,59 @@ FIRST = Owner()
 Access: TypeAlias = tuple[int, bool, Owner | None]
 """(number of a root buffer, whether it is written, who touches it: None where that is not known)."""
 
+Touched: TypeAlias = dict[int, set[tuple[bool, Owner | None]]]
+"""For each root buffer, how it was touched since the threads met: (whether written, by whom)."""
+
+Way: TypeAlias = tuple[str, ...]
+"""What is shared out: of a product batch, rows or columns, else the variable of a loop in each of the nests."""
+
 
 # sharing out ---------------------------------------------------------------------------------------------------------
 
 
 def share_out(kernels: Sequence[Kernel], inside: bool = False) -> None:
-    """Choose a loop of each kernel to share out, and the kernels before which the threads meet."""
+    """Choose what of each kernel is shared out, and the kernels before which the threads meet.
+
+    They meet before a kernel that touches what another thread may still be at work on; before and after a loop, and
+    before each turn of it (`inside`: these kernels are those of a turn). Of the ways to share a kernel out, the first
+    one is taken that needs no meeting, else the first one.
+    """
+    since: Touched = {}
+    after_loop = inside
     for kernel in kernels:
         if isinstance(kernel, LoopOver):
             share_out(kernel.kernels, inside=True)
-        elif isinstance(kernel, ProductKernel):
-            kernel.shared = shared_loop(kernel)
-        elif isinstance(kernel, LoopKernel):
-            share_loops(kernel)
-    place_meetings(kernels, inside)
+            kernel.meets = after_loop = True
+            continue
+        touched = share(kernel, {} if after_loop else since)
+        if after_loop or conflict(since, touched):
+            kernel.meets, since = True, {}
+        for number, writes, owner in touched:
+            since.setdefault(number, set()).add((writes, owner))
+        after_loop = False
 
 
-def shared_loop(kernel: ProductKernel) -> str:
-    """What of a product is shared out: its batch, rows or columns; nothing of a small one."""
-    if kernel.batch and many(kernel.batch[0], FEWEST_TURNS):
-        return "batch"
-    if many(kernel.m, FEWEST_ROWS):
-        return "rows"
-    return "columns" if many(kernel.n, FEWEST_COLUMNS) else ""
+def share(kernel: Leaf, since: Touched) -> list[Access]:
+    """Share a kernel out, if possible without a meeting; what it touches then."""
+    if isinstance(kernel, CallKernel):
+        return list(accesses(kernel))
+    first: Way | None = None
+    for way in ways(kernel):
+        take(kernel, way)
+        touched = list(accesses(kernel))
+        if not conflict(since, touched):
+            return touched
+        first = way if first is None else first
+    if first is not None:
+        take(kernel, first)
+    return list(accesses(kernel))
 
 
-def many(extent: Dimension, least: int) -> bool:
-    """Whether a loop has at least so many turns; one with a named size is taken to have."""
-    return not isinstance(extent, int) or extent >= least
-
-
-def share_loops(kernel: LoopKernel) -> None:
-    """Mark a loop in each of the kernel's nests so that every thread keeps to memory of its own in what it writes."""
+def ways(kernel: LoopKernel | ProductKernel) -> Iterator[Way]:
+    """The ways to share a kernel out so that every thread keeps to memory of its own in what it writes."""
+    if isinstance(kernel, ProductKernel):
+        yield from product_ways(kernel)
+        return
     nests = nests_of(kernel)
     written = {s.buffer.root.number for s in kernel.statements() if isinstance(s, Store)}
     if not nests or any(isinstance(s, Sort) for s in kernel.statements()):
@@ -102,10 +126,39 @@ def share_loops(kernel: LoopKernel) -> None:
         for loops, body in nests[1:]:
             chosen += next(([each] for each in candidates(loops) if chosen and owned(body, each, written, owners)), [])
         if len(chosen) == len(nests):
-            for (loops, _), shared in zip(nests, chosen):
-                position = next(place for place, loop in enumerate(loops) if loop.variable == shared.variable)
-                loops[position] = replace(shared, shared=True)
-            return
+            yield tuple(loop.variable for loop in chosen)
+
+
+def product_ways(kernel: ProductKernel) -> Iterator[Way]:
+    """Its batch, rows or columns; nothing of a small one. The columns first where windows leave nothing else even."""
+    if kernel.along_inner:
+        parts = [("batch", kernel.batch[0] if kernel.batch else 1, 2), ("rows", kernel.m, 2), ("columns", kernel.n, 2)]
+    else:
+        parts = [("rows", kernel.m, FEWEST_ROWS), ("columns", kernel.n, FEWEST_COLUMNS)]
+        if kernel.batch:
+            parts.insert(0, ("batch", kernel.batch[0], FEWEST_TURNS))
+        if len(kernel.inner) > 1:
+            parts.insert(0, ("columns", kernel.n, FEWEST_INNER_TURNS))
+    for part, extent, least in parts:
+        take(kernel, (part,))
+        address = operand_address(kernel, kernel.result)
+        if many(extent, least) and owner_of(kernel.result.buffer, address, Loop(*product_counter(kernel))) is not None:
+            yield (part,)
+    take(kernel, ("",))
+
+
+def take(kernel: LoopKernel | ProductKernel, way: Way) -> None:
+    """Share a kernel out in one of its ways."""
+    if isinstance(kernel, ProductKernel):
+        (kernel.shared,) = way
+        return
+    for (loops, _), variable in zip(nests_of(kernel), way, strict=True):
+        loops[:] = [replace(loop, shared=loop.variable == variable) for loop in loops]
+
+
+def many(extent: Dimension, least: int) -> bool:
+    """Whether a loop has at least so many turns; one with a named size is taken to have."""
+    return not isinstance(extent, int) or extent >= least
 
 
 def nests_of(kernel: LoopKernel) -> list[tuple[list[Loop], list[Statement]]]:
@@ -116,9 +169,13 @@ def nests_of(kernel: LoopKernel) -> list[tuple[list[Loop], list[Statement]]]:
     return nests if len(nests) == len(kernel.body) else []
 
 
-def candidates(loops: Sequence[Loop]) -> Iterable[Loop]:
+def candidates(loops: Sequence[Loop]) -> Iterator[Loop]:
     """The loops that may be shared out, outermost first."""
-    return (loop for loop in loops if not loop.reverse and many(loop.extent, FEWEST_TURNS))
+    for place, loop in enumerate(loops):
+        if not loop.reverse and many(
+            loop.extent, FEWEST_INNER_TURNS if place and place == len(loops) - 1 else FEWEST_TURNS
+        ):
+            yield loop
 
 
 def owned(body: list[Statement], loop: Loop, written: set[int], owners: dict[int, Owner]) -> bool:
@@ -172,26 +229,7 @@ def mentions(atom: Atom, variable: str) -> bool:
 # meeting -------------------------------------------------------------------------------------------------------------
 
 
-def place_meetings(kernels: Sequence[Kernel], inside: bool) -> None:
-    """Let the threads meet before each kernel that touches what another thread may still be at work on.
-
-    They meet before and after a loop, and before each turn of it (`inside`: these kernels are those of a turn).
-    """
-    since: dict[int, set[tuple[bool, Owner | None]]] = {}
-    after_loop = inside
-    for kernel in kernels:
-        if isinstance(kernel, LoopOver):
-            kernel.meets = after_loop = True
-            continue
-        touched = list(accesses(kernel))
-        if after_loop or conflict(since, touched):
-            kernel.meets, since = True, {}
-        for number, writes, owner in touched:
-            since.setdefault(number, set()).add((writes, owner))
-        after_loop = False
-
-
-def conflict(since: Mapping[int, set[tuple[bool, Owner | None]]], touched: Sequence[Access]) -> bool:
+def conflict(since: Touched, touched: Sequence[Access]) -> bool:
     """Whether a thread may touch what another one writes; `since` is what was touched since they met."""
     return any(
         (writes or wrote) and (owner is None or owner != before)
@@ -207,11 +245,9 @@ def accesses(kernel: Leaf) -> Iterator[Access]:
         yield from ((buffer.root.number, buffer.number not in inputs, FIRST) for buffer in kernel.buffers)
     elif isinstance(kernel, ProductKernel):
         shared = Loop(*product_counter(kernel))
-        for part, rows, columns in (("left", "m", "k"), ("right", "k", "n"), ("result", "m", "n")):
-            operand: Operand = getattr(kernel, part)
-            address = operand_address(kernel, operand, rows, columns)
-            owner = owner_of(operand.buffer, address, shared) if kernel.shared else FIRST
-            yield operand.buffer.root.number, part == "result", owner
+        for operand in (kernel.left, kernel.right, kernel.result):
+            owner = owner_of(operand.buffer, operand_address(kernel, operand), shared) if kernel.shared else FIRST
+            yield operand.buffer.root.number, operand is kernel.result, owner
     else:
         yield from loop_accesses(kernel)
 
@@ -237,10 +273,15 @@ def product_counter(kernel: ProductKernel) -> tuple[str, Dimension]:
     return named.get(kernel.shared, ("m", kernel.m))
 
 
-def operand_address(kernel: ProductKernel, operand: Operand, rows: str, columns: str) -> Index:
+def operand_address(kernel: ProductKernel, operand: Operand) -> Index:
     """The address of an entry of an operand, from counters named as the sizes are."""
-    sizes = {"m": kernel.m, "n": kernel.n, "k": kernel.k}
+    names = ["m", "n", *(f"q{number}" for number in range(len(kernel.batch)))]
+    names += [f"k{number}" for number in range(len(operand.k))]
     address = Index((), operand.offset)
-    for number, (extent, stride) in enumerate(zip(kernel.batch, operand.batch)):
-        address = address + counter(f"q{number}", extent) * stride
-    return address + counter(rows, sizes[rows]) * operand.rows + counter(columns, sizes[columns]) * operand.columns
+    extents, steps = (
+        [kernel.m, kernel.n, *kernel.batch, *kernel.inner],
+        [operand.m, operand.n, *operand.batch, *operand.k],
+    )
+    for name, extent, step in zip(names, extents, steps):
+        address = address + counter(name, extent) * step
+    return address

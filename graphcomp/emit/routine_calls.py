@@ -1,0 +1,55 @@
+"""Which routine computes a product, and with which arguments."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from ..schedule.program import ProductKernel
+from ..schedule.text import size_text
+from . import matrix, nests
+from .dots import LEVELS
+from .routines import Family
+from .vectors import vector_bits
+
+
+def routine_of(kernel: ProductKernel) -> tuple[ModuleType, Family]:
+    """The routine for a product, and the module that has it.
+
+    One loop over the inner index: the product of two matrices. Several: a nest where columns of the right operand lie
+    side by side, sums of products of neighbours where the innermost entries of both operands do.
+    """
+    if len(kernel.inner) == 1 and not kernel.along_inner:
+        return matrix, matrix.PRODUCTS
+    return nests, nests.WINDOW_DOTS if kernel.along_inner else nests.NESTS
+
+
+def routine_name(kernel: ProductKernel) -> str:
+    """The name of the routine in generated code."""
+    return routine_of(kernel)[1].name(kernel.dtype, vector_bits())
+
+
+def routine_call(kernel: ProductKernel, m: str, n: str, a: str, b: str, c: str) -> str:
+    """The call: sizes, and each operand's address with its steps, counted in numbers."""
+    left, right, result, family = kernel.left, kernel.right, kernel.result, routine_of(kernel)[1]
+    if family is matrix.PRODUCTS:
+        first, second = (a, left.m, left.k[0]), (b, right.k[0], right.n)
+        place = (c, result.m)
+        if kernel.m == 1 and right.n != 1:
+            # A row times a matrix that lies by columns is that matrix, turned, times the row: nothing has to be packed.
+            m, n, first, second, place = n, m, (b, right.n, right.k[0]), (a, left.k[0], left.m), (c, result.n)
+        return call_text(kernel, m, n, kernel.k, *first, *second, *place, int(kernel.adds))
+    # Loops that are not there turn once.
+    missing = LEVELS - len(kernel.inner)
+    once = [(1, 0, 0)] * missing
+    levels = [number for level in [*once, *zip(kernel.inner, left.k, right.k)] for number in level]
+    if family is nests.NESTS:
+        return call_text(kernel, m, n, a, left.m, b, c, result.m, int(kernel.adds), *levels)
+    return call_text(
+        kernel, m, n, a, left.m, b, right.n, c, result.m, result.n, int(kernel.adds), *levels[: 3 * LEVELS - 2]
+    )
+
+
+def call_text(kernel: ProductKernel, *arguments: object) -> str:
+    """A call with texts as they are and sizes as texts."""
+    texts = (argument if isinstance(argument, str) else size_text(argument) for argument in arguments)
+    return f"{routine_name(kernel)}({', '.join(texts)})"
