@@ -151,3 +151,12 @@ def substitute(value: Any, sizes: Mapping[sp.Symbol, int]) -> Any:
     if isinstance(value, sp.Expr):
         return dimension(value.subs(sizes))
     return value
+
+
+LARGE = 1000
+"""What a named size is taken for where sizes are compared before they are known."""
+
+
+def magnitude(size: Dimension) -> float:
+    """A size as a number, with LARGE for each named size."""
+    return size if isinstance(size, int) else float(size.subs(dict.fromkeys(size.free_symbols, LARGE)))

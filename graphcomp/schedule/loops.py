@@ -9,17 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..graph.types import equal
-from ..ops.index import Atom, Index
-from .program import Assign, Choose, Load, Loop, LoopKernel, Nest, Position, Reduce, Statement, Store, walk
+from ..graph.types import equal, magnitude
+from ..ops.index import Atom, Guard, Index
+from ..ops.index import loop as counter
+from .program import Assign, Choose, Load, Loop, LoopKernel, Nest, Position, Reduce, Sort, Statement, Store, walk
 
 
 def collapse_kernel(kernel: LoopKernel) -> None:
     """Join what can be joined among the kernel's own loops, and among those of its nests and reductions."""
     kernel.loops = collapse(kernel.loops, kernel.body)
     for statement in kernel.statements():
+        if isinstance(statement, Reduce) and not statement.combine.startswith("arg"):
+            statement.loops = by_step(statement.loops, statement.body)
         if isinstance(statement, Nest) or (isinstance(statement, Reduce) and not statement.combine.startswith("arg")):
             statement.loops = collapse(statement.loops, statement.body)
+
+
+def by_step(loops: list[Loop], body: list[Statement]) -> list[Loop]:
+    """Loops that may run in any order, those over neighbours in memory innermost."""
+
+    def step(loop: Loop) -> float:
+        terms = (term for statement in walk(body) if isinstance(statement, Load) for term in statement.address.terms)
+        return min((magnitude(by) for atom, by in terms if atom.name == loop.variable), default=0.0)
+
+    return sorted(loops, key=step, reverse=True)
 
 
 def collapse(loops: list[Loop], body: list[Statement]) -> list[Loop]:
@@ -91,6 +104,77 @@ def mentioned(index: Index) -> Iterable[str]:
             yield atom.name
         else:
             yield from mentioned(atom.of)
+
+
+# blocks --------------------------------------------------------------------------------------------------------------
+
+BLOCKS = range(32, 3, -1)
+"""How many turns a block may have: so many lines of the cache are written at a time."""
+
+FAR = 1024
+"""A step of so many entries meets another page, and the same few places of the cache, each time."""
+
+
+def block_transposition(kernel: LoopKernel) -> None:
+    """Where a kernel writes along its innermost loop and reads a large array along another one, let that other one turn
+    a few times inside: then what one line of the cache holds is read at once, while it is there.
+    """
+    if len(kernel.loops) < 2 or any(isinstance(s, (Nest, Reduce, Sort)) for s in kernel.body):
+        return
+    innermost = kernel.loops[-1]
+    for place, loop in enumerate(kernel.loops[:-1]):
+        block = next((b for b in BLOCKS if isinstance(loop.extent, int) and loop.extent % b == 0), None)
+        turning = loop.reverse or loop.shared or innermost.reverse
+        if block is None or turning or not reads_along(loop, innermost, kernel.body) or is_nested(loop, kernel.body):
+            continue
+        inner = Loop(f"{loop.variable}b", block)
+        outer = Loop(loop.variable, loop.extent // block)
+        split(loop, outer, inner, kernel.body)
+        kernel.loops[place] = outer
+        kernel.loops.append(inner)
+        return
+
+
+def reads_along(loop: Loop, innermost: Loop, body: list[Statement]) -> bool:
+    """Whether an array is read along `loop`, while the innermost one goes in long steps through it."""
+    for statement in body:
+        if isinstance(statement, Load):
+            steps = {atom.name: step for atom, step in statement.address.terms if atom.kind == "loop"}
+            if steps.get(loop.variable) == 1 and magnitude(steps.get(innermost.variable, 0)) >= FAR:
+                return True
+    return False
+
+
+def is_nested(loop: Loop, body: list[Statement]) -> bool:
+    """Whether the loop's counter stands in a text, or in a quotient or remainder."""
+    if any(isinstance(s, Assign) and loop.variable in s.text for s in walk(body)):
+        return True
+    inside = (atom.of for index in [*addresses(body), *guards(body)] for atom, _ in index.terms)
+    return any(loop.variable in mentioned(index) for index in inside if index is not None)
+
+
+def split(loop: Loop, outer: Loop, inner: Loop, body: list[Statement]) -> None:
+    """Count a loop by two."""
+    for statement in walk(body):
+        if isinstance(statement, (Load, Store)):
+            statement.address = split_index(statement.address, loop, outer, inner)
+        elif isinstance(statement, Choose):
+            statement.branches = [
+                (tuple(Guard(split_index(g.index, loop, outer, inner), g.size) for g in guards), branch, value)
+                for guards, branch, value in statement.branches
+            ]
+
+
+def split_index(index: Index, loop: Loop, outer: Loop, inner: Loop) -> Index:
+    """An index with the loop counted by two."""
+    found = Index((), index.constant)
+    for atom, step in index.terms:
+        if atom.kind == "loop" and atom.name == loop.variable:
+            found = found + counter(outer.variable, outer.extent) * (step * inner.extent)
+            found = found + counter(inner.variable, inner.extent) * step
+        else:
+            found = found + Index(((atom, step),))
+    return found
 
 
 # positions -----------------------------------------------------------------------------------------------------------

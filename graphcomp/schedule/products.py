@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ..graph import Dimension, Graph
-from ..graph.types import equal, product
+from ..graph.types import equal, magnitude, product
 from ..ops.index import loop
 from ..ops.products import split_subscripts
 from .lower import Body
@@ -72,14 +72,7 @@ def view_of(graph: Graph, buffers: Mapping[int, Buffer], id: int, letters: str) 
 
 def by_stride(letters: str, view: View) -> str:
     """The letters from the widest to the narrowest stride (named sizes count as large)."""
-
-    def width(letter: str) -> float:
-        stride = view.strides[letter]
-        if isinstance(stride, int):
-            return stride
-        return float(stride.subs(dict.fromkeys(stride.free_symbols, 1000)))
-
-    return "".join(sorted(letters, key=width, reverse=True))
+    return "".join(sorted(letters, key=lambda letter: magnitude(view.strides[letter]), reverse=True))
 
 
 def merged(letters: str, view: View, sizes: Mapping[str, Dimension]) -> Dimension | None:

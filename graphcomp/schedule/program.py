@@ -249,8 +249,8 @@ class ProductKernel:
     """result[m, n] = Σₖ left[m, k] · right[k, n] for every step of the batch loops.
 
     The inner index has a loop for each of the extents `inner`, the outermost first: several where the operands are
-    windows, whose entries do not lie evenly in memory. With `adds` it adds to what is in the result. The entries that lie
-    side by side in both operands are those of the inner index where it is `along_inner`, else the columns.
+    windows, whose entries do not lie evenly in memory. With `adds` it adds to what is in the result. What lies side by
+    side in both operands are entries of the inner index where it is `along_inner`, else the columns.
     `shared` is what the threads of a team share out: batch, rows, columns or nothing.
     """
 

@@ -16,7 +16,7 @@ from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
-from .loops import collapse_kernel, place_positions
+from .loops import block_transposition, collapse_kernel, place_positions
 from .lower import Body, Context
 from .placement import is_source, moves_entries, stored_values
 from .products import View, classify, packed, plan_product, stored_view, view_of
@@ -46,7 +46,7 @@ from .program import (
 )
 from .repeat import place_cond, place_scan, place_while
 from .shares import share_out
-from .windows import innermost, place_windows, wished_axes
+from .windows import corresponding, innermost, place_windows, wished_axes
 
 KERNEL_LIMIT = 250
 """Most statements in one kernel; compile time grows faster than linearly with a function's length."""
@@ -116,6 +116,7 @@ class Scheduler:
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 collapse_kernel(kernel)
+                block_transposition(kernel)
                 place_positions(kernel)
         inputs = [self.buffers[id] for id in self.graph.inputs]
         read = {buffer.root.number for kernel in kernels for buffer in used(kernel)}
@@ -160,9 +161,8 @@ class Scheduler:
         return made
 
     def natural_order(self, node: Node) -> tuple[int, ...]:
-        """The memory order of the first stored value that the entries are computed from one by one, else row-major.
-
-        An output is row-major.
+        """The memory order of the first stored value that the entries are computed from one by one; else that in which
+        they run along memory as what they are made of does; else row-major, as an output is.
         """
         rows = tuple(range(node.tensor.rank))
         if node.id in self.graph.outputs:
@@ -178,7 +178,19 @@ class Scheduler:
             elif id not in seen and ops.get(self.graph.node(id).op).kind == "elementwise":
                 waiting.extend(self.graph.node(id).inputs)
             seen.add(id)
-        return rows
+        return next((innermost(axis, len(rows)) for axis in rows if self.runs_along(node, axis)), rows)
+
+    def runs_along(self, node: Node, axis: int) -> bool:
+        """Whether entries along an axis are made of neighbours in the first array that is not row-major."""
+        waiting = corresponding(self.graph, node, axis)
+        while waiting:
+            id, along = waiting.pop(0)
+            found = self.buffers.get(id)
+            if found is None:
+                waiting += corresponding(self.graph, self.graph.node(id), along)
+            elif not found.is_row_major:
+                return found.order[-1] == along
+        return False
 
     # loop kernels ----------------------------------------------------------------------------------------------------
 
@@ -321,7 +333,7 @@ class Scheduler:
         body.factors(node, contraction, box)
         inner = {loop.variable for loop in loops}
         for statement in walk(body.blocks[0]):
-            if isinstance(statement, Load):
+            if isinstance(statement, Load) and inner & {atom.name for atom, _ in statement.address.terms}:
                 fast = {a.name for a, c in statement.address.terms if c == 1}
                 if fast:
                     return not fast & inner

@@ -14,11 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import sympy as sp
-
 from .. import ops
 from ..graph import Dimension, Graph, Node
-from ..graph.types import equal, product
+from ..graph.types import equal, magnitude, product
 from ..ops.index import Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .lower import Unknowing
@@ -153,7 +151,7 @@ def vector_letter(windows: Windows, others: Sequence[str], sizes: Mapping[str, D
     Of the letters that move along one axis, the longer one counts places, the other one a window's entries.
     """
     along = [counts(entry) or [] for entry in windows.index]
-    places = [max(names, key=lambda name: width(sizes[name])) for names in along if len(names) > 1]
+    places = [max(names, key=lambda name: magnitude(sizes[name])) for names in along if len(names) > 1]
     holder = next((names for names in others if all(place in names for place in places)), "")
     steps = {atom.name: step for entry in windows.index for atom, step in entry.terms}
     able = [*(names[0] for names in along if len(names) == 1), *places]
@@ -162,14 +160,9 @@ def vector_letter(windows: Windows, others: Sequence[str], sizes: Mapping[str, D
     return best if best and filled(sizes[best]) >= LEAST_FILLED else ""
 
 
-def width(size: Dimension) -> float:
-    """An extent as a number; a named size counts as large."""
-    return size if isinstance(size, int) else float(sp.sympify(size).subs(dict.fromkeys(size.free_symbols, 1000)))
-
-
 def filled(size: Dimension) -> float:
     """Which part of its vectors' lanes an extent fills."""
-    number = width(size)
+    number = magnitude(size)
     return number / (-(-number // LANES) * LANES)
 
 
@@ -320,30 +313,30 @@ def result_view(scheduler: Scheduler, node: Node, places: Places) -> tuple[Buffe
 def plan_loops(letters: Letters, vector: str, views: tuple[View, View, View], sizes: Mapping[str, Dimension]) -> Loops:
     """Which letters are rows and columns, which count the inner index, and which are left to the loops around."""
     left, right, into = views
-    inner = joined(sorted(letters.inner, key=lambda c: -width(right.strides[c])), (left, right), sizes)
+    inner = joined(sorted(letters.inner, key=lambda c: -magnitude(right.strides[c])), (left, right), sizes)
     if vector in letters.inner:
         inner = sorted(inner, key=lambda part: vector in part)
-        columns = largest_run(letters.columns, (right, into), sizes, lambda part: -width(right.strides[part[-1]]))
-    elif width(sizes[vector]) >= 2 * LANES:
+        columns = largest_run(letters.columns, (right, into), sizes, lambda part: -magnitude(right.strides[part[-1]]))
+    elif magnitude(sizes[vector]) >= 2 * LANES:
         columns = vector
     else:
         columns = next(part for part in joined(by_step(letters.columns, right), (right, into), sizes) if vector in part)
-    rows = largest_run(letters.rows, (left, into), sizes, lambda part: width(product(sizes[c] for c in part)))
+    rows = largest_run(letters.rows, (left, into), sizes, lambda part: magnitude(product(sizes[c] for c in part)))
     kept = [c for c in letters.batch + letters.rows + letters.columns if c not in rows + columns]
     around = inner[:-LEVELS]
     inner = inner[-LEVELS:]
     if vector in letters.inner:
-        while len(inner) > 1 and 4 * width(product(sizes[c] for part in inner for c in part)) > RUN_BYTES:
+        while len(inner) > 1 and 4 * magnitude(product(sizes[c] for part in inner for c in part)) > RUN_BYTES:
             around.append(inner.pop(0))
-    batch = [*around, *sorted(kept, key=lambda c: -width(sizes[c]))]
+    batch = [*around, *sorted(kept, key=lambda c: -magnitude(sizes[c]))]
     return Loops(
-        [part for part in batch if width(product(sizes[c] for c in part)) > 1], rows, columns, inner, bool(around)
+        [part for part in batch if magnitude(product(sizes[c] for c in part)) > 1], rows, columns, inner, bool(around)
     )
 
 
 def by_step(letters: str, view: View) -> list[str]:
     """Letters from the widest to the narrowest step."""
-    return sorted(letters, key=lambda c: -width(view.strides[c]))
+    return sorted(letters, key=lambda c: -magnitude(view.strides[c]))
 
 
 def largest_run(letters: str, views: Sequence[View], sizes: Mapping[str, Dimension], rank: Any) -> str:
@@ -367,8 +360,8 @@ def joined(letters: Sequence[str], views: Sequence[View], sizes: Mapping[str, Di
 def spread(view: View, loops: Loops, sizes: Mapping[str, Dimension]) -> bool:
     """Whether the numbers that a product needs at a time lie far apart, so that each costs a line of the cache."""
     used = [c for c in loops.rows + "".join(loops.inner) if view.strides[c] != 0]
-    steps = [width(view.strides[c]) for c in used if sizes[c] != 1]
-    return bool(steps) and min(steps) > 1 and width(product(sizes[c] for c in used)) >= SPREAD
+    steps = [magnitude(view.strides[c]) for c in used if sizes[c] != 1]
+    return bool(steps) and min(steps) > 1 and magnitude(product(sizes[c] for c in used)) >= SPREAD
 
 
 def as_operand(view: View, loops: Loops) -> Operand:
