@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 import graphcomp as gx
 import graphcomp.numpy as gnp
+from graphcomp import nn
 from graphcomp.errors import DTypeError, ExecutionError, GraphcompError, InputError, ParseError, ShapeError, TraceError
 from graphcomp.run import interpret
+from graphcomp.trace.tree import flatten, key_of
 
 X = generator("x").normal(size=(3, 4))
 Y = generator("y").normal(size=(4, 2))
@@ -614,3 +616,22 @@ def test_long_expressions_do_not_recurse() -> None:
     assert len(gx.trace(wide, 1.0).to_sympy().args) == 300
     with pytest.raises(TraceError, match="nested too deeply for SymPy"):
         gx.trace(deep, 1.0).to_sympy()
+
+
+class Window(nn.Module):
+    weight: Any
+    sizes: tuple[int, ...]
+    others: Any = None
+
+
+def test_what_a_later_call_takes_for_arrays_is_what_the_first_one_did() -> None:
+    """Numbers in the fields of a module are settings, in containers among them too; elsewhere they are arrays."""
+    x = np.ones(3)
+    inner = Window(x, (2, 1), {"scale": 3, "more": [x, 4.0]})
+    for value in (inner, (inner, 2, [x, 1.5]), {"a": Window(1.0, (x, 2), None), "b": 7}):
+        found: list[Any] = []
+        key_of(value, found)
+        assert [id(leaf) for leaf in found] == [id(leaf) for leaf in flatten(value)[0]]
+    shifted = gx.jit(lambda window, x: window.weight * x + window.sizes[0])
+    for _ in range(3):
+        np.testing.assert_array_equal(shifted(inner, x), x * x + 2)

@@ -95,7 +95,9 @@ class Executor:
         if binding is None:
             binding = self.bind(values)
         try:
-            arrays = [np.asarray(_view(value), dtype, order="C") for value, dtype in zip(values, self._dtypes)]
+            arrays = [
+                np.asarray(_view(value), dtype, order="C") for value, dtype in zip(values, self._dtypes, strict=True)
+            ]
         except OverflowError:  # an integer too large: the error is told where values are checked
             arrays = check_inputs(self.graph, [_view(value) for value in values])
         with self._lock:

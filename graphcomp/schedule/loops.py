@@ -124,7 +124,7 @@ def block_transposition(kernel: LoopKernel) -> None:
     innermost = kernel.loops[-1]
     for place, loop in enumerate(kernel.loops[:-1]):
         block = next((b for b in BLOCKS if isinstance(loop.extent, int) and loop.extent % b == 0), None)
-        turning = loop.reverse or loop.shared or innermost.reverse
+        turning = loop.reverse or innermost.reverse
         if block is None or turning or not reads_along(loop, innermost, kernel.body) or is_nested(loop, kernel.body):
             continue
         inner = Loop(f"{loop.variable}b", block)

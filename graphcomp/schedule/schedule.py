@@ -112,11 +112,13 @@ class Scheduler:
         self.walk()
         outputs = [self.output(id) for id in self.graph.outputs]
         kernels, buffers = remove_unread(self.kernels, self.all, outputs)
+        for kernel in leaves(kernels):
+            if isinstance(kernel, LoopKernel):
+                block_transposition(kernel)
         share_out(kernels)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 collapse_kernel(kernel)
-                block_transposition(kernel)
                 place_positions(kernel)
         inputs = [self.buffers[id] for id in self.graph.inputs]
         read = {buffer.root.number for kernel in kernels for buffer in used(kernel)}

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from .. import ops
 from ..graph import Dimension, Graph, Node
 from ..graph.types import equal, magnitude, product
-from ..ops.index import Index, loop
+from ..ops.index import Index, at_least, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .lower import Unknowing
 from .products import Letters, View, classify, stored_view, view_of
@@ -321,7 +321,8 @@ def plan_loops(letters: Letters, vector: str, views: tuple[View, View, View], si
         columns = vector
     else:
         columns = next(part for part in joined(by_step(letters.columns, right), (right, into), sizes) if vector in part)
-    rows = largest_run(letters.rows, (left, into), sizes, lambda part: magnitude(product(sizes[c] for c in part)))
+    apart = "".join(c for c in letters.rows if not meets(into, c, columns, sizes))
+    rows = largest_run(apart, (left, into), sizes, lambda part: magnitude(product(sizes[c] for c in part)))
     kept = [c for c in letters.batch + letters.rows + letters.columns if c not in rows + columns]
     around = inner[:-LEVELS]
     inner = inner[-LEVELS:]
@@ -332,6 +333,15 @@ def plan_loops(letters: Letters, vector: str, views: tuple[View, View, View], si
     return Loops(
         [part for part in batch if magnitude(product(sizes[c] for c in part)) > 1], rows, columns, inner, bool(around)
     )
+
+
+def meets(into: View, letter: str, columns: str, sizes: Mapping[str, Dimension]) -> bool:
+    """Whether rows counted by a letter overlap in the result, as those that are folded into one axis do."""
+    if not columns or sizes[letter] == 1:
+        return False
+    step, reach = into.strides[letter], into.strides[columns[-1]] * product(sizes[c] for c in columns)
+    inside = into.strides[columns[-1]] - step * sizes[letter]  # the rows lie between the columns
+    return not (at_least(step - reach, 0) or at_least(inside, 0))
 
 
 def by_step(letters: str, view: View) -> list[str]:

@@ -121,9 +121,9 @@ def key_of(value: Any, leaves: list[Any], numbers: bool = True) -> Any:
         leaves.append(value)
         return None
     if kind == SEQUENCE:
-        return type(value), tuple([key_of(child, leaves) for child in value])
+        return type(value), tuple([key_of(child, leaves, numbers) for child in value])
     if kind == DICT:
-        return type(value), tuple(value), tuple([key_of(child, leaves) for child in value.values()])
+        return type(value), tuple(value), tuple([key_of(child, leaves, numbers) for child in value.values()])
     if kind == DATACLASS:
         return type(value), tuple([key_of(getattr(value, name), leaves, False) for name in names])
     return type(value), value

@@ -1,0 +1,141 @@
+"""Products with windows, read and written where they lie: against the reference, for random shapes and strides."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphcomp as gx
+from graphcomp import nn
+from graphcomp import numpy as gnp
+from graphcomp.run import blas
+from graphcomp.run.interpreter import interpret
+from graphcomp.schedule import Program, schedule
+from graphcomp.schedule.program import LoopKernel, ProductKernel
+from graphcomp.schedule.windows import find_places
+from graphcomp.simplify import simplify
+from graphcomp.trace.tree import flatten
+
+
+def leaves_of(tree: Any) -> list[np.ndarray]:
+    return [np.asarray(leaf) for leaf in flatten(tree)[0]]
+
+
+def program_of(function: Any, *arguments: Any) -> Program:
+    return schedule(simplify(gx.trace(function, *arguments)).graph)
+
+
+def products(program: Program) -> list[ProductKernel]:
+    return [kernel for kernel in program.kernels if isinstance(kernel, ProductKernel)]
+
+
+def convolution(weight: Any, x: Any) -> Any:
+    return gnp.einsum("ncijpq,ocpq->noij", gnp.unfold(x, weight.shape[2:]), weight)
+
+
+def loss_of(layer: Any, x: Any) -> Any:
+    return gnp.sum(np.sin(layer(x)))
+
+
+def layers(rng: np.random.Generator) -> tuple[Any, tuple[int, ...]]:
+    """A random convolution of any kind, and the shape of its argument."""
+    rank, groups = int(rng.integers(1, 3)), int(rng.choice([1, 1, 2]))
+    turned = bool(rng.integers(2))
+    name = f"{'TransposedConv' if turned else 'Conv'}{rank}d"
+    inputs, outputs = groups * int(rng.integers(1, 4)), groups * int(rng.integers(1, 8))
+    window, stride, dilation = (tuple(map(int, rng.integers(1, top, rank))) for top in (5, 4, 3))
+    padding = tuple(int(rng.integers(0, size)) for size in window)
+    sizes = tuple(int(n) for n in rng.integers(9, 20, rank))
+    layer = getattr(nn, name).create(inputs, outputs, window, key=int(rng.integers(99)), stride=stride, padding=padding,
+                                     dilation=dilation, groups=groups, dtype="float64")  # fmt: skip
+    return layer, (int(rng.choice([1, 3, 16, 20, 33, 40])), inputs, *sizes)
+
+
+@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("threads", [1, 3])
+def test_any_convolution_and_its_gradients(seed: int, threads: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(blas, "WORTH_A_TEAM", 0)
+    rng = np.random.default_rng(seed)
+    layer, shape = layers(rng)
+    x = rng.standard_normal(shape)
+    step = gx.value_and_grad(loss_of, (0, 1))
+    compiled = gx.jit(step, threads=threads)
+    wanted = interpret(gx.trace(step, layer, x), leaves_of((layer, x)))
+    for _ in range(4):  # a race shows now and then
+        for found, expected in zip(leaves_of(compiled(layer, x)), wanted, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+def test_windows_are_not_stored(batch: int) -> None:
+    """Forward pass and both gradients of two layers read and write windows where they lie, whatever the batch."""
+    first, second, x = np.ones((6, 1, 5, 5)), np.ones((16, 6, 5, 5)), np.ones((batch, 1, 28, 28))
+
+    def loss(first: Any, second: Any, x: Any) -> Any:
+        return gnp.sum(np.tanh(convolution(second, np.tanh(convolution(first, x)))))
+
+    program = program_of(gx.grad(loss, (0, 1)), first, second, x)
+    assert len(products(program)) == 5
+    largest = 16 * batch * 20 * 20
+    assert max(np.prod(buffer.type.shape) for buffer in program.buffers) == largest
+
+
+def test_the_letter_along_memory_is_that_of_the_batch_or_the_last_place() -> None:
+    for batch, wanted in ((64, "n"), (16, "n"), (1, "j")):
+        graph = gx.trace(convolution, np.ones((4, 3, 3, 3)), np.ones((batch, 3, 10, 34)))
+        (found,) = filter(None, (find_places(graph, node) for node in graph.nodes()))
+        assert (found.vector, found.windows.slot) == (wanted, 0)
+    graph = gx.trace(convolution, np.ones((4, 3, 3, 3)), np.ones((1, 3, 6, 6)))
+    assert not any(find_places(graph, node) for node in graph.nodes())  # four places fill no vector
+
+
+def test_layers_over_a_batch_need_no_meeting() -> None:
+    """Each thread keeps to its part of the batch, forward and back, until the gradients of the weights."""
+    first, second = np.ones((8, 3, 3, 3), "float32"), np.ones((8, 8, 3, 3), "float32")
+
+    def value(first: Any, second: Any, x: Any) -> Any:
+        return gnp.maximum(convolution(second, gnp.maximum(convolution(first, gnp.maximum(x, 0)), 0)), 0)
+
+    program = program_of(value, first, second, np.ones((64, 3, 12, 12), "float32"))
+    kernels = program.kernels
+    assert [kernel.meets for kernel in kernels].count(True) <= 2
+    assert all(kernel.is_shared for kernel in kernels)
+    between = kernels[kernels.index(products(program)[0]) : kernels.index(products(program)[1]) + 1]
+    assert not any(kernel.meets for kernel in between[1:])
+
+
+def test_windows_that_do_not_overlap_are_put_back_without_a_sum() -> None:
+    program = program_of(gx.grad(lambda x: gnp.sum(np.sin(nn.AveragePool2d(2)(x)))), np.ones((4, 3, 8, 8)))
+    assert not any(type(s).__name__ == "Reduce" for s in program.kernels[-1].statements())
+
+
+def test_a_named_batch() -> None:
+    rng = np.random.default_rng(3)
+    weight = rng.standard_normal((5, 2, 3, 3))
+    compiled = gx.jit(gx.value_and_grad(lambda w, x: gnp.sum(np.sin(convolution(w, x))), (0, 1)),
+                      specs=(gx.spec(weight.shape, "float64"), gx.spec(("B", 2, 7, 9), "float64")))  # fmt: skip
+    for batch in (1, 5, 16, 33):
+        x = rng.standard_normal((batch, 2, 7, 9))
+        graph = gx.trace(gx.value_and_grad(lambda w, x: gnp.sum(np.sin(convolution(w, x))), (0, 1)), weight, x)
+        for found, expected in zip(leaves_of(compiled(weight, x)), interpret(graph, [weight, x]), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_what_lies_the_other_way_is_read_in_blocks() -> None:
+    """A transposition turns in blocks, so that a line of the cache is used up while it is there."""
+    x = np.random.default_rng(0).standard_normal((64, 2048))
+    weight = np.ones((1, 1, 3))
+    rows = np.random.default_rng(1).standard_normal((64, 1, 4098))
+
+    def smooth(weight: Any, x: Any) -> Any:
+        return gnp.einsum("nclp,ocp->nol", gnp.unfold(np.tanh(x), (3,)), weight)
+
+    program = program_of(smooth, weight, rows)
+    blocked = [
+        k for k in program.kernels if isinstance(k, LoopKernel) and k.loops and k.loops[-1].variable.endswith("b")
+    ]
+    assert blocked
+    np.testing.assert_allclose(
+        gx.jit(smooth)(weight, rows)[:, 0], sum(np.tanh(rows[:, 0, k : k + 4096]) for k in range(3)), rtol=1e-12, atol=1e-14, atol=1e-14
+    )
+    np.testing.assert_array_equal(gx.jit(lambda x: np.negative(x).T)(x), -x.T)
