@@ -28,8 +28,8 @@ BLOCK_BYTES = 1 << 18
 DEPTH = 256
 """The inner indices that a block has at least, so that C is read and written seldom."""
 
-NEAR_BYTES = 1 << 17
-"""A block of B that spans fewer bytes is read where it lies."""
+NEAR_BYTES = 1 << 19
+"""A block of B that spans fewer bytes is read where it lies, in the second-level cache."""
 
 PACKED_ROWS = 32
 """With fewer rows than this, packing a block of B costs more than it saves."""
