@@ -89,6 +89,17 @@ def test_the_letter_along_memory_is_that_of_the_batch_or_the_last_place() -> Non
     assert not any(find_places(graph, node) for node in graph.nodes())  # four places fill no vector
 
 
+def test_heads_side_by_side_are_no_windows() -> None:
+    """An axis that is split has two counters, which never meet at an entry."""
+
+    def attend(q: Any, k: Any) -> Any:
+        split = (gnp.transpose(gnp.reshape(a, (64, 4, 32)), (1, 0, 2)) for a in (q, k))
+        return gnp.einsum("hid,hjd->hij", *split)
+
+    graph = gx.trace(attend, np.ones((64, 128)), np.ones((64, 128)))
+    assert not any(find_places(graph, node) for node in graph.nodes())
+
+
 def test_layers_over_a_batch_need_no_meeting() -> None:
     """Each thread keeps to its part of the batch, forward and back, until the gradients of the weights."""
     first, second = np.ones((8, 3, 3, 3), "float32"), np.ones((8, 8, 3, 3), "float32")

@@ -390,9 +390,11 @@ class Scheduler:
 
     def views(self, id: int, letters: str) -> list[View]:
         """The operand as it lies in memory: where its entries come from, or as it was packed before."""
-        direct = view_of(self.graph, self.buffers, id, letters)
         copies = [stored_view(buffer, letters) for (of, _), buffer in self.packed.items() if of == id]
-        return [*([direct] if direct else []), *copies]
+        placed = {of: buffer for (of, _), buffer in self.packed.items()}
+        # Of something that was copied, its moves are read from the copy where they cannot be read in place.
+        seen = (view_of(self.graph, buffers, id, letters) for buffers in (self.buffers, {**placed, **self.buffers}))
+        return [*(view for view in seen if view), *copies]
 
     def pack(self, id: int, order: tuple[int, ...]) -> Buffer:
         """A copy of a value with its axes in this order in memory."""

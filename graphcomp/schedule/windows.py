@@ -141,8 +141,18 @@ def counts(entry: Index) -> list[str] | None:
 
 
 def overlaps(index: Sequence[Index]) -> bool:
-    """Whether two counters move along one axis."""
-    return any(len(counts(entry) or ()) > 1 for entry in index)
+    """Whether two counters that move along one axis may meet at an entry; those of a split axis do not."""
+    return any(meets_itself(entry) for entry in index)
+
+
+def meets_itself(entry: Index) -> bool:
+    terms = sorted(entry.terms, key=lambda term: magnitude(term[1]))
+    reach: Dimension = 0
+    for atom, step in terms:
+        if not at_least(step - 1 - reach, 0):
+            return True
+        reach = reach + step * (atom.extent - 1)  # type: ignore[operator]
+    return False
 
 
 def vector_letter(windows: Windows, others: Sequence[str], sizes: Mapping[str, Dimension]) -> str:
