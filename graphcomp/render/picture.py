@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from .curves import cut_back
 from .fitting import cut
 from .heat import HEAT_GAP, HeatMap, heat_map, heat_width
-from .layout import Direction, Layout, lay_out
+from .layout import Direction, Layout
 from .mathematics import Fraction, Mathematics, Number, equals
 from .numerals import UNKNOWN
+from .placing import lay_out
 from .scene import (
     Arrowhead,
     Box,
@@ -28,7 +29,7 @@ from .scene import (
     measure,
 )
 from .sentences import in_language, language
-from .story import Edge, FactKind, Frame, StoryContent, StoryEdge, StoryNode, Target
+from .story import Edge, FactKind, StoryContent, StoryEdge, StoryNode, Target
 from .style import ROOMY, Style
 from .wrap import SLIDE_ROOM, Room, wrapped
 
@@ -74,9 +75,9 @@ def complement(spans: Iterable[Span], length: int) -> tuple[Span, ...]:
     return (*gaps, (reached, length)) if reached < length else tuple(gaps)
 
 
-def spans_where(story: StoryContent, holds: Callable[[Frame], bool]) -> tuple[Span, ...]:
-    """The frames for which a condition holds, as spans."""
-    return tuple((index, index + 1) for index, frame in enumerate(story.frames) if holds(frame))
+def as_spans(frames: Iterable[int]) -> tuple[Span, ...]:
+    """A span for each of these frames."""
+    return tuple((frame, frame + 1) for frame in frames)
 
 
 def quantity_row(
@@ -264,8 +265,7 @@ def draw_card(
 ) -> list[Primitive]:
     """A card with its rows; its frame thickens while it is in focus, and is coloured while it is read."""
     box, owner, tone = layout.cards[node.id], element_name(node.id), TONES[story.mode]
-    focus = spans_where(story, lambda frame: frame.focus == node.id)
-    source = spans_where(story, lambda frame: frame.focus != node.id and node.id in sources(story, frame))
+    focus, source = (as_spans(frames.get(node.id, ())) for frames in (story.focused, story.sources))
     rest = complement((*focus, *source), len(story.frames))
     items: list[Primitive] = [Rectangle("card", box, "card", radius=style.card_radius, owner=owner)]
     if story.mode != "evaluate" and node.differentiable:
@@ -276,16 +276,6 @@ def draw_card(
             outline = Rectangle("content", box, "", stroke, thickness, style.card_radius, owner=owner, frames=frames)
             items.append(outline)
     return items + draw_rows(plan, box, heights, style.card_sizes, ("ink", "value", tone), owner)
-
-
-def sources(story: StoryContent, frame: Frame) -> set[int]:
-    """The nodes a frame reads: users in reverse mode, operands otherwise."""
-    if frame.phase == "reverse":
-        return {user for user, _ in frame.reads}
-    if frame.region:
-        return set(frame.region.nodes)
-    operands = {edge.key: edge.operand for edge in story.edges}
-    return {operands[key] for key in frame.reads if key in operands}
 
 
 def strip(box: Box, height: float, fill: str, radius: float, owner: str) -> list[Primitive]:
@@ -334,7 +324,7 @@ def draw_chip(
 ) -> list[Primitive]:
     """An edge label: the partial above, the contribution below; outlined in colour while the edge is read."""
     box, owner, tone = layout.labels[edge], element_name(edge), TONES[story.mode]
-    lit = spans_where(story, lambda frame: edge in frame.reads)
+    lit = as_spans(story.read.get(edge, ()))
     rest = complement(lit, len(story.frames))
     items: list[Primitive] = [Rectangle("label", box, "card", radius=style.label_radius, owner=owner)]
     items.extend(strip(box, heights[1], tone + "_fill", style.label_radius, owner))
@@ -348,7 +338,7 @@ def draw_chip(
 def draw_edge(story: StoryContent, edge: StoryEdge, layout: Layout) -> list[Primitive]:
     """An edge as it rests and as it is lit; in reverse mode the lit edge points from the user to its operand."""
     parts, owner = layout.curves[edge.key], element_name(edge.key)
-    lit = spans_where(story, lambda frame: edge.key in frame.reads)
+    lit = as_spans(story.read.get(edge.key, ()))
     rest = complement(lit, len(story.frames))
     backwards = tuple(tuple(reversed(part)) for part in reversed(parts))
     lit_parts = backwards if story.mode == "reverse" else parts

@@ -6,6 +6,7 @@ shown; that one relation drives every writer, so a story stays linear in the siz
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -242,6 +243,33 @@ class StoryContent:
                 remember(history, Known(fact, index, len(self.frames)))
         return history
 
+    @cached_property
+    def focused(self) -> dict[int, list[int]]:
+        """The frames in which each node is in focus; nodes that never are have no entry."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for index, frame in enumerate(self.frames):
+            found[frame.focus].append(index)
+        return dict(found)
+
+    @cached_property
+    def read(self) -> dict[Edge, list[int]]:
+        """The frames that read each edge."""
+        found: dict[Edge, list[int]] = defaultdict(list)
+        for index, frame in enumerate(self.frames):
+            for edge in dict.fromkeys(frame.reads):
+                found[edge].append(index)
+        return dict(found)
+
+    @cached_property
+    def sources(self) -> dict[int, list[int]]:
+        """The frames that read each node while another is in focus: users in reverse mode, operands otherwise."""
+        operands = {edge.key: edge.operand for edge in self.edges}
+        found: dict[int, list[int]] = defaultdict(list)
+        for index, frame in enumerate(self.frames):
+            for node in sources_of(frame, operands) - {frame.focus}:
+                found[node].append(index)
+        return dict(found)
+
     def sweep_spans(self) -> list[tuple[int, int]]:
         """The frames [start, stop) of each sweep."""
         spans = []
@@ -249,6 +277,15 @@ class StoryContent:
             inside = [index for index, frame in enumerate(self.frames) if frame.sweep == number]
             spans.append((inside[0], inside[-1] + 1) if inside else (0, 0))
         return spans
+
+
+def sources_of(frame: Frame, operands: Mapping[Edge, int]) -> set[int]:
+    """The nodes that a frame reads."""
+    if frame.phase == "reverse":
+        return {user for user, _ in frame.reads}
+    if frame.region:
+        return set(frame.region.nodes)
+    return {operands[key] for key in frame.reads if key in operands}
 
 
 def forget(history: dict[tuple[FactKind, Target], list[Known]], frame: int) -> None:

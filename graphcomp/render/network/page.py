@@ -13,13 +13,7 @@ from html import escape
 from importlib import resources
 from typing import Any
 
-from ..mathematics import clean
-from ..palette import THEMES
-from ..scene import Scene
-from ..sentences import Language
-from ..svg import drawn
-from .groups import Group
-from .layout import (
+from ..columns import (
     GAP_ACROSS,
     GAP_DOWN,
     GAP_LABELLED,
@@ -31,6 +25,12 @@ from .layout import (
     SWEEPS,
     Arrangement,
 )
+from ..mathematics import clean
+from ..palette import THEMES
+from ..scene import Scene
+from ..sentences import Language
+from ..svg import drawn
+from .groups import Group
 from .levels import Level
 
 VARIABLES = {name: f"var(--{name.replace('_', '-')})" for name in THEMES["light"]}

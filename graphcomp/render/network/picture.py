@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import RenderError
 from ...files import write_whole
 from ...graph import Graph
+from ..columns import HEADER, PADDING, Arrangement, arrange
 from ..glyphs import text_width
 from ..layout import Layout
 from ..mathematics import clean, shorten
@@ -24,7 +25,6 @@ from ..sentences import language as language_table
 from ..svg import write_svg
 from .collapse import Closed, Collapse, check_collapse
 from .groups import Group, fold_repeats, fold_rule, group_by_scope, split_calls, split_components
-from .layout import HEADER, PADDING, Arrangement, arrange
 from .levels import Level, Member, levels
 from .overlays import Numbers, Total
 from .page import level_data, page_data, write_page

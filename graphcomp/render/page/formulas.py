@@ -202,7 +202,8 @@ class Formulas:
             line: list[Any] = [round(scale * UNITS, 6)]
             for glyph in run:
                 name = glyph_name(glyph.name)
-                self.glyphs.setdefault(name, relative(glyph.path))
+                if name not in self.glyphs:
+                    self.glyphs[name] = relative(glyph.path)
                 line.extend((int(name), tenth(glyph.x), tenth(glyph.y)))
             found.append(line)
         return found
