@@ -16,6 +16,7 @@ from .run.executor import Binding, Executor
 from .run.finite import interpret_finite
 from .run.interpreter import interpret
 from .run.pipeline import Stages, lower, stages
+from .run.report import Report, report
 from .run.team import check_threads
 from .trace import TracedGraph, trace_function
 from .trace.tracer import Tracer, type_of
@@ -147,6 +148,16 @@ class Jitted:
         for position, argument in enumerate(arguments):
             flags += [position in self.options.donate] * flatten(argument)[1].leaf_count()
         return flags
+
+    def report(self, *arguments: Any) -> Report:
+        """What a call with these arguments does, kernel by kernel, with measured times; nothing is donated.
+
+        Raises InputError for a function that is not compiled.
+        """
+        version = self.version(*arguments)
+        if version.executor is None:
+            raise InputError("a function for target='numpy' is not compiled, so there are no kernels to report on.")
+        return report(version.executor, flatten(arguments)[0])
 
     def stages(self, *arguments: Any) -> Stages:
         """The text of every stage for arguments of these types: traced, derived, simplified, scheduled, source."""

@@ -16,7 +16,6 @@ import graphcomp as gx
 from graphcomp.bench import WORKLOADS, Bench, Goal, Measured, Problem, Result, Settings, Spread
 from graphcomp.bench.command import chosen_peers, interpreters, selected
 from graphcomp.bench.count import flops, work_of
-from graphcomp.bench.machine import copy_seconds, matrix_peak
 from graphcomp.bench.measure import Bench as _Bench
 from graphcomp.bench.ours import PICKLE, Graphcomp
 from graphcomp.bench.peers import candidate as candidates
@@ -29,6 +28,7 @@ from graphcomp.bench.workload import RATES, Workload, named, with_floats
 from graphcomp.cli import main
 from graphcomp.errors import InputError, RenderError
 from graphcomp.render.scene import Words
+from graphcomp.run.machine import copy_seconds, matrix_peak
 from graphcomp.trace.tree import leaves, tree_map
 
 TASKS = [(name, task) for name, workload in WORKLOADS.items() for task in workload.tasks]

@@ -262,3 +262,22 @@ def test_memory_of_results_that_nobody_holds_is_used_again_and_no_other() -> Non
         result = f(np.zeros(1000))
         addresses.add(np.asarray(result[0]).ctypes.data)
     assert len(addresses) <= 4
+
+
+def test_a_position_is_looked_up_outside_of_what_it_places() -> None:
+    def table_gradient(table, rows):  # type: ignore[no-untyped-def]
+        return gx.grad(lambda table: gnp.sum(np.take(table, rows, axis=0) ** 3))(table)
+
+    table, rows = np.arange(12.0).reshape(4, 3) / 5, np.array([3, 0, 3, 1, 2, 0])
+    source = gx.jit(table_gradient).stages(table, rows).source
+    looks = [line for line in source.splitlines() if "= int64(v" in line]
+    adds = [line for line in source.splitlines() if " + v" in line and line.lstrip().startswith("b")]
+    assert looks and adds
+    assert max(map(indent, looks)) < min(map(indent, adds))
+    wanted = np.zeros_like(table)
+    np.add.at(wanted, rows, 3 * table[rows] ** 2)
+    np.testing.assert_allclose(np.asarray(gx.jit(table_gradient)(table, rows)), wanted, rtol=1e-14)
+
+
+def indent(line: str) -> int:
+    return len(line) - len(line.lstrip())

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import write_whole
-from .machine import copy_seconds, processor_name, processors
+from ..run.machine import copy_seconds, processor_name, processors
 from .measure import Bench, Result, Settings
 from .peers.worker import PEERS
 from .plot import check_suffix, write_plot

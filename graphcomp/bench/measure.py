@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from ..run.machine import busy_elsewhere, copy_seconds, matrix_peak
 from .count import Work, work_of
-from .machine import busy_elsewhere, copy_seconds, matrix_peak
 from .ours import PICKLE
 from .process import OURS, Process, WorkerError
 from .reference import Reference, disagreement

@@ -58,7 +58,7 @@ from numba.types import {", ".join(_DTYPES)}
 
 from graphcomp.emit.mathematics import *
 from graphcomp.emit.runtime import *
-from graphcomp.emit.team import meet, share
+from graphcomp.emit.team import meet, share, stamp
 '''
 
 
@@ -74,16 +74,19 @@ class Source:
     sizes: list[sp.Symbol]
     buffers: list[Buffer]
     numberings: list[Numbering]
+    stamps: int = 0
+    """How many times the entry notes, in a table whose address is one more word of the context."""
 
 
-def emit_cpu(program: Program, graph: Graph) -> Source:
+def emit_cpu(program: Program, graph: Graph, timed: bool = False) -> Source:
     """The source of a program, and its content hash, which covers the modules that it calls: machine code of older ones
     must not be found in the cache.
 
     Kernels with equal bodies share one function. The others are written one after the other into parts, because Numba
     and LLVM take a fixed time for each function. What a loop holds has parts of its own, which take its variable.
+    With `timed` the threads meet after every kernel and the first one notes the time.
     """
-    emission = _Emission(program, graph)
+    emission = _Emission(program, graph, timed)
     parts = emission.block(program.kernels, ())
     texts = [*map(_helper_text, emission.helpers.values()), *emission.texts, *emission.part_texts, _entry(parts)]
     calls = {f"{k.function}_{k.of.dtype}" for k in leaves(program.kernels) if isinstance(k, CallKernel)}
@@ -93,7 +96,9 @@ def emit_cpu(program: Program, graph: Graph) -> Source:
     text = "\n\n".join([header, *texts])
     called = [runtime, team, *mathematics.MODULES, *(module for module, _ in imported)]
     key = hashlib.sha256("".join([text, *map(inspect.getsource, called)]).encode()).hexdigest()[:24]
-    return Source(text.replace("@@KEY@@", key), key, program.sizes, program.buffers, emission.numberings)
+    return Source(
+        text.replace("@@KEY@@", key), key, program.sizes, program.buffers, emission.numberings, emission.stamps
+    )
 
 
 @dataclass(slots=True)
@@ -107,7 +112,9 @@ class _Part:
 class _Emission:
     """The functions of a program as they are written: shared kernels, and parts."""
 
-    def __init__(self, program: Program, graph: Graph) -> None:
+    def __init__(self, program: Program, graph: Graph, timed: bool = False) -> None:
+        self.stamps = len(program.kernels) + 1 if timed else 0
+        self.table = FIRST_SIZE + len(program.sizes) + len(program.buffers)
         self.sizes = program.sizes
         self.position = {
             b.number: slot for slot, b in enumerate(program.buffers, start=FIRST_SIZE + len(program.sizes))
@@ -135,14 +142,20 @@ class _Emission:
 
     def block(self, kernels: Sequence[Kernel], variables: tuple[str, ...]) -> list[str]:
         """Kernels that run one after the other inside the loops over `variables`; the calls that run them."""
-        parts = [_Part()]
-        for kernel in kernels:
+        timed = bool(self.stamps) and not variables
+        parts = [_Part([self.stamp(0)] if timed else [])]
+        for place, kernel in enumerate(kernels, start=1):
             lines, buffers = self.lines(kernel, variables)
+            lines += [self.stamp(place)] * timed
             if len(parts[-1].lines) + len(lines) + len(parts[-1].buffers | buffers) > PART_LENGTH:
                 parts.append(_Part())
             parts[-1].lines += lines
             parts[-1].buffers |= buffers
         return [self.write_part(part, variables) for part in parts]
+
+    def stamp(self, place: int) -> str:
+        """The line that notes the time after so many kernels."""
+        return f"    stamp(context, {self.table}, {place}, thread, threads)"
 
     def lines(self, kernel: Kernel, variables: tuple[str, ...]) -> tuple[list[str], dict[int, Buffer]]:
         """The lines that run a kernel, and the buffers they name."""

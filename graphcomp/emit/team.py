@@ -157,6 +157,25 @@ def meet(context, threads):
                     sched_yield(0)
 
 
+@intrinsic
+def cycles(typingctx: Any) -> Any:
+    """A count that grows with time."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(_WORD, [])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.readcyclecounter"), [])
+
+    return types.int64(), generate
+
+
+@njit(error_model="numpy")
+def stamp(context, word, place, thread, threads):
+    """Wait for each other and note the time, in a table whose address is a word of the context."""
+    meet(context, threads)
+    if thread == 0:
+        store_word(context[word] + 8 * place, cycles())
+
+
 @njit(error_model="numpy")
 def serve(slot):
     """What a worker does: wait for a job in its slot, run its entry, and so on; an entry of 0 is the end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -31,11 +32,12 @@ class Binding:
     """A program for given sizes: the arena, and the context table with all that does not change from call to call."""
 
     def __init__(self, program: Program, graph: Graph, sizes: dict[sp.Symbol, int]) -> None:
+        self.sizes = sizes
         plan = plan_arena(program, sizes)
         self.arena = aligned(plan.size)
         self.constants: list[np.ndarray] = []
         first = FIRST_SIZE + len(program.sizes)
-        self.context = np.zeros(first + len(program.buffers), np.int64)
+        self.context = np.zeros(first + len(program.buffers) + 1, np.int64)  # the last word is for a table of times
         self.word = {b.number: slot for slot, b in enumerate(program.buffers, start=first)}
         for slot, symbol in enumerate(program.sizes, start=FIRST_SIZE):
             self.context[slot] = sizes[symbol]
@@ -74,6 +76,9 @@ class Executor:
         self._pool: dict[int, list[np.ndarray]] = {}
         self._issued: deque[list[np.ndarray]] = deque(maxlen=REMEMBERED)
         self._lock = threading.Lock()
+        self.entry_seconds = 0.0
+        """How long the entry ran in the last call."""
+        self.stamps = np.zeros(source.stamps, np.int64)
         self._dtypes = [np.dtype(graph.type(id).dtype) for id in graph.inputs]
 
     def bind(self, values: Sequence[Any]) -> Binding:
@@ -95,17 +100,20 @@ class Executor:
             arrays = check_inputs(self.graph, [_view(value) for value in values])
         with self._lock:
             context = binding.context.copy()
+            context[-1] = self.stamps.ctypes.data
             for slot, array in zip(binding.inputs, arrays):
                 context[slot] = array.__array_interface__["data"][0]
             self._collect()
             self._issued.append([])
             results = [self._result(context, *output) for output in binding.outputs]
             threads = self.threads if binding.worth_a_team else 1
+            start = time.perf_counter()
             if binding.one_thread:
                 with single_threaded():
                     self.entry.run(context, threads)
             else:
                 self.entry.run(context, threads)
+            self.entry_seconds = time.perf_counter() - start
             self._check(int(context[0]))
             del arrays
             for value, given in zip(values, donated):

@@ -1,7 +1,8 @@
-"""Joining neighbouring loops into one where every address steps through memory evenly over both.
+"""Loops made fewer and shorter: neighbours joined into one, and positions looked up outside of what they place.
 
-Elementwise kernels over arrays of any rank become one loop; then kernels that differ only in the extent of that loop,
-such as the updates of all parameters, share their code.
+Loops are joined where every address steps through memory evenly over both. Elementwise kernels over arrays of any rank
+become one loop; then kernels that differ only in the extent of that loop, such as the updates of all parameters, share
+their code.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from ..graph.types import equal
 from ..ops.index import Atom, Index
-from .program import Assign, Choose, Load, Loop, LoopKernel, Nest, Reduce, Statement, Store, walk
+from .program import Assign, Choose, Load, Loop, LoopKernel, Nest, Position, Reduce, Statement, Store, walk
 
 
 def collapse_kernel(kernel: LoopKernel) -> None:
@@ -90,3 +91,50 @@ def mentioned(index: Index) -> Iterable[str]:
             yield atom.name
         else:
             yield from mentioned(atom.of)
+
+
+# positions -----------------------------------------------------------------------------------------------------------
+
+
+def place_positions(kernel: LoopKernel) -> None:
+    """Look up a position of a gather or scatter once, before the loop over the entries that it places.
+
+    The look and its check then stand outside of the innermost loop, which can become vector code.
+    """
+    written = {s.buffer.root.number for s in kernel.statements() if isinstance(s, Store)}
+    for statement in kernel.body:
+        if isinstance(statement, Nest):
+            statement.loops, statement.body = split_at_positions(statement.loops, statement.body, written)
+    if not any(isinstance(statement, Nest) for statement in kernel.body):
+        loops, body = split_at_positions(kernel.loops, kernel.body, written)
+        kernel.loops = loops
+        kernel.body[:] = body
+
+
+def split_at_positions(
+    loops: list[Loop], body: list[Statement], written: set[int]
+) -> tuple[list[Loop], list[Statement]]:
+    """The outer loops, and a body that holds the look-ups and then the inner loops with the rest."""
+    depth = {loop.variable: place for place, loop in enumerate(loops, start=1)}
+    ready: dict[int, int] = {}  # the loop, counted from the outside, in which a look-up and what it needs are known
+    made: dict[str, int] = {}
+    for place, statement in enumerate(body):
+        if isinstance(statement, Load) and statement.buffer.root.number not in written:
+            names = list(mentioned(statement.address))
+        elif isinstance(statement, Position):
+            names = [statement.value]
+        else:
+            continue
+        level = max((depth.get(name, made.get(name, len(loops))) for name in names), default=0)
+        ready[place] = made[statement.target] = level
+    moved = [place for place, level in ready.items() if isinstance(body[place], Position) and 0 < level < len(loops)]
+    if not moved:
+        return loops, body
+    level = max(ready[place] for place in moved)
+    wanted = {statement.value for place in moved if isinstance(statement := body[place], Position)}
+    first: list[Statement] = []
+    rest: list[Statement] = []
+    for place, statement in enumerate(body):
+        is_wanted = place in moved or (isinstance(statement, Load) and statement.target in wanted)
+        (first if is_wanted and ready.get(place, len(loops)) <= level else rest).append(statement)
+    return loops[:level], [*first, Nest(loops[level:], rest)]

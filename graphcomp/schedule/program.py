@@ -201,6 +201,10 @@ class Nest:
 Statement: TypeAlias = Load | Compute | Assign | Position | Choose | Reduce | Store | Sort | Nest
 
 
+Stopped: TypeAlias = "tuple[LoopKernel, str] | None"
+"""The last kernel with the same loops that a value could have joined, and why it did not."""
+
+
 @dataclass(slots=True)
 class LoopKernel:
     """Loops around statements. `meets`, of every form of kernel: the threads of a team wait for each other before."""
@@ -212,11 +216,12 @@ class LoopKernel:
     domain: tuple[Any, ...] = ()
     helpers: dict[str, Callable[..., Any]] = field(default_factory=dict)
     meets: bool = False
+    stopped: Stopped = None
 
     @property
     def is_shared(self) -> bool:
         """Whether each thread does a share of it; else the first one does it all."""
-        nests = [self.loops, *(statement.loops for statement in self.body if isinstance(statement, Nest))]
+        nests = [self.loops, *(statement.loops for statement in self.statements() if isinstance(statement, Nest))]
         return any(loop.shared for loops in nests for loop in loops)
 
     def statements(self) -> Iterator[Statement]:

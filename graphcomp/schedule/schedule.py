@@ -16,7 +16,7 @@ from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
-from .loops import collapse_kernel
+from .loops import collapse_kernel, place_positions
 from .lower import Body, Context
 from .placement import is_source, moves_entries, stored_values
 from .products import View, classify, packed, plan_product, stored_view, view_of
@@ -36,6 +36,7 @@ from .program import (
     Program,
     Sort,
     Statement,
+    Stopped,
     Store,
     guards,
     leaves,
@@ -113,6 +114,7 @@ class Scheduler:
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 collapse_kernel(kernel)
+                place_positions(kernel)
         inputs = [self.buffers[id] for id in self.graph.inputs]
         read = {buffer.root.number for kernel in kernels for buffer in used(kernel)}
         kept = [b for b in buffers if b.role != "array" or b.number in read]
@@ -214,12 +216,16 @@ class Scheduler:
 
     def add_entries(self, node: Node, target: Buffer, copy: bool = False) -> None:
         """Fill `target` with the entries of `node`: in a kernel with the same loops, or in a new one."""
+        stopped: Stopped = None
         for group in self.candidates(node, target):
-            if self.join(group, node, target, copy):
+            reason = self.join(group, node, target, copy)
+            if not reason:
                 return
+            stopped = stopped or (group.kernel, reason)
         body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
         kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], [], domain_key(target), body.helpers)
+        kernel.stopped = stopped
         group = Group(body, kernel)
         self.fill(group, node, target, index, copy)
         self.kernels.append(kernel)
@@ -238,8 +244,10 @@ class Scheduler:
         found = [g for g in self.groups.values() if g.kernel.domain == wanted]
         return sorted(found, key=lambda g: g.kernel.number, reverse=True)[:4]
 
-    def join(self, group: Group, node: Node, target: Buffer, copy: bool) -> bool:
+    def join(self, group: Group, node: Node, target: Buffer, copy: bool) -> str:
         """Try to add the value to a kernel; leave the kernel as it was if that would break the order or save nothing.
+
+        Returns why it was not added, an empty text if it was.
 
         Something is saved if a value is used that the kernel has at hand, or an array is read that it reads anyway.
         Without that, joining only makes kernels longer, and keeps equal ones (the updates of many parameters) from
@@ -254,18 +262,22 @@ class Scheduler:
         saves = (
             body.reused > reused or not group.kernel.loops or reads_again(body.blocks[0], added, group.kernel.domain)
         )
-        if (
-            saves
-            and size <= KERNEL_LIMIT
-            and few_buffers(body.blocks[0])
-            and all(self.allowed(group, s, before[4]) for s in walk(added))
-        ):
+        reason = ""
+        if not saves:
+            reason = "it reads nothing that is read or made there"
+        elif size > KERNEL_LIMIT:
+            reason = f"more than {KERNEL_LIMIT} statements take long to compile"
+        elif not few_buffers(body.blocks[0]):
+            reason = f"more than {BUFFER_LIMIT} arrays keep LLVM from vectorising"
+        elif not all(self.allowed(group, s, before[4]) for s in walk(added)):
+            reason = "it reads entries that are not yet made there"
+        if not reason:
             group.kernel.nodes = list(body.nodes)
-            return True
+            return ""
         del body.blocks[0][before[0] :]
         body.known[0], body.nodes, body.count, group.written = before[1], before[2], before[3], before[4]
         del self.ready[target.number]
-        return False
+        return reason
 
     def allowed(self, group: Group, statement: Statement, written: set[int]) -> bool:
         """What is read must be complete: filled by an earlier kernel, not by this one."""

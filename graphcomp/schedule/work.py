@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import sympy as sp
 
 from ..graph import Dimension
 from ..graph.types import product, substitute
-from .program import CallKernel, Choose, Kernel, LoopOver, Nest, ProductKernel, Reduce, Statement
+from .program import CallKernel, Choose, Compute, Kernel, LoopOver, Nest, ProductKernel, Reduce, Statement, Store, used
 
 Sizes = Mapping[sp.Symbol, int]
 
@@ -49,6 +50,40 @@ def body_work(body: Sequence[Statement], sizes: Sizes) -> int:
         else:
             total += 1
     return total
+
+
+def flops(kernel: Kernel, sizes: Sizes) -> int:
+    """Floating-point operations: two for each multiplication and addition of a product, one for an entry of an op."""
+    if isinstance(kernel, LoopOver):
+        turns = 1 if kernel.extent is None else number(kernel.extent, sizes)
+        return turns * sum(flops(inner, sizes) for inner in kernel.kernels)
+    if isinstance(kernel, ProductKernel):
+        return 2 * number(product((*kernel.batch, kernel.m, kernel.n, kernel.k)), sizes)
+    if isinstance(kernel, CallKernel):
+        return number(kernel.work, sizes) * number(kernel.sizes[0], sizes)
+    return number(product([loop.extent for loop in kernel.loops]), sizes) * body_flops(kernel.body, sizes)
+
+
+def body_flops(body: Sequence[Statement], sizes: Sizes) -> int:
+    """The operations of one turn; a reduction adds one for each entry."""
+    total = 0
+    for statement in body:
+        if isinstance(statement, (Nest, Reduce)):
+            turns = number(product([loop.extent for loop in statement.loops]), sizes)
+            total += turns * (body_flops(statement.body, sizes) + isinstance(statement, Reduce))
+        elif isinstance(statement, Choose):
+            total += max((body_flops(branch, sizes) for _, branch, _ in statement.branches), default=0)
+        else:
+            total += isinstance(statement, Compute) or (isinstance(statement, Store) and bool(statement.combine))
+    return total
+
+
+def traffic(kernel: Kernel, sizes: Sizes) -> int:
+    """Bytes of the values that a kernel reads and writes, each once in a turn of the loops around it."""
+    if isinstance(kernel, LoopOver):
+        turns = 1 if kernel.extent is None else number(kernel.extent, sizes)
+        return turns * sum(traffic(inner, sizes) for inner in kernel.kernels)
+    return sum(number(b.size, sizes) * np.dtype(b.type.dtype).itemsize for b in used(kernel))
 
 
 def number(size: Dimension, sizes: Sizes) -> int:
