@@ -38,7 +38,7 @@ def test_what_dot_has_to_place() -> None:
 @pytest.mark.parametrize("labelled", [False, True])
 def test_columns_keep_cards_labels_and_edges_apart(direction: layout.Direction, labelled: bool) -> None:
     cards, edges = dense(120)
-    labels = {edge: (60.0, 30.0) for edge in edges} if labelled else {}
+    labels = dict.fromkeys(edges, (60.0, 30.0)) if labelled else {}
     found = placing.lay_out_in_columns(cards, edges, labels, direction, None)
     boxes = {**found.cards, **found.labels}
     assert len(boxes) == len(cards) + len(labels)
