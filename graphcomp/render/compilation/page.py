@@ -12,12 +12,13 @@ from html import escape
 from importlib import resources
 from typing import Any
 
-from ..glyphs import REFERENCE_SIZE, typeset
+from ..glyphs import REFERENCE_SIZE
 from ..mathematics import Mathematics, clean, to_string
 from ..palette import THEMES
 from ..scene import Formula, Primitive
 from ..sentences import Language
 from ..svg import definitions, drawn, outlines, short
+from ..typesetting import typeset
 from .deck import described, formulas
 from .pictures import Drawing, fitting
 from .record import Compilation
