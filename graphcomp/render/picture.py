@@ -33,6 +33,7 @@ from .story import Edge, FactKind, StoryContent, StoryEdge, StoryNode, Target
 from .style import ROOMY, Style
 from .wrap import SLIDE_ROOM, Room, wrapped
 
+DIRECTIONS: tuple[Direction, Direction] = ("right", "up")
 HEAD_LENGTH, HEAD_WIDTH = 13.0, 11.0
 TONES = {"evaluate": "value", "forward": "tangent", "reverse": "adjoint"}
 
@@ -179,14 +180,30 @@ def row_heights(
 
 
 @dataclass(frozen=True)
-class Arrangement:
-    """Where everything of a drawing is, and what its cards and edge labels show."""
+class Plans:
+    """What all cards and edge labels of a drawing show, and the heights of their rows."""
 
-    layout: Layout
     cards: dict[int, Plan]
     labels: dict[Edge, Plan]
     card_rows: tuple[float, ...]
     label_rows: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Where everything of a drawing is, and what its cards and edge labels show."""
+
+    layout: Layout
+    plans: Plans
+
+
+def planned_story(story: StoryContent, style: Style = ROOMY) -> Plans:
+    """All cards and edge labels measured, which is the same in every direction."""
+    cards = {node.id: card_plan(story, node, style) for node in story.nodes}
+    labels = {} if story.mode == "evaluate" else {edge.key: chip_plan(story, edge, style) for edge in story.edges}
+    card_rows = row_heights(cards.values(), style.card_sizes, style.card_rows, style.air)
+    card_rows = card_rows[:2] if story.mode == "evaluate" else card_rows
+    return Plans(cards, labels, card_rows, row_heights(labels.values(), style.label_sizes, style.label_rows, style.air))
 
 
 def arranged(
@@ -195,26 +212,23 @@ def arranged(
     style: Style = ROOMY,
     room: Room = SLIDE_ROOM,
     unbroken: Collection[Edge] = (),
+    plans: Plans | None = None,
 ) -> Arrangement:
     """Measure a story's graph and lay it out; left to right, it is broken into rows that suit ``room``.
 
     The edges in ``unbroken`` stay within a row.
     """
-    cards = {node.id: card_plan(story, node, style) for node in story.nodes}
-    labels = {} if story.mode == "evaluate" else {edge.key: chip_plan(story, edge, style) for edge in story.edges}
-    card_rows = row_heights(cards.values(), style.card_sizes, style.card_rows, style.air)
-    card_rows = card_rows[:2] if story.mode == "evaluate" else card_rows
-    label_rows = row_heights(labels.values(), style.label_sizes, style.label_rows, style.air)
-    widths = common_widths({node: plan.width for node, plan in cards.items()}, style)
+    plans = plans or planned_story(story, style)
+    widths = common_widths({node: plan.width for node, plan in plans.cards.items()}, style)
     layout = lay_out(
-        {node: (widths[node], sum(card_rows)) for node in cards},
+        {node: (widths[node], sum(plans.card_rows)) for node in plans.cards},
         {edge.key: edge.operand for edge in story.edges},
-        {edge: (plan.width, sum(label_rows)) for edge, plan in labels.items()},
+        {edge: (plan.width, sum(plans.label_rows)) for edge, plan in plans.labels.items()},
         direction,
-        style.gaps if labels else style.gaps_without_labels,
+        style.gaps if plans.labels else style.gaps_without_labels,
     )
     layout = wrapped(layout, room, style.smallest_scale, unbroken) if direction == "right" else layout
-    return Arrangement(layout, cards, labels, card_rows, label_rows)
+    return Arrangement(layout, plans)
 
 
 def draw(story: StoryContent, direction: Direction = "right", style: Style = ROOMY, room: Room = SLIDE_ROOM) -> Scene:
@@ -222,20 +236,27 @@ def draw(story: StoryContent, direction: Direction = "right", style: Style = ROO
     return drawn(story, arranged(story, direction, style, room), style)
 
 
+def draw_both(story: StoryContent) -> tuple[Scene, Scene]:
+    """The graph from left to right, and from the bottom up."""
+    plans = planned_story(story)
+    wide, tall = (drawn(story, arranged(story, direction, plans=plans)) for direction in DIRECTIONS)
+    return wide, tall
+
+
 def drawn(story: StoryContent, arrangement: Arrangement, style: Style = ROOMY) -> Scene:
     """A story's graph where it was arranged."""
-    layout, card_rows, label_rows = arrangement.layout, arrangement.card_rows, arrangement.label_rows
+    layout, plans = arrangement.layout, arrangement.plans
     primitives = [
         *(item for edge in story.edges for item in draw_edge(story, edge, layout)),
         *(
             item
-            for edge, plan in arrangement.labels.items()
-            for item in draw_chip(story, edge, plan, layout, label_rows, style)
+            for edge, plan in plans.labels.items()
+            for item in draw_chip(story, edge, plan, layout, plans.label_rows, style)
         ),
         *(
             item
             for node in story.nodes
-            for item in draw_card(story, node, arrangement.cards[node.id], layout, card_rows, style)
+            for item in draw_card(story, node, plans.cards[node.id], layout, plans.card_rows, style)
         ),
     ]
     descriptions = {element_name(node.id): describe(story, node) for node in story.nodes}

@@ -11,7 +11,7 @@ from importlib import resources
 from ..heat import heat_map
 from ..live import Fixed, LiveProgram
 from ..palette import THEMES
-from ..picture import draw
+from ..picture import draw_both
 from ..sentences import Language, language
 from ..story import StoryContent
 from .controls import controls, details, input_fields, legend, zoom_buttons
@@ -33,7 +33,7 @@ def write_html(story: StoryContent, live: LiveProgram | Fixed | None = None) -> 
     formulas = Formulas(words.say("true"), words.say("false"))
     told = shown(story, live, words)
     story = told.story
-    graph = Drawing(formulas).data(draw(story, "right"), draw(story, "up"))
+    graph = Drawing(formulas).data(*draw_both(story))
     main = content(told, formulas, words)
     data = {
         **story_data(story, formulas, words),
