@@ -13,7 +13,7 @@ from .curves import cut_back
 from .fitting import cut
 from .heat import HEAT_GAP, HeatMap, heat_map, heat_width
 from .layout import Direction, Layout
-from .mathematics import Fraction, Mathematics, Number, equals
+from .mathematics import Mathematics, Number, equals, slashed
 from .numerals import UNKNOWN
 from .placing import lay_out
 from .scene import (
@@ -59,11 +59,6 @@ class Plan:
 def element_name(target: Target) -> str:
     """The name that links what belongs together: ``node:3`` or ``edge:4:0``."""
     return f"node:{target}" if isinstance(target, int) else f"edge:{target[0]}:{target[1]}"
-
-
-def slashed(formula: Mathematics) -> Mathematics:
-    """A fraction on one line, for the cards."""
-    return replace(formula, slashed=True) if isinstance(formula, Fraction) else formula
 
 
 def complement(spans: Iterable[Span], length: int) -> tuple[Span, ...]:
@@ -141,9 +136,9 @@ def chip_plan(story: StoryContent, edge: StoryEdge, style: Style = ROOMY) -> Pla
     """An edge label's rows: the local partial, and what the edge contributes."""
 
     def partial(value: Mathematics) -> Mathematics:
-        formula = edge.partial_formula
-        if formula is None:
-            return slashed(edge.partial_symbol) if value == UNKNOWN else equals(slashed(edge.partial_symbol), value)
+        formula = edge.partial or UNKNOWN
+        if edge.partial_formula is None:
+            return formula if value == UNKNOWN else equals(formula, value)
         return formula if isinstance(formula, Number) or formula == value else equals(formula, value)
 
     rows = [quantity_row(story, "partial", edge.key, partial), contribution_row(story, edge)]
@@ -200,7 +195,8 @@ class Arrangement:
 def planned_story(story: StoryContent, style: Style = ROOMY) -> Plans:
     """All cards and edge labels measured, which is the same in every direction."""
     cards = {node.id: card_plan(story, node, style) for node in story.nodes}
-    labels = {} if story.mode == "evaluate" else {edge.key: chip_plan(story, edge, style) for edge in story.edges}
+    labelled = [] if story.mode == "evaluate" else [edge for edge in story.edges if edge.partial]
+    labels = {edge.key: chip_plan(story, edge, style) for edge in labelled}
     card_rows = row_heights(cards.values(), style.card_sizes, style.card_rows, style.air)
     card_rows = card_rows[:2] if story.mode == "evaluate" else card_rows
     return Plans(cards, labels, card_rows, row_heights(labels.values(), style.label_sizes, style.label_rows, style.air))
@@ -273,10 +269,7 @@ def common_widths(widths: dict[int, float], style: Style) -> dict[int, float]:
 def describe(story: StoryContent, node: StoryNode) -> str:
     """A card in words, in its final state: ``w3 = w1 w2, value 6, dz/dw3 = 1``."""
     parts, words = [equals(node.symbol, node.definition).plain()], language(story.language)
-    kinds: tuple[FactKind, ...] = ("value", "tangent", "adjoint")
-    for kind in kinds:
-        if facts := story.known.get((kind, node.id)):
-            parts.append(f"{words.say(kind)} {facts[-1].fact.shown.plain()}")
+    parts.extend(f"{words.say(kind)} {shown.plain()}" for kind, shown in story.last_on_card(node.id).items())
     names = [name for name in node.names if name != node.symbol.plain()]
     return ", ".join(parts + ([words.say("named", names=", ".join(names))] if names else []))
 

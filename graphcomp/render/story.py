@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from .mathematics import Mathematics
+from .mathematics import Mathematics, slashed
 
 Mode = Literal["evaluate", "forward", "reverse"]
 Phase = Literal["evaluate", "forward", "reverse", "sweep", "rewrite"]
 Notation = Literal["d", "∂", "bar"]
 Granularity = Literal["node", "contribution"]
 FactKind = Literal["value", "tangent", "adjoint", "partial", "contribution", "saved"]
+CARD_FACTS: tuple[FactKind, ...] = ("value", "tangent", "adjoint")
+"""What a card says; that a value is saved is said by its frame alone."""
 Edge = tuple[int, int]
 Target = int | Edge
 
@@ -39,18 +41,26 @@ class StoryNode:
 
 @dataclass(frozen=True)
 class StoryEdge:
-    """An edge from ``operand`` to an argument ``slot`` of ``user``, with its local partial in symbols."""
+    """An edge from ``operand`` to an argument ``slot`` of ``user``, with its local partial in symbols.
+
+    There is none where either end is no number with a derivative: an integer, a mask, several results together.
+    """
 
     operand: int
     user: int
     slot: int
-    partial_symbol: Mathematics
+    partial_symbol: Mathematics | None = None
     partial_formula: Mathematics | None = None
 
     @property
     def key(self) -> Edge:
         """(user, slot): unique in the graph, also for both edges of ``x * x``."""
         return self.user, self.slot
+
+    @property
+    def partial(self) -> Mathematics | None:
+        """The partial as an edge shows it: its formula, or its symbol on one line."""
+        return self.partial_formula or (slashed(self.partial_symbol) if self.partial_symbol else None)
 
 
 @dataclass(frozen=True)
@@ -225,6 +235,11 @@ class StoryContent:
     jacobian: Jacobian | None = None
     modes: tuple[Mode, ...] = ()
     language: str = "en"
+
+    def last_on_card(self, id: int) -> dict[FactKind, Mathematics]:
+        """What a card says in the end."""
+        facts = {kind: self.known.get((kind, id)) for kind in CARD_FACTS}
+        return {kind: told[-1].fact.shown for kind, told in facts.items() if told}
 
     def node(self, id: int) -> StoryNode:
         """The card with that id."""

@@ -227,6 +227,6 @@ def node_member(graph: Graph, id: int, numbers: Numbers, words: Language) -> Mem
 
 def type_text(node: Node, words: Language) -> str:
     """A node's type; of several results, how many."""
-    if isinstance(node.type, TupleType):
-        return words.say("results", part=len(node.type.items))
-    return str(node.type)
+    if not isinstance(node.type, TupleType):
+        return str(node.type)
+    return str(node.type.items[0]) if len(node.type.items) == 1 else words.say("results", part=len(node.type.items))
