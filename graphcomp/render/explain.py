@@ -22,6 +22,7 @@ from .network.blocks import blocks
 from .network.collapse import Collapse, check_collapse, chosen_grouping, grouping, wanted_grouping
 from .network.group_account import GroupAccount
 from .network.story import tell_groups
+from .network.training import Update, training_step
 from .output import Story
 from .reverse_mode import reverse_mode, saved_values
 from .seeds import ends
@@ -74,7 +75,8 @@ def explain(
     ("encoder/*", or several such patterns), the lines of the user's code ("lines"), the values that assignments name
     ("names"), or the scopes for which a function of a ``Group`` is true.  Then each value that crosses a group's
     border is told, with its shape, statistics and adjoint.  A graph of more than 500 nodes is told by the finest of
-    these levels that has few steps.
+    these levels that has few steps.  A whole training step is told by groups as forward pass, adjoints back from the
+    loss, and update, in reverse mode; its loss and gradients are found by their values.
     Loops and branches are told as they are executed at these inputs: each step, in the scope ``step.3``, and the
     branch that is taken; above 120 nodes by groups.  With ``collapse`` a loop is one step, if the groups that are asked
     for are not inside of it ("step.*" are).  A function with a derivative rule of its own (``gx.custom_jvp``,
@@ -117,12 +119,15 @@ def tell_collapsed(
         raise RenderError("a quiz asks for each node's derivative, and groups of nodes are told here; leave it out")
     if collapse is not None:
         check_collapse(collapse)
+    updates: Mapping[int, Update] = {}
+    if tuple(modes) == ("reverse",) and (step := training_step(graph, values)):
+        modes, graph, values, updates = ("evaluate", "reverse"), step.graph, step.values, step.updates
     shown = varying_nodes(graph)
     groups = chosen_grouping(graph, shown) if collapse is None else wanted_grouping(graph, shown, collapse)
     kept = set() if wrt is None else set(chosen_inputs(graph, wrt))
     account = GroupAccount(graph, values, blocks(graph, shown, groups, kept), telling)
     check_tellable(account, modes[-1])
-    return tell_groups(account, modes, chosen_inputs(graph, wrt))
+    return tell_groups(account, modes, chosen_inputs(graph, wrt), updates)
 
 
 def tell(account: Account, modes: Sequence[Mode], wrt: str | Sequence[str] | None = None) -> Story:
