@@ -11,7 +11,7 @@ import pytest
 
 import graphcomp as gx
 import graphcomp.numpy as gnp
-from graphcomp import nn, optim, random
+from graphcomp import nn, optim, random, train
 from graphcomp.cli import main
 from graphcomp.derive import reverse
 from graphcomp.errors import RenderError
@@ -366,6 +366,32 @@ def test_a_training_step_of_a_transformer_is_told_in_few_cards(tmp_path: Path) -
     assert sum("adam verschiebt die " in frame.sentence for frame in story.frames) > 3
     for suffix in ("html", "md", "tex", "pdf"):
         assert story.save(tmp_path / f"step.{suffix}").stat().st_size > 1000
+
+
+def test_a_small_training_step_is_told_as_one_where_it_has_many_results() -> None:
+    model = nn.Sequential(nn.Conv2d.create(1, 2, 3, key=0), nn.relu, nn.flatten, nn.Linear.create(72, 3, key=1))
+    optimizer = optim.adam(1e-2)
+    state = optimizer.init(model)
+    step = train.train_step(nn.softmax_cross_entropy, optimizer)
+    story = gx.explain(step, at=[model, state, (images(), np.array([0, 2]))])
+    assert story.title.startswith("A training step") and len(story.sweeps) == 2
+    assert story.nodes[0].names == ("batch[0]",)  # only one layer reads it, but it is none of its parameters
+    assert sum(frame.sentence.startswith("adam moves the 2 parameters") for frame in story.frames) == 2
+
+    def few(w: Any, x: Any) -> Any:
+        value, slope = gx.value_and_grad(lambda w: gnp.sin(w * x))(w)
+        return w - 0.1 * slope, value
+
+    assert len(gx.explain(few, at=[0.5, 2.0]).sweeps) == 2  # few enough to tell each result's
+
+    def plain(ws: Any, x: Any) -> Any:
+        value, slopes = gx.value_and_grad(lambda ws: sum((gnp.sin(w * x) for w in ws), 0.0))(ws)
+        return [w - 0.1 * slope for w, slope in zip(ws, slopes, strict=True)], value
+
+    told = gx.explain(plain, at=[[0.1 * k for k in range(1, 11)], 2.0])
+    assert [frame.sentence.split(",")[0] for frame in told.frames[-10:]] == [
+        f"The update moves ws[{k}]" for k in range(10)
+    ]
 
 
 def test_what_is_no_training_step_is_told_or_refused_as_it_is() -> None:

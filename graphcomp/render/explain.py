@@ -21,7 +21,7 @@ from .forward_mode import forward_mode
 from .network.blocks import blocks
 from .network.collapse import Collapse, check_collapse, chosen_grouping, grouping, wanted_grouping
 from .network.group_account import GroupAccount
-from .network.story import tell_groups
+from .network.story import MOST_SWEEPS, tell_groups
 from .network.training import Update, training_step
 from .output import Story
 from .reverse_mode import reverse_mode, saved_values
@@ -92,9 +92,18 @@ def explain(
     most, graph = MOST_NODES if written is graph else MOST_WRITTEN_OUT, written
     lines = not isinstance(source, (str, sp.Basic))
     telling = Telling(notation, digits, granularity, jacobian_rows, language, quiz, lines)
-    if collapse is None and len(graph) <= most:
+    flat = collapse is None and len(graph) <= most
+    step = training_step(graph, values) if mode == "reverse" and (not flat or many_sweeps(graph)) else None
+    if flat and step is None:
         return tell(Account(graph, values, telling), MODES[mode], wrt)
+    if step is not None:
+        return tell_collapsed(step.graph, step.values, telling, ("evaluate", "reverse"), wrt, collapse, step.updates)
     return tell_collapsed(graph, values, telling, MODES[mode], wrt, collapse)
+
+
+def many_sweeps(graph: Graph) -> bool:
+    """Whether reverse mode would make more sweeps than anybody follows."""
+    return sum(graph.type(id).is_float for id in set(graph.outputs)) > MOST_SWEEPS
 
 
 def written_out(graph: Graph, values: list[Any], mode: str, collapse: Collapse | None) -> Graph:
@@ -113,18 +122,21 @@ def tell_collapsed(
     modes: Sequence[Mode],
     wrt: str | Sequence[str] | None,
     collapse: Collapse | None,
+    updates: Mapping[int, Update] | None = None,
 ) -> Story:
-    """The story of a graph's groups; an input that ``wrt`` names is told by itself."""
+    """The story of a graph's groups; an input that ``wrt`` names is told by itself.
+
+    ``updates``: of the parameters, where it is the story of a training step.
+    """
     if telling.quiz:
         raise RenderError("a quiz asks for each node's derivative, and groups of nodes are told here; leave it out")
     if collapse is not None:
         check_collapse(collapse)
-    updates: Mapping[int, Update] = {}
-    if tuple(modes) == ("reverse",) and (step := training_step(graph, values)):
-        modes, graph, values, updates = ("evaluate", "reverse"), step.graph, step.values, step.updates
     shown = varying_nodes(graph)
     groups = chosen_grouping(graph, shown) if collapse is None else wanted_grouping(graph, shown, collapse)
     kept = set() if wrt is None else set(chosen_inputs(graph, wrt))
+    if updates:
+        kept.update(set(graph.inputs) - set(updates))  # a batch is no part of the model, though one layer reads it
     account = GroupAccount(graph, values, blocks(graph, shown, groups, kept), telling)
     check_tellable(account, modes[-1])
     return tell_groups(account, modes, chosen_inputs(graph, wrt), updates)
