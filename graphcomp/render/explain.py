@@ -41,8 +41,8 @@ CHOICES = {
     "granularity": ("node", "contribution"),
     "jacobian_rows": ("outputs", "inputs"),
 }
-MOST_NODES = 500  # the layout of one flat graph takes half a minute at this size, and minutes soon after
-MOST_WRITTEN_OUT = 120  # of loops written out: all their steps share values, and such a layout takes much longer
+MOST_NODES = 500  # more steps than anybody follows one by one
+MOST_WRITTEN_OUT = 120  # of loops written out: groups say more than hundreds of cards that are alike
 
 
 def explain(
