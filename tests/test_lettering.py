@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 
 from graphcomp.render import Story, explain
-from graphcomp.render.glyphs import covered, typeset, units_per_em
+from graphcomp.render.glyphs import covered, units_per_em
 from graphcomp.render.lettering import bars, digits, in_visual_order, pieces, visual
 from graphcomp.render.mathematics import Fraction, Identifier, Operator, Row, Text
 from graphcomp.render.pdf import set_text
 from graphcomp.render.png import SVG, boxed, drawable, pixels, trial
 from graphcomp.render.tikz import tex_text
+from graphcomp.render.typesetting import typeset
 from graphcomp.trace import trace
 
 CHINESE, ARABIC, HEBREW, UNKNOWN = "速度", "مرحبا بالعالم", "שלום", "\ua984\ua985"

@@ -156,6 +156,22 @@ def test_a_click_opens_a_group_among_what_surrounds_it(browser: Any, pages: dict
         assert face(page, "encoder/norm").get_attribute("aria-expanded") == "true"
 
 
+def test_a_loop_opens_to_one_turn(browser: Any, pages: dict[str, Path], networks: dict[str, Network]) -> None:
+    loop = "reader/memory/scan"
+    with opened(browser, pages["rnn"], "#open=reader,reader%2Fmemory") as page:
+        assert "+ scan ×5" in titles(page) and "state[0]" not in titles(page)
+        face(page, loop).locator(".title").click()
+        assert "− scan ×5" in titles(page) and {"state[0]", "state[1]", "now[0]"} <= set(titles(page))
+        drawn = page.locator(f'.member[data-key="{loop}"] .flow').count()
+        assert drawn == len(networks["rnn"].levels[loop].edges)
+        assert overlaps(page.evaluate(BOXES)) == [] and page.evaluate(CROSSED) == []
+        state = next(key for key, one in networks["rnn"].levels[loop].members.items() if one.title == "state[0]")
+        page.evaluate(CLICK, state)
+        assert "where" in page.inner_text("#said")
+        face(page, loop).locator(".title").click()
+        assert "+ scan ×5" in titles(page) and "state[0]" not in titles(page)
+
+
 def test_the_card_that_opens_stays_under_the_pointer(browser: Any, pages: dict[str, Path]) -> None:
     with opened(browser, pages["step"], viewport={"width": 700, "height": 500}) as page:
         page.click("#deeper")

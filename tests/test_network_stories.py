@@ -11,7 +11,7 @@ import pytest
 
 import graphcomp as gx
 import graphcomp.numpy as gnp
-from graphcomp import nn, optim, random
+from graphcomp import nn, optim, random, train
 from graphcomp.cli import main
 from graphcomp.derive import reverse
 from graphcomp.errors import RenderError
@@ -20,6 +20,9 @@ from graphcomp.render.network import Group
 from graphcomp.render.network.blocks import blocks, calls, extract
 from graphcomp.render.network.collapse import MOST_CARDS, grouping
 from graphcomp.render.network.sentences import TABLES
+from graphcomp.render.numerals import number
+from graphcomp.render.picture import draw
+from graphcomp.render.scene import collisions
 from graphcomp.render.sentences import LANGUAGES
 from graphcomp.render.story import Fact
 from graphcomp.run import evaluate_all, interpret
@@ -293,23 +296,115 @@ def test_the_command_line_collapses_to_names(capsys: pytest.CaptureFixture[str])
     assert "h(w1)" in capsys.readouterr().out.translate(str.maketrans("₁", "1"))
 
 
-def test_reverse_mode_of_a_whole_training_step_says_what_to_do() -> None:
-    layers = tuple(nn.Linear.create(2, 2, key=key) for key in range(20))
-    optimizer = optim.sgd(0.1)
+def loss_of_layers(layers: Any, x: Any) -> Any:
+    for layer in layers:
+        x = gnp.tanh(layer(x))
+    return (x**2).sum()
 
-    def loss(layers: Any, x: Any) -> Any:
-        for layer in layers:
-            x = gnp.tanh(layer(x))
-        return (x**2).sum()
+
+def a_step(optimizer: Any, prepare: Any = lambda gradient: gradient, count: int = 20) -> tuple[Any, list[Any]]:
+    """A training step, and what it is called with."""
+    layers = tuple(nn.Linear.create(2, 2, key=key) for key in range(count))
 
     def step(layers: Any, state: Any, x: Any) -> Any:
-        value, gradient = gx.value_and_grad(loss)(layers, x)
-        layers, state = optimizer.update(layers, gradient, state)
+        value, gradient = gx.value_and_grad(loss_of_layers)(layers, x)
+        layers, state = optimizer.update(layers, prepare(gradient), state)
         return layers, state, value
 
-    at = [layers, optimizer.init(layers), np.ones((3, 2), "float32")]
-    with pytest.raises(RenderError, match="explain the loss"):
-        gx.explain(step, at=at, collapse=1)
+    return step, [layers, optimizer.init(layers), np.array([[0.5, -1], [0.2, 0.3], [1, 1]], "float32")]
+
+
+OPTIMIZERS = {
+    "sgd": (optim.sgd(0.1), lambda gradient: gradient),
+    "momentum": (optim.sgd(0.1, momentum=0.9, nesterov=True), lambda gradient: gradient),
+    "adam": (optim.adam(1e-2), lambda gradient: gradient),
+    "adamw": (optim.adamw(1e-2, weight_decay=0.1), lambda gradient: gradient),
+    "clipped": (optim.adam(1e-2), lambda gradient: optim.clip_by_global_norm(gradient, 1e-2)),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_training_step_is_told_forward_backward_and_updated(name: str) -> None:
+    step, at = a_step(*OPTIMIZERS[name])
+    story = gx.explain(step, at=at, collapse=1)
+    phases = "".join(frame.phase[0] for frame in story.frames)
+    assert re.fullmatch("e+r+e{20}", phases)
+    gradient, new = gx.grad(loss_of_layers)(at[0], at[2]), step(*at)[0]
+    adjoint = facts(story, "adjoint")
+    assert adjoint[next(node.id for node in story.nodes if node.names == ("x",))].data == pytest.approx(
+        np.asarray(gx.grad(loss_of_layers, 1)(at[0], at[2])), rel=1e-3, abs=1e-6
+    )
+    for place, frame in enumerate(story.frames[-20:]):
+        changes = zip(*(nn.module.flatten(one[place])[0] for one in (at[0], new, gradient)), strict=True)
+        parts = [(before, after - before, by) for before, after, by in (map(np.asarray, one) for one in changes)]
+        sizes = [np.sqrt(sum(float((part**2).sum()) for part in several)) for several in zip(*parts, strict=True)]
+        before, moved, by = (shown_number(size) for size in sizes)
+        assert (
+            f"the 2 parameters of linear, of norm {before}, by {moved}. The norm of their gradients is {by}."
+            in frame.sentence
+        )
+        assert frame.sentence.startswith("sgd" if name == "momentum" else "adam" if name == "clipped" else name)
+    assert story.frames[-1].facts == () and not any(collisions(draw(story), 0))
+
+
+def shown_number(value: float) -> str:
+    return number(value).plain()
+
+
+def test_a_training_step_of_a_transformer_is_told_in_few_cards(tmp_path: Path) -> None:
+    keys = random.split(random.key(0), 3)
+    model = nn.Sequential(*(nn.TransformerBlock.create(8, 2, key=key, expansion=2) for key in keys))
+    optimizer = optim.adam(1e-3)
+
+    def step(model: Any, state: Any, x: Any) -> Any:
+        value, gradient = gx.value_and_grad(lambda model: (model(x) ** 2).mean())(model)
+        return *optimizer.update(model, gradient, state), value
+
+    x = generator.normal(size=(2, 4, 8)).astype("float32")
+    story = gx.explain(step, at=[model, optimizer.init(model), x], language="de")
+    assert len(story.nodes) < 40 and story.title == "Ein Trainingsschritt über Gruppen: z"
+    assert sum("adam verschiebt die " in frame.sentence for frame in story.frames) > 3
+    for suffix in ("html", "md", "tex", "pdf"):
+        assert story.save(tmp_path / f"step.{suffix}").stat().st_size > 1000
+
+
+def test_a_small_training_step_is_told_as_one_where_it_has_many_results() -> None:
+    model = nn.Sequential(nn.Conv2d.create(1, 2, 3, key=0), nn.relu, nn.flatten, nn.Linear.create(72, 3, key=1))
+    optimizer = optim.adam(1e-2)
+    state = optimizer.init(model)
+    step = train.train_step(nn.softmax_cross_entropy, optimizer)
+    story = gx.explain(step, at=[model, state, (images(), np.array([0, 2]))])
+    assert story.title.startswith("A training step") and len(story.sweeps) == 2
+    assert story.nodes[0].names == ("batch[0]",)  # only one layer reads it, but it is none of its parameters
+    assert sum(frame.sentence.startswith("adam moves the 2 parameters") for frame in story.frames) == 2
+
+    def few(w: Any, x: Any) -> Any:
+        value, slope = gx.value_and_grad(lambda w: gnp.sin(w * x))(w)
+        return w - 0.1 * slope, value
+
+    assert len(gx.explain(few, at=[0.5, 2.0]).sweeps) == 2  # few enough to tell each result's
+
+    def plain(ws: Any, x: Any) -> Any:
+        value, slopes = gx.value_and_grad(lambda ws: sum((gnp.sin(w * x) for w in ws), 0.0))(ws)
+        return [w - 0.1 * slope for w, slope in zip(ws, slopes, strict=True)], value
+
+    told = gx.explain(plain, at=[[0.1 * k for k in range(1, 11)], 2.0])
+    assert [frame.sentence.split(",")[0] for frame in told.frames[-10:]] == [
+        f"The update moves ws[{k}]" for k in range(10)
+    ]
+
+
+def test_what_is_no_training_step_is_told_or_refused_as_it_is() -> None:
+    step, at = a_step(optim.sgd(0.1))
     told = gx.explain(step, at=at, collapse=1, mode="evaluate")
     assert any("sgd" in node.definition.plain() for node in told.nodes)
-    assert gx.explain(loss, at=[layers, at[2]], collapse=1).frames
+    without_loss = lambda *given: step(*given)[:2]  # noqa: E731
+    with pytest.raises(RenderError, match="if the loss is among its results"):
+        gx.explain(without_loss, at=at, collapse=1)
+
+    def another(layers: Any, state: Any, x: Any) -> Any:
+        return *step(layers, state, -2 * x)[:2], loss_of_layers(layers, x)
+
+    with pytest.raises(RenderError, match="its gradients are those of that loss"):
+        gx.explain(another, at=at, collapse=1)
+    assert "training" not in gx.explain(loss_of_layers, at=[at[0], at[2]], collapse=1).title

@@ -271,13 +271,66 @@ def test_a_phone_gets_the_graph_bottom_up(browser: Any, pages: dict[str, Path]) 
 
 
 def test_both_drawings_show_the_same_facts(browser: Any, pages: dict[str, Path]) -> None:
-    """On a phone the cards are references into the wide drawing, which is not shown there."""
+    """On a phone the cards' shapes are those of the wide drawing, which is not shown there."""
     pictures = []
     for address in ("#step=1", "#step=5"):
         with opened(browser, pages["lecture"], address, viewport={"width": 390, "height": 844}) as page:
             page.wait_for_timeout(400)
             pictures.append(card(page, 0).screenshot())
     assert pictures[0] != pictures[1]
+
+
+STATE = """() => [...document.querySelectorAll('[data-frames]')].filter((one) => !one.classList.contains('off'))
+    .map((one) => (one.closest('[data-owner]')?.dataset.owner || 'told') + one.dataset.frames).sort().join()"""
+
+
+@pytest.mark.parametrize("name", ["chain", "all"])
+def test_steps_one_by_one_show_what_a_leap_shows(browser: Any, pages: dict[str, Path], name: str) -> None:
+    with opened(browser, pages[name]) as page:
+        for _ in range(6):
+            page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowLeft")
+        walked = page.evaluate(STATE)
+        page.keyboard.press("End")
+        last = page.evaluate(STATE)
+    with opened(browser, pages[name], "#step=6") as page:
+        assert page.evaluate(STATE) == walked != last
+    with opened(browser, pages[name], f"#step={page_count(pages[name])}") as page:
+        assert page.evaluate(STATE) == last
+
+
+def page_count(path: Path) -> int:
+    """How many steps a page tells."""
+    return path.read_text(encoding="utf-8").count('class="frame"')
+
+
+def test_a_drawing_is_made_when_it_is_first_seen(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["lecture"], "#step=3") as page:
+        drawn = "all => all.map(one => one.childElementCount > 0)"
+        assert page.eval_on_selector_all("#graph svg.wide, #graph svg.tall", drawn) == [True, False]
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.wait_for_timeout(100)
+        assert page.eval_on_selector_all("#graph svg.wide, #graph svg.tall", drawn) == [True, True]
+        known = "all => all.map(one => one.querySelectorAll('use:not(.off)').length)"
+        wide, tall = page.eval_on_selector_all("#graph svg.wide, #graph svg.tall", known)
+        assert wide == tall
+        card(page, 0).click()
+        assert page.is_visible("#details") and card(page, 0).get_attribute("aria-label").startswith("w₁ = x₁, 2")
+
+
+def test_a_large_flat_story_answers_steps_without_laying_all_of_it_out(browser: Any, tmp_path: Path) -> None:
+    sums = "; ".join(["a1 = x*y", *(f"a{n} = sin(a{n - 1})*a{max(n // 2, 1)} + y" for n in range(2, 90))])
+    path = explain(sums, at={"x": 0.7, "y": 0.9}).save(tmp_path / "large.html")
+    with opened(browser, path) as page:
+        page.evaluate("""() => {
+            window.touched = new Set();
+            new MutationObserver((all) => all.forEach(({ target }) => window.touched.add(target)))
+                .observe(document.querySelector('#graph'), { subtree: true, attributes: true });
+        }""")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(100)
+        assert 0 < page.evaluate("window.touched.size") < 60
+        assert page.eval_on_selector_all("#graph svg.wide *", "all => all.length") > 2000
 
 
 def test_the_jacobian_fills_and_the_counters_run(browser: Any, tmp_path: Path) -> None:

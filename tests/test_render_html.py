@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from graphcomp.render import Story, explain
-from graphcomp.render.page.document import SCRIPTS, player_file
+from graphcomp.render.page.assets import player_file
+from graphcomp.render.page.document import SCRIPTS
 from graphcomp.render.page.formulas import is_set_alike, side_by_side
 from graphcomp.render.picture import draw
 from graphcomp.render.scene import Formula

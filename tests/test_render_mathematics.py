@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from graphcomp.render.glyphs import text_width, typeset
+from graphcomp.render.glyphs import text_width
 from graphcomp.render.mathematics import (
     Application,
     Differential,
@@ -22,6 +22,7 @@ from graphcomp.render.mathematics import (
 )
 from graphcomp.render.numerals import number, quantity
 from graphcomp.render.symbolic_mathematics import from_sympy
+from graphcomp.render.typesetting import typeset
 
 W1, W2 = Identifier("w", "1"), Identifier("w", "2")
 

@@ -1,6 +1,7 @@
 """Whole networks: groups by scope, folded repeats, levels laid out one by one, files that stay small."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from graphcomp import nn, optim, random
 from graphcomp.derive import reverse
 from graphcomp.errors import RenderError
 from graphcomp.graph import Graph
+from graphcomp.render.executed import inside as part_of_scope
 from graphcomp.render.network import Network, Numbers, activations, gradient_norms, network, times
-from graphcomp.render.network.picture import UNSHOWN
+from graphcomp.render.network.groups import UNSHOWN
 from graphcomp.render.scene import Arrowhead, Box, Curve, Rectangle, Scene, Words
 from graphcomp.run import evaluate_all
 from graphcomp.trace import trace
@@ -192,6 +194,137 @@ def test_a_loop_inside_the_graph_is_one_card_with_its_state_going_back() -> None
     assert loop.title == "scan ×5" and memory.edges[loop.key, loop.key] == {"float32[2, 8]": 8}
     scene = drawn.scene(2)
     assert any(isinstance(item, Words) and item.text == "2 values, 2×8 to the next" for item in scene.primitives)
+    assert not [member for level in drawn.levels.values() for key, member in level.members.items() if "%" in key
+                and member.title.startswith("scan")]  # fmt: skip
+
+
+def cards(drawn: Network, path: str) -> dict[str, str]:
+    """The titles of a level's members by their keys."""
+    return {key: member.title for key, member in drawn.levels[path].members.items()}
+
+
+def flows(drawn: Network, path: str) -> list[tuple[str, str]]:
+    """A level's edges by the titles of their ends."""
+    title = cards(drawn, path)
+    return sorted((title[one], title[other]) for one, other in drawn.levels[path].edges)
+
+
+def test_a_loop_opens_to_one_turn_with_its_state_going_back() -> None:
+    model = nn.LSTM.create(3, 8, key=random.key(0))
+    drawn = network(trace(lambda model, x: model(x)[0], model, np.ones((2, 40, 3), "float32")))
+    (around,) = [path for path in drawn.levels if f"{path}/scan" in drawn.levels]
+    inside = drawn.levels[f"{around}/scan"]
+    assert drawn.levels[around].members[f"{around}/scan"].title == "scan ×40"
+    types = {member.title: member.detail for member in inside.members.values()}
+    assert types["state[0]"] == types["state[1]"] == "float32[2, 8]" and types["now[0]"] == "float32[2, 32]"
+    title = cards(drawn, inside.path)
+    ops = Counter(name for name in title.values() if "[" not in name and " " not in name)
+    assert ops == {"matmul": 1, "add": 2, "slice": 4, "sigmoid": 3, "tanh": 2, "multiply": 3}
+    assert {title[other] for one, other in inside.edges if one == "from transpose"} == {"now[0]"}
+    assert inside.edges["from transpose", next(key for key in title if title[key] == "now[0]")] == {
+        "float32[40, 2, 32]": 1  # what comes from outside; a turn reads an entry of it
+    }
+    assert {title[other] for one, other in inside.edges if one.endswith("hidden_weight")} == {"matmul"}
+    back = [(title[one], title[other]) for one, other in inside.edges if title[other].startswith("state")]
+    assert sorted(back) == [("add", "state[1]"), ("multiply", "state[0]")]
+    assert ("state[0]", "matmul") in flows(drawn, inside.path)
+    results = [shapes for (one, other), shapes in drawn.levels[around].edges.items() if other != one == inside.path]
+    assert results == [{"float32[40, 2, 8]": 1}]
+
+
+def test_each_value_from_outside_leads_to_what_reads_it_inside_a_loop() -> None:
+    drawn = network(trace(lambda model, *batch: model(*batch), *MODELS["rnn"]))
+    outside = [pair for pair in flows(drawn, "reader/memory/scan") if pair[0].startswith("from ")]
+    assert outside == [
+        ("from iota", "now[1]"),
+        ("from model.memory.cell.hidden_weight", "matmul"),
+        ("from transpose", "now[0]"),
+        ("from x3", "greater"),
+    ]
+
+
+def test_loops_in_loops_and_conditions_open_too() -> None:
+    def turn(state: Any, row: Any) -> Any:
+        inner, _ = gx.scan(lambda a, v: (a * v, None), state[0], row)
+        return (inner, gx.numpy.sin(state[0]), state[2]), gx.numpy.sum(row)
+
+    def outer(x: Any) -> Any:
+        start = gx.numpy.sum(x)
+        state = gx.scan(turn, (start, gx.numpy.cos(start), gx.numpy.exp(start)), x)[0]
+        return gx.while_loop(lambda s: s[0] < 9, lambda s: (s[0] + s[1], s[2], s[1]), state)
+
+    drawn = network(trace(outer, np.ones((3, 40), "float32")))
+    assert {"", "scan", "scan/scan", "while_loop", "while_loop/condition"} == set(drawn.levels)
+    assert drawn.levels["scan"].members["scan/scan"].title == "scan ×40"
+    assert drawn.levels["scan"].edges["scan/scan", "scan/scan"] == {"float32[]": 39}
+    assert {("sin", "state[1]"), ("state[2]", "state[2]"), ("item", "state[0]")} <= set(flows(drawn, "scan"))
+    carried = {("s[2]", "s[1]"), ("s[1]", "s[2]"), ("add", "s[0]")}
+    assert carried | {("s[0]", "condition")} <= set(flows(drawn, "while_loop"))
+    assert drawn.levels[""].members["while_loop"].title == "while_loop"  # nobody knows how often
+    assert {one for one, other in flows(drawn, "") if other == "while_loop"} == {"item", "while_loop"}
+    for scene in (drawn.scene(1), drawn.scene(9)):
+        assert overlaps(scene) == [] and crossings(scene) == []
+
+
+def test_branches_open_and_meet_at_the_choice() -> None:
+    def choose(x: Any) -> Any:
+        return gx.cond(x > 0, lambda x: gx.numpy.sin(x) * 2, lambda x: -x, x)
+
+    drawn = network(trace(choose, np.float32(1)))
+    assert set(drawn.levels) == {"", "cond", "cond/if_true", "cond/if_false"}
+    assert {("x", "cond"), ("greater", "cond"), ("cond", "item")} <= set(flows(drawn, ""))
+    inside = {(one.removeprefix("from "), other) for one, other in flows(drawn, "cond")}
+    assert {("x", "if_true"), ("x", "if_false")} <= inside
+    assert {("greater", "cond"), ("if_true", "cond"), ("if_false", "cond")} <= inside
+    assert overlaps(drawn.scene(9)) == [] and crossings(drawn.scene(9)) == []
+
+
+def test_equal_layers_with_loops_are_folded_with_one_loop_inside() -> None:
+    class Stack(nn.Module):
+        """Two recurrent layers."""
+
+        layers: tuple[nn.LSTM, ...]
+
+        def __call__(self, x: Any) -> Any:
+            for layer in self.layers:
+                x, _ = layer(x)
+            return x
+
+    model = Stack(tuple(nn.LSTM.create(8, 8, key=key) for key in random.split(random.key(0), 2)))
+    x = np.ones((2, 40, 8), "float32")
+    graph = trace(lambda model, x: model(x), model, x)
+    inputs = [np.ones(graph.type(id).shape, graph.type(id).dtype) for id in graph.inputs]
+    taken = times(graph, inputs)
+    drawn = network(graph, overlay=taken)
+    assert [path for path in drawn.levels if path.endswith("scan")] == ["stack/layers.0/scan"]
+    assert drawn.levels["stack"].members["stack/layers.0"].title == "layers ×2"
+    assert drawn.levels["stack"].members["stack/layers.0"].number == pytest.approx(sum(taken.values.values()))
+    (loop, _) = [node.id for node in graph.nodes() if node.op == "scan"]
+    inside = drawn.levels["stack/layers.0"].members
+    assert inside["stack/layers.0/scan"].number == pytest.approx(taken.values[loop])
+    values = {member.title: member.number for member in inside.values()}
+    gate = next(node.id for node in graph.nodes() if node.op == "transpose" and node.id > loop)
+    assert values["transpose"] in (taken.values[gate], taken.values[graph.node(loop).inputs[2]])
+    assert all(member.number is None for member in drawn.levels["stack/layers.0/scan"].members.values())
+    backward = network(trace(gradient, model, x))
+    loops = [path.partition("/")[0] for path in backward.levels if path.endswith("scan")]
+    assert loops == ["stack", "stack (backward)"]
+
+
+def test_scopes_inside_a_body_are_groups_inside_the_loop() -> None:
+    def turn(state: Any, x: Any) -> Any:
+        with gx.scope("cell"):
+            return gx.numpy.tanh(state + x), None
+
+    def run(x: Any) -> Any:
+        with gx.scope("model"):
+            return gx.scan(turn, gx.numpy.sum(x), x)[0] + gx.scan(turn, gx.numpy.prod(x), x)[0]
+
+    drawn = network(trace(run, np.ones(40)))
+    assert {"model/scan/cell", "model/scan.2/cell"} <= set(drawn.levels)
+    assert set(cards(drawn, "model/scan").values()) >= {"state", "x", "cell"}
+    assert {("cell", "state"), ("state", "cell"), ("x", "cell")} <= set(flows(drawn, "model/scan"))
+    assert [part_of_scope(scope, "a/b") for scope in ("a/b", "a/b/c", "a/bc")] == ["", "c", "a/bc"]
 
 
 def test_only_the_repeats_asked_for_are_folded(step: Graph) -> None:

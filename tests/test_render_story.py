@@ -17,6 +17,8 @@ from graphcomp.render import Story, explain
 from graphcomp.render.account import Account, Telling
 from graphcomp.render.execution import Execution
 from graphcomp.render.explain import tell
+from graphcomp.render.picture import draw
+from graphcomp.render.scene import collisions
 from graphcomp.render.story import Mistake, Mode
 from graphcomp.run import evaluate_all
 from graphcomp.trace import trace
@@ -613,3 +615,27 @@ def test_what_a_transposed_operation_hands_back_is_said_for_every_shape() -> Non
     assert number.frames[-1].sentence.endswith("hands its adjoint back as one number.")
     assert vector.frames[-1].sentence.endswith("hands its adjoint back in the shape of w₁, one entry.")
     assert several.frames[-1].sentence.endswith("it has several results, and their adjoints together give that of w₁.")
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse", "both"])
+def test_no_card_floats_where_no_derivative_passes(mode: str) -> None:
+    """A factorisation's several results and its integer pivots, and positions computed from integers."""
+
+    def solved(a: Any, b: Any, positions: Any) -> Any:
+        return (gnp.linalg.solve(a, b)[positions] * b.max()).sum()
+
+    at = (np.array([[2.0, 1], [1, 3]]), np.array([1.0, 2]), np.array([0, 1, -1]))
+    story = explain(solved, at=at, mode=mode, wrt="b")  # type: ignore[arg-type]
+    ends = {end for edge in story.edges for end in (edge.operand, edge.user)}
+    assert ends == {node.id for node in story.nodes}
+    moving = {node.id for node in story.nodes if node.differentiable}
+    plain = [edge for edge in story.edges if not {edge.operand, edge.user} <= moving]
+    assert plain and all(edge.partial is None for edge in plain)
+    scene = draw(story)
+    labels = {item.owner for item in scene.primitives if item.role == "label"}
+    drawn = {item.owner for item in scene.primitives if item.role == "edge"}
+    for edge in plain:
+        owner = f"edge:{edge.user}:{edge.slot}"
+        assert owner in drawn - labels
+    assert not any(collisions(scene, frame) for frame in range(len(story.frames)))
+    assert "None" not in story.mermaid() + story.dot()

@@ -67,6 +67,12 @@ GALLERY: dict[str, tuple[Picture, ...]] = {
         if name != "compile"
     ),
     "Networks": tuple(Picture(name, one.caption, one.tell, (".svg", ".html")) for name, one in MODELS.items()),
+    "Training": (
+        Picture(
+            "training-step", "A network's training step with Adam: values, adjoints back from the loss, the update.",
+            lambda: explain(*training_step()), (".html",), steps=(24, -1),
+        ),
+    ),
     "Compilation": (
         Picture("compile", "A formula: a rewrite before and after; its kernel.", teaching("compile"), steps=(1, -1)),
         Picture(

@@ -81,7 +81,7 @@ def training_step() -> tuple[Any, tuple[Any, ...]]:
         nn.flatten, nn.Linear.create(64, 10, key=2),
     )  # fmt: skip
     optimizer = optim.adam(3e-3)
-    batch = (np.zeros((16, 1, 8, 8), "float32"), np.zeros(16, "int64"))
+    batch = (numbers(16, 1, 8, 8).astype("float32"), np.arange(16) % 10)
     return jit(train.train_step(nn.softmax_cross_entropy, optimizer)), (model, optimizer.init(model), batch)
 
 

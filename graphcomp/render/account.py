@@ -224,10 +224,14 @@ def finish(account: Account, parts: Sequence[Part], jacobian: Jacobian | None = 
     derivatives = modes != ("evaluate",)
     edges = tuple(
         StoryEdge(
-            operand, *edge, account.derivative(account.symbol(edge[0]), account.symbol(operand)), formulas.get(edge)
+            operand,
+            *edge,
+            account.derivative(account.symbol(edge[0]), account.symbol(operand))
+            if not derivatives or (account.is_float(operand) and account.is_float(edge[0]))
+            else None,
+            formulas.get(edge),
         )
         for edge, operand in account.edges.items()
-        if not derivatives or (account.is_float(operand) and account.is_float(edge[0]))
     )
     story = Story(
         account.title(modes[0] if len(modes) == 1 else "both"),

@@ -186,4 +186,4 @@ def joined(scope: str, part: str) -> str:
 
 def inside(scope: str, outer: str) -> str:
     """What of a scope lies within another."""
-    return scope.removeprefix(outer).strip("/") if outer else scope
+    return scope[len(outer) + 1 :] if outer and f"{scope}/".startswith(f"{outer}/") else scope

@@ -21,7 +21,8 @@ from .forward_mode import forward_mode
 from .network.blocks import blocks
 from .network.collapse import Collapse, check_collapse, chosen_grouping, grouping, wanted_grouping
 from .network.group_account import GroupAccount
-from .network.story import tell_groups
+from .network.story import MOST_SWEEPS, tell_groups
+from .network.training import Update, training_step
 from .output import Story
 from .reverse_mode import reverse_mode, saved_values
 from .seeds import ends
@@ -40,8 +41,8 @@ CHOICES = {
     "granularity": ("node", "contribution"),
     "jacobian_rows": ("outputs", "inputs"),
 }
-MOST_NODES = 500  # the layout of one flat graph takes half a minute at this size, and minutes soon after
-MOST_WRITTEN_OUT = 120  # of loops written out: all their steps share values, and such a layout takes much longer
+MOST_NODES = 500  # more steps than anybody follows one by one
+MOST_WRITTEN_OUT = 120  # of loops written out: groups say more than hundreds of cards that are alike
 
 
 def explain(
@@ -74,7 +75,8 @@ def explain(
     ("encoder/*", or several such patterns), the lines of the user's code ("lines"), the values that assignments name
     ("names"), or the scopes for which a function of a ``Group`` is true.  Then each value that crosses a group's
     border is told, with its shape, statistics and adjoint.  A graph of more than 500 nodes is told by the finest of
-    these levels that has few steps.
+    these levels that has few steps.  A whole training step is told by groups as forward pass, adjoints back from the
+    loss, and update, in reverse mode; its loss and gradients are found by their values.
     Loops and branches are told as they are executed at these inputs: each step, in the scope ``step.3``, and the
     branch that is taken; above 120 nodes by groups.  With ``collapse`` a loop is one step, if the groups that are asked
     for are not inside of it ("step.*" are).  A function with a derivative rule of its own (``gx.custom_jvp``,
@@ -90,9 +92,18 @@ def explain(
     most, graph = MOST_NODES if written is graph else MOST_WRITTEN_OUT, written
     lines = not isinstance(source, (str, sp.Basic))
     telling = Telling(notation, digits, granularity, jacobian_rows, language, quiz, lines)
-    if collapse is None and len(graph) <= most:
+    flat = collapse is None and len(graph) <= most
+    step = training_step(graph, values) if mode == "reverse" and (not flat or many_sweeps(graph)) else None
+    if flat and step is None:
         return tell(Account(graph, values, telling), MODES[mode], wrt)
+    if step is not None:
+        return tell_collapsed(step.graph, step.values, telling, ("evaluate", "reverse"), wrt, collapse, step.updates)
     return tell_collapsed(graph, values, telling, MODES[mode], wrt, collapse)
+
+
+def many_sweeps(graph: Graph) -> bool:
+    """Whether reverse mode would make more sweeps than anybody follows."""
+    return sum(graph.type(id).is_float for id in set(graph.outputs)) > MOST_SWEEPS
 
 
 def written_out(graph: Graph, values: list[Any], mode: str, collapse: Collapse | None) -> Graph:
@@ -111,8 +122,12 @@ def tell_collapsed(
     modes: Sequence[Mode],
     wrt: str | Sequence[str] | None,
     collapse: Collapse | None,
+    updates: Mapping[int, Update] | None = None,
 ) -> Story:
-    """The story of a graph's groups; an input that ``wrt`` names is told by itself."""
+    """The story of a graph's groups; an input that ``wrt`` names is told by itself.
+
+    ``updates``: of the parameters, where it is the story of a training step.
+    """
     if telling.quiz:
         raise RenderError("a quiz asks for each node's derivative, and groups of nodes are told here; leave it out")
     if collapse is not None:
@@ -120,9 +135,11 @@ def tell_collapsed(
     shown = varying_nodes(graph)
     groups = chosen_grouping(graph, shown) if collapse is None else wanted_grouping(graph, shown, collapse)
     kept = set() if wrt is None else set(chosen_inputs(graph, wrt))
+    if updates:
+        kept.update(set(graph.inputs) - set(updates))  # a batch is no part of the model, though one layer reads it
     account = GroupAccount(graph, values, blocks(graph, shown, groups, kept), telling)
     check_tellable(account, modes[-1])
-    return tell_groups(account, modes, chosen_inputs(graph, wrt))
+    return tell_groups(account, modes, chosen_inputs(graph, wrt), updates)
 
 
 def tell(account: Account, modes: Sequence[Mode], wrt: str | Sequence[str] | None = None) -> Story:

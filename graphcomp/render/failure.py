@@ -154,9 +154,7 @@ class Drawn:
     def edges(self, node: Node) -> Iterable[StoryEdge]:
         """The edges from drawn nodes to one of them."""
         drawn = set(self.shown)
-        return [
-            StoryEdge(source, node.id, slot, Text("")) for slot, source in enumerate(node.inputs) if source in drawn
-        ]
+        return [StoryEdge(source, node.id, slot) for slot, source in enumerate(node.inputs) if source in drawn]
 
     def lit(self, arrays: Sequence[tuple[int, str]]) -> Iterable[StoryEdge]:
         """The edges from the operands to the failed call."""
@@ -164,7 +162,7 @@ class Drawn:
         for slot, (id, words) in enumerate(self.failure.operands):
             source = id if id is not None else next(outside)[0] if "[" in words else None
             if source is not None and (id is None or id in self.shown):
-                yield StoryEdge(source, self.failed, slot, Text(""))
+                yield StoryEdge(source, self.failed, slot)
 
     def left_out(self) -> str:
         """How much of the graph is not drawn."""

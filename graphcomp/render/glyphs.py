@@ -10,7 +10,7 @@ import functools
 import itertools
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -57,7 +57,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Typeset:
-    """A formula at ``REFERENCE_SIZE``, its baseline at y = 0 and its left edge at x = 0."""
+    """A formula at ``REFERENCE_SIZE``, its baseline at y = 0 and its left edge at x = 0.
+
+    ``advance`` is where what follows begins; ``left`` where the ink begins.
+    """
 
     width: float
     ascent: float
@@ -65,6 +68,17 @@ class Typeset:
     glyphs: tuple[Glyph, ...]
     rules: tuple[Rule, ...]
     runs: tuple[Run, ...] = ()
+    advance: float = 0.0
+    left: float = 0.0
+
+    def moved(self, dx: float, dy: float) -> Typeset:
+        """The same at another place."""
+        return replace(
+            self,
+            glyphs=tuple(Glyph(one.name, one.path, one.x + dx, one.y + dy, one.scale) for one in self.glyphs),
+            rules=tuple(Rule(one.x + dx, one.y + dy, one.width, one.height) for one in self.rules),
+            runs=tuple(Run(one.text, one.x + dx, one.y + dy, one.width, one.size) for one in self.runs),
+        )
 
     @property
     def outlines(self) -> tuple[Glyph, ...]:
@@ -73,8 +87,8 @@ class Typeset:
 
 
 @functools.lru_cache(maxsize=20_000)
-def typeset(formula: Mathematics) -> Typeset:
-    """The formula's outlines and measures, at ``REFERENCE_SIZE``."""
+def set_whole(formula: Mathematics) -> Typeset:
+    """The formula's outlines and measures, at ``REFERENCE_SIZE``, as ziamath sets it."""
     from ziamath.zmath import Math
 
     # An element, not a string: ziamath unescapes strings, which would turn escaped text into markup.
@@ -88,7 +102,8 @@ def typeset(formula: Mathematics) -> Typeset:
     glyphs = tuple(placed for use in canvas.iter("use") for placed in placed_glyph(use, symbols))
     rules = tuple(bar(rectangle) for rectangle in canvas.iter("rect"))
     runs = in_places(texts, [glyph for glyph in glyphs if glyph_number(glyph) in marks()]) if texts else ()
-    return Typeset(max(box.xmax, 0.0), max(box.ymax, 0.0), max(-box.ymin, 0.0), glyphs, rules, runs)
+    measures = max(box.xmax, 0.0), max(box.ymax, 0.0), max(-box.ymin, 0.0)
+    return Typeset(*measures, glyphs, rules, runs, float(drawing.node.xadvance()), float(box.xmin))
 
 
 def reserve(leaf: ElementTree.Element) -> list[str]:
@@ -142,7 +157,7 @@ def marks() -> dict[int, str]:
 @functools.lru_cache(maxsize=1)
 def units_per_em() -> float:
     """The size of the font for formulas in the units of its outlines."""
-    return REFERENCE_SIZE / typeset(Text("x")).glyphs[0].scale
+    return REFERENCE_SIZE / set_whole(Text("x")).glyphs[0].scale
 
 
 def character_advance(character: str) -> float:

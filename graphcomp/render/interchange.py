@@ -21,7 +21,6 @@ from ..errors import GraphcompError, ParseError, RenderError
 from ..graph import Graph, Node, Origin, Requirement, check_graph, value_text
 from ..graph.parse import parse_type, parse_value
 from .mathematics import clean
-from .picture import slashed
 from .story import StoryContent, StoryEdge, StoryNode
 
 MISTAKES = (ValueError, KeyError, TypeError, IndexError, SyntaxError, AttributeError, XMLError, nx.NetworkXError)
@@ -199,8 +198,8 @@ def story_node_data(story: StoryContent, node: StoryNode) -> dict[str, Any]:
 def story_edge_data(story: StoryContent, edge: StoryEdge) -> dict[str, Any]:
     """What an edge's label says."""
     data: dict[str, Any] = {"slot": edge.slot}
-    if story.mode != "evaluate":
-        data["partial"] = clean((edge.partial_formula or slashed(edge.partial_symbol)).plain())
+    if edge.partial and story.mode != "evaluate":
+        data["partial"] = clean(edge.partial.plain())
         data |= shown_last(story, "contribution", edge.key)
     return data
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 from xml.etree import ElementTree
 
@@ -450,6 +450,11 @@ def more(count: int) -> Phrase:
 def multiplied(factors: tuple[Mathematics, ...]) -> Mathematics:
     """A product with a dot between its factors."""
     return joined(tuple(factor(item) for item in factors), Operator("·"))
+
+
+def slashed(formula: Mathematics) -> Mathematics:
+    """A fraction on one line, for the cards."""
+    return replace(formula, slashed=True) if isinstance(formula, Fraction) else formula
 
 
 def equals(*sides: Mathematics) -> Mathematics:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .mathematics import clean
-from .picture import slashed
 from .sentences import language
 from .story import StoryContent, StoryNode
 
@@ -19,8 +18,7 @@ def write_mermaid(story: StoryContent) -> str:
     lines = ["flowchart LR", f"  accTitle: {escaped(story.title)}"]
     lines.extend(f'  n{node.id}["{card(story, node)}"]' for node in story.nodes)
     for edge in story.edges:
-        partial = edge.partial_formula or slashed(edge.partial_symbol)
-        label = "" if story.mode == "evaluate" else f'|"{escaped(partial.plain())}"|'
+        label = f'|"{escaped(edge.partial.plain())}"|' if edge.partial and story.mode != "evaluate" else ""
         lines.append(f"  n{edge.operand} -->{label} n{edge.user}")
     return "\n".join((*lines, ""))
 
@@ -29,11 +27,7 @@ def card(story: StoryContent, node: StoryNode) -> str:
     """A card's definition and facts, a line each."""
     rows = [f"{node.symbol.plain()} = {node.definition.plain()}"]
     words = language(story.language)
-    rows.extend(
-        f"{words.say(kind)} {shown[-1].fact.shown.plain()}"
-        for (kind, target), shown in story.known.items()
-        if target == node.id
-    )
+    rows.extend(f"{words.say(kind)} {shown.plain()}" for kind, shown in story.last_on_card(node.id).items())
     return "<br>".join(map(escaped, rows))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .chapters import Chapter
-from .layout import lay_out
 from .picture import TONES
+from .placing import lay_out
 from .scene import Curve, Point, Primitive, Rectangle, Span
 from .story import StoryContent
 from .wrap import Room

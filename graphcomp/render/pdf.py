@@ -6,11 +6,12 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from .glyphs import Typeset, text_font_file, text_width, typeset
+from .glyphs import Typeset, text_font_file, text_width
 from .lettering import bars, digits, pieces, seen_width
 from .mathematics import Mathematics, clean
 from .palette import LIGHT
 from .scene import Arrowhead, Curve, Formula, Point, Primitive, Rectangle, Scene, Words
+from .typesetting import typeset
 
 Paint = Mapping[str, str]
 POINTS_PER_PIXEL = 0.75

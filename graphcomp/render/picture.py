@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from .curves import cut_back
 from .fitting import cut
 from .heat import HEAT_GAP, HeatMap, heat_map, heat_width
-from .layout import Direction, Layout, lay_out
-from .mathematics import Fraction, Mathematics, Number, equals
+from .layout import Direction, Layout
+from .mathematics import Mathematics, Number, equals, slashed
 from .numerals import UNKNOWN
+from .placing import lay_out
 from .scene import (
     Arrowhead,
     Box,
@@ -28,10 +29,11 @@ from .scene import (
     measure,
 )
 from .sentences import in_language, language
-from .story import Edge, FactKind, Frame, StoryContent, StoryEdge, StoryNode, Target
+from .story import Edge, FactKind, StoryContent, StoryEdge, StoryNode, Target
 from .style import ROOMY, Style
 from .wrap import SLIDE_ROOM, Room, wrapped
 
+DIRECTIONS: tuple[Direction, Direction] = ("right", "up")
 HEAD_LENGTH, HEAD_WIDTH = 13.0, 11.0
 TONES = {"evaluate": "value", "forward": "tangent", "reverse": "adjoint"}
 
@@ -59,11 +61,6 @@ def element_name(target: Target) -> str:
     return f"node:{target}" if isinstance(target, int) else f"edge:{target[0]}:{target[1]}"
 
 
-def slashed(formula: Mathematics) -> Mathematics:
-    """A fraction on one line, for the cards."""
-    return replace(formula, slashed=True) if isinstance(formula, Fraction) else formula
-
-
 def complement(spans: Iterable[Span], length: int) -> tuple[Span, ...]:
     """The frames of [0, length) outside all spans."""
     gaps, reached = [], 0
@@ -74,9 +71,9 @@ def complement(spans: Iterable[Span], length: int) -> tuple[Span, ...]:
     return (*gaps, (reached, length)) if reached < length else tuple(gaps)
 
 
-def spans_where(story: StoryContent, holds: Callable[[Frame], bool]) -> tuple[Span, ...]:
-    """The frames for which a condition holds, as spans."""
-    return tuple((index, index + 1) for index, frame in enumerate(story.frames) if holds(frame))
+def as_spans(frames: Iterable[int]) -> tuple[Span, ...]:
+    """A span for each of these frames."""
+    return tuple((frame, frame + 1) for frame in frames)
 
 
 def quantity_row(
@@ -139,9 +136,9 @@ def chip_plan(story: StoryContent, edge: StoryEdge, style: Style = ROOMY) -> Pla
     """An edge label's rows: the local partial, and what the edge contributes."""
 
     def partial(value: Mathematics) -> Mathematics:
-        formula = edge.partial_formula
-        if formula is None:
-            return slashed(edge.partial_symbol) if value == UNKNOWN else equals(slashed(edge.partial_symbol), value)
+        formula = edge.partial or UNKNOWN
+        if edge.partial_formula is None:
+            return formula if value == UNKNOWN else equals(formula, value)
         return formula if isinstance(formula, Number) or formula == value else equals(formula, value)
 
     rows = [quantity_row(story, "partial", edge.key, partial), contribution_row(story, edge)]
@@ -178,14 +175,31 @@ def row_heights(
 
 
 @dataclass(frozen=True)
-class Arrangement:
-    """Where everything of a drawing is, and what its cards and edge labels show."""
+class Plans:
+    """What all cards and edge labels of a drawing show, and the heights of their rows."""
 
-    layout: Layout
     cards: dict[int, Plan]
     labels: dict[Edge, Plan]
     card_rows: tuple[float, ...]
     label_rows: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Where everything of a drawing is, and what its cards and edge labels show."""
+
+    layout: Layout
+    plans: Plans
+
+
+def planned_story(story: StoryContent, style: Style = ROOMY) -> Plans:
+    """All cards and edge labels measured, which is the same in every direction."""
+    cards = {node.id: card_plan(story, node, style) for node in story.nodes}
+    labelled = [] if story.mode == "evaluate" else [edge for edge in story.edges if edge.partial]
+    labels = {edge.key: chip_plan(story, edge, style) for edge in labelled}
+    card_rows = row_heights(cards.values(), style.card_sizes, style.card_rows, style.air)
+    card_rows = card_rows[:2] if story.mode == "evaluate" else card_rows
+    return Plans(cards, labels, card_rows, row_heights(labels.values(), style.label_sizes, style.label_rows, style.air))
 
 
 def arranged(
@@ -194,26 +208,23 @@ def arranged(
     style: Style = ROOMY,
     room: Room = SLIDE_ROOM,
     unbroken: Collection[Edge] = (),
+    plans: Plans | None = None,
 ) -> Arrangement:
     """Measure a story's graph and lay it out; left to right, it is broken into rows that suit ``room``.
 
     The edges in ``unbroken`` stay within a row.
     """
-    cards = {node.id: card_plan(story, node, style) for node in story.nodes}
-    labels = {} if story.mode == "evaluate" else {edge.key: chip_plan(story, edge, style) for edge in story.edges}
-    card_rows = row_heights(cards.values(), style.card_sizes, style.card_rows, style.air)
-    card_rows = card_rows[:2] if story.mode == "evaluate" else card_rows
-    label_rows = row_heights(labels.values(), style.label_sizes, style.label_rows, style.air)
-    widths = common_widths({node: plan.width for node, plan in cards.items()}, style)
+    plans = plans or planned_story(story, style)
+    widths = common_widths({node: plan.width for node, plan in plans.cards.items()}, style)
     layout = lay_out(
-        {node: (widths[node], sum(card_rows)) for node in cards},
+        {node: (widths[node], sum(plans.card_rows)) for node in plans.cards},
         {edge.key: edge.operand for edge in story.edges},
-        {edge: (plan.width, sum(label_rows)) for edge, plan in labels.items()},
+        {edge: (plan.width, sum(plans.label_rows)) for edge, plan in plans.labels.items()},
         direction,
-        style.gaps if labels else style.gaps_without_labels,
+        style.gaps if plans.labels else style.gaps_without_labels,
     )
     layout = wrapped(layout, room, style.smallest_scale, unbroken) if direction == "right" else layout
-    return Arrangement(layout, cards, labels, card_rows, label_rows)
+    return Arrangement(layout, plans)
 
 
 def draw(story: StoryContent, direction: Direction = "right", style: Style = ROOMY, room: Room = SLIDE_ROOM) -> Scene:
@@ -221,20 +232,27 @@ def draw(story: StoryContent, direction: Direction = "right", style: Style = ROO
     return drawn(story, arranged(story, direction, style, room), style)
 
 
+def draw_both(story: StoryContent) -> tuple[Scene, Scene]:
+    """The graph from left to right, and from the bottom up."""
+    plans = planned_story(story)
+    wide, tall = (drawn(story, arranged(story, direction, plans=plans)) for direction in DIRECTIONS)
+    return wide, tall
+
+
 def drawn(story: StoryContent, arrangement: Arrangement, style: Style = ROOMY) -> Scene:
     """A story's graph where it was arranged."""
-    layout, card_rows, label_rows = arrangement.layout, arrangement.card_rows, arrangement.label_rows
+    layout, plans = arrangement.layout, arrangement.plans
     primitives = [
         *(item for edge in story.edges for item in draw_edge(story, edge, layout)),
         *(
             item
-            for edge, plan in arrangement.labels.items()
-            for item in draw_chip(story, edge, plan, layout, label_rows, style)
+            for edge, plan in plans.labels.items()
+            for item in draw_chip(story, edge, plan, layout, plans.label_rows, style)
         ),
         *(
             item
             for node in story.nodes
-            for item in draw_card(story, node, arrangement.cards[node.id], layout, card_rows, style)
+            for item in draw_card(story, node, plans.cards[node.id], layout, plans.card_rows, style)
         ),
     ]
     descriptions = {element_name(node.id): describe(story, node) for node in story.nodes}
@@ -251,10 +269,7 @@ def common_widths(widths: dict[int, float], style: Style) -> dict[int, float]:
 def describe(story: StoryContent, node: StoryNode) -> str:
     """A card in words, in its final state: ``w3 = w1 w2, value 6, dz/dw3 = 1``."""
     parts, words = [equals(node.symbol, node.definition).plain()], language(story.language)
-    kinds: tuple[FactKind, ...] = ("value", "tangent", "adjoint")
-    for kind in kinds:
-        if facts := story.known.get((kind, node.id)):
-            parts.append(f"{words.say(kind)} {facts[-1].fact.shown.plain()}")
+    parts.extend(f"{words.say(kind)} {shown.plain()}" for kind, shown in story.last_on_card(node.id).items())
     names = [name for name in node.names if name != node.symbol.plain()]
     return ", ".join(parts + ([words.say("named", names=", ".join(names))] if names else []))
 
@@ -264,8 +279,7 @@ def draw_card(
 ) -> list[Primitive]:
     """A card with its rows; its frame thickens while it is in focus, and is coloured while it is read."""
     box, owner, tone = layout.cards[node.id], element_name(node.id), TONES[story.mode]
-    focus = spans_where(story, lambda frame: frame.focus == node.id)
-    source = spans_where(story, lambda frame: frame.focus != node.id and node.id in sources(story, frame))
+    focus, source = (as_spans(frames.get(node.id, ())) for frames in (story.focused, story.sources))
     rest = complement((*focus, *source), len(story.frames))
     items: list[Primitive] = [Rectangle("card", box, "card", radius=style.card_radius, owner=owner)]
     if story.mode != "evaluate" and node.differentiable:
@@ -276,16 +290,6 @@ def draw_card(
             outline = Rectangle("content", box, "", stroke, thickness, style.card_radius, owner=owner, frames=frames)
             items.append(outline)
     return items + draw_rows(plan, box, heights, style.card_sizes, ("ink", "value", tone), owner)
-
-
-def sources(story: StoryContent, frame: Frame) -> set[int]:
-    """The nodes a frame reads: users in reverse mode, operands otherwise."""
-    if frame.phase == "reverse":
-        return {user for user, _ in frame.reads}
-    if frame.region:
-        return set(frame.region.nodes)
-    operands = {edge.key: edge.operand for edge in story.edges}
-    return {operands[key] for key in frame.reads if key in operands}
 
 
 def strip(box: Box, height: float, fill: str, radius: float, owner: str) -> list[Primitive]:
@@ -334,7 +338,7 @@ def draw_chip(
 ) -> list[Primitive]:
     """An edge label: the partial above, the contribution below; outlined in colour while the edge is read."""
     box, owner, tone = layout.labels[edge], element_name(edge), TONES[story.mode]
-    lit = spans_where(story, lambda frame: edge in frame.reads)
+    lit = as_spans(story.read.get(edge, ()))
     rest = complement(lit, len(story.frames))
     items: list[Primitive] = [Rectangle("label", box, "card", radius=style.label_radius, owner=owner)]
     items.extend(strip(box, heights[1], tone + "_fill", style.label_radius, owner))
@@ -348,7 +352,7 @@ def draw_chip(
 def draw_edge(story: StoryContent, edge: StoryEdge, layout: Layout) -> list[Primitive]:
     """An edge as it rests and as it is lit; in reverse mode the lit edge points from the user to its operand."""
     parts, owner = layout.curves[edge.key], element_name(edge.key)
-    lit = spans_where(story, lambda frame: edge.key in frame.reads)
+    lit = as_spans(story.read.get(edge.key, ()))
     rest = complement(lit, len(story.frames))
     backwards = tuple(tuple(reversed(part)) for part in reversed(parts))
     lit_parts = backwards if story.mode == "reverse" else parts

@@ -12,15 +12,15 @@ from .palette import LIGHT
 from .scene import Anchor, Scene, shift
 from .svg import FONTS, write_svg
 
-ZOOM, WIDEST = 2.0, 4096.0
+ZOOM, WIDEST, HIGHEST = 2.0, 4096.0, 16384.0
 SVG = "http://www.w3.org/2000/svg"
 NEVER_DRAWN, LEFT_TO_RIGHT = "\ue000", "\u202d"
 ElementTree.register_namespace("", SVG)
 
 
 def write_png(scene: Scene, frame: int) -> bytes:
-    """One frame as a PNG with twice the scene's pixels each way, but at most 4,096 across."""
-    return rasterise(scene, frame, min(ZOOM, WIDEST / scene.width))
+    """One frame as a PNG with twice the scene's pixels each way, but at most 4,096 across and 16,384 down."""
+    return rasterise(scene, frame, min(ZOOM, WIDEST / scene.width, HIGHEST / scene.height))
 
 
 def rasterise(scene: Scene, frame: int, zoom: float) -> bytes:

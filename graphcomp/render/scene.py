@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from .glyphs import REFERENCE_SIZE, text_width, typeset
+from .glyphs import REFERENCE_SIZE, text_width
 from .mathematics import Mathematics
+from .typesetting import typeset
 
 Point = tuple[float, float]
 Span = tuple[int, int]

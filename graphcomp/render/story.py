@@ -6,18 +6,21 @@ shown; that one relation drives every writer, so a story stays linear in the siz
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from .mathematics import Mathematics
+from .mathematics import Mathematics, slashed
 
 Mode = Literal["evaluate", "forward", "reverse"]
 Phase = Literal["evaluate", "forward", "reverse", "sweep", "rewrite"]
 Notation = Literal["d", "∂", "bar"]
 Granularity = Literal["node", "contribution"]
 FactKind = Literal["value", "tangent", "adjoint", "partial", "contribution", "saved"]
+CARD_FACTS: tuple[FactKind, ...] = ("value", "tangent", "adjoint")
+"""What a card says; that a value is saved is said by its frame alone."""
 Edge = tuple[int, int]
 Target = int | Edge
 
@@ -38,18 +41,26 @@ class StoryNode:
 
 @dataclass(frozen=True)
 class StoryEdge:
-    """An edge from ``operand`` to an argument ``slot`` of ``user``, with its local partial in symbols."""
+    """An edge from ``operand`` to an argument ``slot`` of ``user``, with its local partial in symbols.
+
+    There is none where either end is no number with a derivative: an integer, a mask, several results together.
+    """
 
     operand: int
     user: int
     slot: int
-    partial_symbol: Mathematics
+    partial_symbol: Mathematics | None = None
     partial_formula: Mathematics | None = None
 
     @property
     def key(self) -> Edge:
         """(user, slot): unique in the graph, also for both edges of ``x * x``."""
         return self.user, self.slot
+
+    @property
+    def partial(self) -> Mathematics | None:
+        """The partial as an edge shows it: its formula, or its symbol on one line."""
+        return self.partial_formula or (slashed(self.partial_symbol) if self.partial_symbol else None)
 
 
 @dataclass(frozen=True)
@@ -225,6 +236,11 @@ class StoryContent:
     modes: tuple[Mode, ...] = ()
     language: str = "en"
 
+    def last_on_card(self, id: int) -> dict[FactKind, Mathematics]:
+        """What a card says in the end."""
+        facts = {kind: self.known.get((kind, id)) for kind in CARD_FACTS}
+        return {kind: told[-1].fact.shown for kind, told in facts.items() if told}
+
     def node(self, id: int) -> StoryNode:
         """The card with that id."""
         return next(node for node in self.nodes if node.id == id)
@@ -242,6 +258,33 @@ class StoryContent:
                 remember(history, Known(fact, index, len(self.frames)))
         return history
 
+    @cached_property
+    def focused(self) -> dict[int, list[int]]:
+        """The frames in which each node is in focus; nodes that never are have no entry."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for index, frame in enumerate(self.frames):
+            found[frame.focus].append(index)
+        return dict(found)
+
+    @cached_property
+    def read(self) -> dict[Edge, list[int]]:
+        """The frames that read each edge."""
+        found: dict[Edge, list[int]] = defaultdict(list)
+        for index, frame in enumerate(self.frames):
+            for edge in dict.fromkeys(frame.reads):
+                found[edge].append(index)
+        return dict(found)
+
+    @cached_property
+    def sources(self) -> dict[int, list[int]]:
+        """The frames that read each node while another is in focus: users in reverse mode, operands otherwise."""
+        operands = {edge.key: edge.operand for edge in self.edges}
+        found: dict[int, list[int]] = defaultdict(list)
+        for index, frame in enumerate(self.frames):
+            for node in sources_of(frame, operands) - {frame.focus}:
+                found[node].append(index)
+        return dict(found)
+
     def sweep_spans(self) -> list[tuple[int, int]]:
         """The frames [start, stop) of each sweep."""
         spans = []
@@ -249,6 +292,15 @@ class StoryContent:
             inside = [index for index, frame in enumerate(self.frames) if frame.sweep == number]
             spans.append((inside[0], inside[-1] + 1) if inside else (0, 0))
         return spans
+
+
+def sources_of(frame: Frame, operands: Mapping[Edge, int]) -> set[int]:
+    """The nodes that a frame reads."""
+    if frame.phase == "reverse":
+        return {user for user, _ in frame.reads}
+    if frame.region:
+        return set(frame.region.nodes)
+    return {operands[key] for key in frame.reads if key in operands}
 
 
 def forget(history: dict[tuple[FactKind, Target], list[Known]], frame: int) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from xml.sax.saxutils import escape, quoteattr
 
-from .glyphs import Glyph, Run, typeset
+from .glyphs import Glyph, Run
 from .mathematics import Mathematics, clean
 from .palette import LIGHT
 from .scene import Arrowhead, Box, Curve, Formula, Primitive, Rectangle, Scene, Spans, Words
+from .typesetting import typeset
 
 FONTS = "'DejaVu Sans', Verdana, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 Paint = Mapping[str, str]

@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass
 
 from .mathematics import clean, shorten
-from .picture import slashed
 from .sentences import language
 from .story import Frame, StoryContent
 
@@ -98,17 +97,16 @@ def write_terminal(story: StoryContent, *, colours: bool = False, width: int | N
 
 def write_dot(story: StoryContent) -> str:
     """The graph in Graphviz's language, in its final state."""
-    known, words = story.known, language(story.language)
+    words = language(story.language)
     lines = ["digraph story {", "  rankdir=LR;", '  node [shape=box, style=rounded, fontname="DejaVu Sans"];']
     lines.append(f"  label={quoted(story.title)};")
     for node in story.nodes:
         rows = [f"{node.symbol.plain()} = {node.definition.plain()}"]
-        for kind, target in ((kind, target) for kind, target in known if target == node.id):
-            rows.append(f"{words.say(kind)} {known[kind, target][-1].fact.shown.plain()}")
+        for kind, shown in story.last_on_card(node.id).items():
+            rows.append(f"{words.say(kind)} {shown.plain()}")
         lines.append(f"  n{node.id} [label={quoted(*rows)}];")
     for edge in story.edges:
-        partial = edge.partial_formula or slashed(edge.partial_symbol)
-        label = f" [label={quoted(partial.plain())}]" if story.mode != "evaluate" else ""
+        label = f" [label={quoted(edge.partial.plain())}]" if edge.partial and story.mode != "evaluate" else ""
         lines.append(f"  n{edge.operand} -> n{edge.user}{label};")
     return "\n".join((*lines, "}", ""))
 

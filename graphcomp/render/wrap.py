@@ -50,19 +50,20 @@ def wrapped(layout: Layout, room: Room, scale_wanted: float, unbroken: Collectio
 
     The edges in ``unbroken`` stay within one row.
     """
-    if scale_of(layout, room) >= scale_wanted or not layout.cards:
+    across, down = room[0] / layout.width, room[1] / layout.height
+    # Rows take at least the height of the whole: they make nothing larger that is too high already.
+    if min(across, down) >= scale_wanted or down <= across or not layout.cards:
         return layout
-    found = [layout]
+    found, free = [layout], gaps(layout, unbroken)
     for count in range(2, MOST_ROWS + 1):
-        cuts = chosen_cuts(layout, count, unbroken)
+        cuts = chosen_cuts(layout, count, free)
         if len(cuts) == count - 1:
             found.append(in_rows(layout, cuts))
     return max(found, key=lambda one: scale_of(one, room))
 
 
-def chosen_cuts(layout: Layout, count: int, unbroken: Collection[Edge]) -> list[float]:
+def chosen_cuts(layout: Layout, count: int, free: Sequence[float]) -> list[float]:
     """Where to break into that many rows: in gaps, as evenly as they allow."""
-    free = gaps(layout, unbroken)
     if not free:
         return []
     wanted = [layout.width * position / count for position in range(1, count)]
@@ -73,12 +74,18 @@ def chosen_cuts(layout: Layout, count: int, unbroken: Collection[Edge]) -> list[
 def gaps(layout: Layout, unbroken: Collection[Edge] = ()) -> list[float]:
     """The places where a vertical line meets no card, no label and no edge of ``unbroken``, and other edges once."""
     boxes = sorted([*layout.cards.values(), *layout.labels.values()], key=lambda box: box.left)
+    # An edge that never turns back passes any line once.
+    looked_at = [
+        (edge in unbroken, parts)
+        for edge, parts in layout.curves.items()
+        if edge in unbroken or any(before[0] > after[0] for part in parts for before, after in pairwise(part))
+    ]
     found, reached = [], boxes[0].right
     for box in boxes:
         # Close behind a card or a label, where the edges that leave it still run level.
         cut = reached + BEHIND
         if box.left > reached + NARROWEST_GAP and all(
-            crossings(parts, cut) <= (edge not in unbroken) for edge, parts in layout.curves.items()
+            crossings(parts, cut) <= (not stays) for stays, parts in looked_at
         ):
             found.append(cut)
         reached = max(reached, box.right)
@@ -150,8 +157,13 @@ def split(curve: Curve, cuts: Sequence[float]) -> list[Curve]:
     found: list[Curve] = []
     current: list[Point] = [curve[0]]
     for start in range(0, len(curve) - 1, 3):
-        rest = np.array(curve[start : start + 4])
-        for cut in cuts:
+        piece = curve[start : start + 4]
+        passed = [cut for cut in cuts if piece[0][0] < cut < piece[-1][0]]
+        if not passed:
+            current.extend(piece[1:])
+            continue
+        rest = np.array(piece)
+        for cut in passed:
             if rest[0, 0] < cut < rest[-1, 0]:
                 before, rest = divided_where(rest, partial(right_of, cut))
                 found.append((*current, *as_points(before[1:])))

@@ -9,15 +9,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from html import escape
-from importlib import resources
 from typing import Any
 
-from ..glyphs import REFERENCE_SIZE, typeset
+from ..glyphs import REFERENCE_SIZE
 from ..mathematics import Mathematics, clean, to_string
+from ..page.assets import player_file, theme_rules
 from ..palette import THEMES
 from ..scene import Formula, Primitive
 from ..sentences import Language
 from ..svg import definitions, drawn, outlines, short
+from ..typesetting import typeset
 from .deck import described, formulas
 from .pictures import Drawing, fitting
 from .record import Compilation
@@ -115,26 +116,6 @@ def details(words: Language) -> str:
         f'<aside id="details" aria-label="{escape(words.say("chosen node or line"))}" hidden>'
         f'<button type="button" id="close" aria-label="{escape(words.say("close"))}">×</button><h2></h2>'
         '<p class="source"></p></aside>'
-    )
-
-
-def player_file(name: str) -> str:
-    """A file of the player."""
-    return resources.files("graphcomp.render").joinpath("player", name).read_text(encoding="utf-8")
-
-
-def theme_rules() -> str:
-    """The palette as custom properties: by the system's preference, or as the reader chose; light in print."""
-
-    def rules(theme: str) -> str:
-        colours = "".join(f"--{name.replace('_', '-')}:{colour};" for name, colour in THEMES[theme].items())
-        return f"color-scheme:{theme};{colours}"
-
-    return (
-        f":root{{{rules('light')}}}\n"
-        f"@media (prefers-color-scheme: dark){{:root:not([data-theme=light]){{{rules('dark')}}}}}\n"
-        f":root[data-theme=dark]{{{rules('dark')}}}\n"
-        f"@media print{{:root,:root[data-theme]{{{rules('light')}}}}}"
     )
 
 

@@ -81,7 +81,7 @@ def compile_story(
     labels = graph.all_labels()
     nodes = tuple(story_node(record, node, symbols, labels.get(node.id, ())) for node in shown)
     edges = tuple(
-        StoryEdge(operand, node.id, slot, Text(""))
+        StoryEdge(operand, node.id, slot)
         for node in shown
         for slot, operand in enumerate(node.inputs)
         if operand in symbols

@@ -112,7 +112,7 @@ def by_names(graph: Graph, nodes: Sequence[Node]) -> dict[int, str]:
 
 
 def chosen_grouping(graph: Graph, shown: Sequence[int]) -> Grouping:
-    """The finest way to tell a graph in few cards: by depth, then by lines, then by names.
+    """The finest way to tell a graph in few cards: by depth, then by lines, then by names; else each node by itself.
 
     Raises RenderError if nothing divides the graph into few enough.
     """
@@ -124,6 +124,8 @@ def chosen_grouping(graph: Graph, shown: Sequence[int]) -> Grouping:
     best = next((way for way, count in zip(found, counts, strict=True) if count <= FEW_CARDS), None)
     if best is None and counts and min(counts) <= MOST_CARDS:
         best = found[counts.index(min(counts))]
+    if best is None and len(shown) <= MOST_CARDS:
+        best = Grouping({})
     if best is None:
         raise RenderError(too_many(len(graph)))
     return best

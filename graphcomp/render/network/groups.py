@@ -11,6 +11,8 @@ from itertools import pairwise
 from ...graph import Graph
 
 PASSES = ("", "backward", "update")
+UNSHOWN = {"constant", "dimension"}
+"""Numbers written into the program: hundreds of cards that say nothing about how values flow."""
 FEWEST_TO_FOLD, MOST_NODES, MANY_USERS, MOST_CALLS = 2, 60, 5, 8
 LEAST_SHARED = 0.75  # a recurrence's last step lacks what only the next would read, its first may start from zeros
 Step = tuple[str, str, str]
@@ -18,7 +20,10 @@ Step = tuple[str, str, str]
 
 @dataclass
 class Group:
-    """Some nodes directly, and groups inside; ``times`` blocks like it are folded into it, which is at ``position``."""
+    """Some nodes directly, and groups inside; ``times`` blocks like it are folded into it, which is at ``position``.
+
+    ``loop``: the node whose body a group is.
+    """
 
     path: str
     name: str
@@ -27,6 +32,7 @@ class Group:
     times: int = 1
     folded: list[Group] = field(default_factory=list)
     position: int = 0
+    loop: int | None = None
 
     def all_nodes(self) -> list[int]:
         """Every node inside, in order; of folded blocks only those of the one shown."""
@@ -44,6 +50,15 @@ class Group:
     def own_nodes(self) -> list[int]:
         """Every node inside, those of blocks folded inside as well."""
         return [*self.nodes, *(id for child in self.children for id in child.every_node())]
+
+    def measured(self) -> list[int]:
+        """What may have a number: every node, and the loops inside."""
+        inner = [id for one in (self, *self.folded) for child in one.children for id in child.measured()]
+        return [*(id for one in (self, *self.folded) for id in (*one.nodes, *one.own_loop())), *inner]
+
+    def own_loop(self) -> list[int]:
+        """The node whose body a group is, if it is one."""
+        return [] if self.loop is None else [self.loop]
 
     def total(self) -> int:
         """How many nodes a group stands for, those of folded blocks counted."""
@@ -219,12 +234,12 @@ def components(graph: Graph, nodes: Sequence[int], whole: bool = False) -> list[
 def fold_repeats(graph: Graph, root: Group, wanted: Callable[[Group], bool]) -> None:
     """Fold groups that do the same and have one name (but for a number) into the first of them, innermost first."""
     for group in reversed(list(root.walk())):
-        by_name: dict[str, list[Group]] = defaultdict(list)
+        by_name: dict[tuple[str, int | None], list[Group]] = defaultdict(list)  # a loop is one card as it is
         for child in group.children:
-            by_name[plain_name(child.name)].append(child)
+            by_name[plain_name(child.name), child.loop].append(child)
         group.children = [
             joined
-            for name, children in by_name.items()
+            for (name, _), children in by_name.items()
             for joined in (join_equal(graph, children) if name and wanted(children[0]) else children)
         ]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
-from ...graph import Graph, Node, Subgraph, TupleType
+from ...graph import Graph, Node, TupleType
 from ..sentences import LANGUAGES, Language
 from .groups import PASSES, Group
 from .overlays import Numbers
@@ -50,8 +50,17 @@ class Level:
             shapes[str(value.type)] = shapes.get(str(value.type), 0) + 1
 
 
-def levels(graph: Graph, root: Group, numbers: Numbers, words: Language = LANGUAGES["en"]) -> dict[str, Level]:
-    """The level of every group that can be opened, its members in the order of the computation."""
+def levels(
+    graph: Graph,
+    root: Group,
+    numbers: Numbers,
+    words: Language = LANGUAGES["en"],
+    returns: Sequence[tuple[int, int]] = (),
+) -> dict[str, Level]:
+    """The level of every group that can be opened, its members in the order of the computation.
+
+    ``returns``: the nodes that an edge back joins, inside a loop.
+    """
     found = {group.path: Level(group.path) for group in root.walk()}
     chains: dict[int, Chain] = {}
     titles: dict[str, str] = {}
@@ -64,13 +73,19 @@ def levels(graph: Graph, root: Group, numbers: Numbers, words: Language = LANGUA
         for _, member in sorted(members, key=lambda pair: pair[0]):
             level.members[member.key] = member
             titles[member.key] = member.title
-        for id in group.nodes:
-            carry(level, graph.node(id))
+        for child in group.children:
+            if child.loop is not None:
+                carry(level, child.path, graph.node(child.loop))
     add_chains(root, (), chains)
     for target in sorted(chains):
         for source in graph.node(target).inputs:
             if source in chains:
-                lift(found, titles, chains[source], chains[target], graph.node(source), words)
+                lift(found, titles, chains[source], chains[target], flowing(graph, source, target), words)
+    for source, target in returns:
+        if source == target and chains[source][-1][0] == (key := f"%{source}"):  # carried on as it is
+            found[chains[source][-2][0]].connect(key, key, graph.node(source))
+        elif source in chains:
+            lift(found, titles, chains[source], chains[target], graph.node(source), words)
     for level in found.values():
         level.members = {key: level.members[key] for key in in_order(level)}
     return found
@@ -141,19 +156,24 @@ def lift(
         level.connect(source[inner + 1][0], add_port(level, "to", around[1], words), value)
 
 
-def carry(level: Level, node: Node) -> None:
-    """A loop inside the graph: what it carries from one turn to the next is an edge back to itself."""
-    body, carries = node.attributes.get("body"), node.attributes.get("carries", 0)
-    if isinstance(body, Subgraph) and carries:
-        links = max(turns(node) - 1, 1)
-        shapes = Counter(str(kind) for kind in body.output_types[:carries])
-        level.edges[f"%{node.id}", f"%{node.id}"] = {shape: links * count for shape, count in shapes.items()}
+def flowing(graph: Graph, source: int, target: int) -> Node:
+    """The value that an edge stands for: of a loop the whole result, not what one turn adds to it."""
+    value, user = graph.node(source), graph.node(target)
+    return user if user.op == "item" and not isinstance(value.type, TupleType) else value
+
+
+def carry(level: Level, key: str, loop: Node) -> None:
+    """What a loop carries from one turn to the next is an edge back to its card."""
+    links = max(turns(loop) - 1, 1)
+    shapes = Counter(str(kind) for kind in loop.attributes["body"].output_types[: loop.attributes["carries"]])
+    if shapes:
+        level.edges[key, key] = {shape: links * count for shape, count in shapes.items()}
 
 
 def turns(node: Node) -> int:
-    """How often a loop's body runs; 1 for all other nodes, and where nobody knows it."""
+    """How often a loop's body runs; 1 where nobody knows it."""
     length = node.attributes.get("length")
-    return length if isinstance(length, int) and isinstance(node.attributes.get("body"), Subgraph) else 1
+    return length if isinstance(length, int) else 1
 
 
 def middle_of(nodes: Sequence[int]) -> int:
@@ -182,9 +202,11 @@ def group_member(graph: Graph, group: Group, numbers: Numbers, words: Language) 
     alike = all(len(twin.own_nodes()) == size for twin in group.folded)
     counted = words.say("nodes in" if alike else "up to nodes", count=size)
     detail = counted if group.times == 1 else words.say("times of", times=group.times, nodes=counted)
-    return Member(
-        group.path, group_title(group.name, words), detail, "group", size, group.times, numbers.of(group.every_node())
-    )
+    times, name = group.times, group_title(group.name, words)
+    if group.loop is not None:
+        times = turns(graph.node(group.loop))
+        name = f"{name} ×{times}" if times > 1 else name
+    return Member(group.path, name, detail, "group", size, times, numbers.of(group.measured()))
 
 
 def group_title(name: str, words: Language) -> str:
@@ -200,13 +222,11 @@ def node_member(graph: Graph, id: int, numbers: Numbers, words: Language) -> Mem
     node = graph.node(id)
     name = str(node.attributes.get("name", "") or "") if node.op == "input" else ""
     label = next(iter(graph.labels(id)), name) if node.op == "input" else ""
-    times = turns(node)
-    title = f"{node.op} ×{times}" if times > 1 else node.op
-    return Member(f"%{id}", label or title, type_text(node, words), "node", 1, times, numbers.of([id]))
+    return Member(f"%{id}", label or node.op, type_text(node, words), "node", 1, 1, numbers.of([id]))
 
 
 def type_text(node: Node, words: Language) -> str:
     """A node's type; of several results, how many."""
-    if isinstance(node.type, TupleType):
-        return words.say("results", part=len(node.type.items))
-    return str(node.type)
+    if not isinstance(node.type, TupleType):
+        return str(node.type)
+    return str(node.type.items[0]) if len(node.type.items) == 1 else words.say("results", part=len(node.type.items))

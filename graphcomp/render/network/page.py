@@ -10,16 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
-from importlib import resources
 from typing import Any
 
-from ..mathematics import clean
-from ..palette import THEMES
-from ..scene import Scene
-from ..sentences import Language
-from ..svg import drawn
-from .groups import Group
-from .layout import (
+from ..columns import (
     GAP_ACROSS,
     GAP_DOWN,
     GAP_LABELLED,
@@ -31,6 +24,13 @@ from .layout import (
     SWEEPS,
     Arrangement,
 )
+from ..mathematics import clean
+from ..page.assets import player_file, theme_rules
+from ..palette import THEMES
+from ..scene import Scene
+from ..sentences import Language
+from ..svg import drawn
+from .groups import Group
 from .levels import Level
 
 VARIABLES = {name: f"var(--{name.replace('_', '-')})" for name in THEMES["light"]}
@@ -69,7 +69,7 @@ def write_page(
 <title>{title}</title>
 <style>
 {theme_rules()}
-{asset("network.css")}
+{player_file("network.css")}
 </style>
 </head>
 <body>
@@ -83,31 +83,11 @@ def write_page(
 <p class="help">{escape(say["network help"])}</p></footer>
 <script type="application/json" id="network">{text}</script>
 <script>
-{asset("network.js")}
+{player_file("network.js")}
 </script>
 </body>
 </html>
 """
-
-
-def asset(name: str) -> str:
-    """A file of the page."""
-    return resources.files("graphcomp.render").joinpath("player", name).read_text(encoding="utf-8")
-
-
-def theme_rules() -> str:
-    """The palette as custom properties: by the system's preference, or as the reader chose; light on paper."""
-
-    def rules(theme: str) -> str:
-        colours = "".join(f"--{name.replace('_', '-')}:{colour};" for name, colour in THEMES[theme].items())
-        return f"color-scheme:{theme};{colours}"
-
-    return (
-        f":root{{{rules('light')}}}\n"
-        f"@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{rules('dark')}}}}}\n"
-        f":root[data-theme=dark]{{{rules('dark')}}}\n"
-        f"@media print{{:root:root,:root[data-theme]:root{{{rules('light')}}}}}"
-    )
 
 
 def page_data(

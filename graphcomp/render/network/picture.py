@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import RenderError
 from ...files import write_whole
 from ...graph import Graph
+from ..columns import HEADER, PADDING, Arrangement, arrange
 from ..glyphs import text_width
 from ..layout import Layout
 from ..mathematics import clean, shorten
@@ -22,9 +23,9 @@ from ..scene import Box, Primitive, Rectangle, Scene, Words
 from ..sentences import Language
 from ..sentences import language as language_table
 from ..svg import write_svg
+from .bodies import open_loops
 from .collapse import Closed, Collapse, check_collapse
-from .groups import Group, fold_repeats, fold_rule, group_by_scope, split_calls, split_components
-from .layout import HEADER, PADDING, Arrangement, arrange
+from .groups import UNSHOWN, Group, fold_repeats, fold_rule, group_by_scope, split_calls, split_components
 from .levels import Level, Member, levels
 from .overlays import Numbers, Total
 from .page import level_data, page_data, write_page
@@ -33,19 +34,21 @@ TITLE_SIZE, DETAIL_SIZE = 19.0, 15.0
 NARROWEST, WIDEST, CARD_HEIGHT, NUMBER_HEIGHT = 110.0, 300.0, 58.0, 24.0
 STEPS, SIGN, CELL_HEIGHT = 4, 24.0, 720
 Drawn = tuple[list[Primitive], float, float]
-UNSHOWN = {"constant", "dimension"}
-"""Numbers written into the program: hundreds of cards that say nothing about how values flow."""
 
 
 @dataclass
 class Network:
-    """A graph as groups within groups; ``scene(depth)`` draws the outer levels open, ``save`` writes by suffix."""
+    """A graph as groups within groups; ``scene(depth)`` draws the outer levels open, ``save`` writes by suffix.
+
+    In ``graph`` each loop's body is written out once; ``returns`` are the edges back inside.
+    """
 
     graph: Graph
     root: Group
     title: str
     numbers: Numbers = field(default_factory=Numbers)
     language: str = "en"
+    returns: Sequence[tuple[int, int]] = ()
 
     @property
     def words(self) -> Language:
@@ -55,7 +58,7 @@ class Network:
     @cached_property
     def levels(self) -> dict[str, Level]:
         """What each group shows when it is open, by its path; "" is the outermost."""
-        return levels(self.graph, self.root, self.numbers, self.words)
+        return levels(self.graph, self.root, self.numbers, self.words, self.returns)
 
     @cached_property
     def largest(self) -> float:
@@ -319,25 +322,34 @@ def network(
 ) -> Network:
     """A graph of any size as groups that can be opened.
 
-    Nodes are grouped by scope, those of the backward pass apart.  ``fold``: rules such as ``Conv > BatchNorm > ReLU``
-    that make one group of neighbours.  ``repeats``: whether equal blocks are shown once, with their number (a
-    recurrence rolled up, its state an edge back to itself), or the names of those that are, such as "encoder/blocks.*".
+    Nodes are grouped by scope, those of the backward pass apart; a loop is a group of what one turn does, and branches
+    are groups.  ``fold``: rules such as ``Conv > BatchNorm > ReLU`` that make one group of neighbours.  ``repeats``:
+    whether equal blocks are shown once, with their number (a recurrence rolled up, its state an edge back to itself),
+    or the names of those that are, such as "encoder/blocks.*".
     ``overlay``: a number for some nodes, shown on the cards: any of your own, with a name and how a group's is made
     of its nodes' ("sum", "norm", "mean" or "largest"), or what ``times``, ``gradient_norms`` or ``activations`` of
     ``graphcomp.render.network`` measured.  ``language``: of the words on cards, edges and the page.
     """
     words = language_table(language)
     numbers = overlay if isinstance(overlay, Numbers) else Numbers(overlay or {}, overlay_name, overlay_total)
-    shown_nodes = [id for id in graph.reachable() if graph.node(id).op not in UNSHOWN]
-    root = group_by_scope(graph, shown_nodes)
-    split_calls(graph, root)
-    split_components(graph, root)
+    opened = open_loops(graph, grouped)
+    graph, root = opened.graph, opened.root
+    numbers = replace(numbers, values={opened.places[id]: n for id, n in numbers.values.items() if id in opened.places})
+    title = title or words.say("nodes in", count=root.total())
     for rule in fold:
         fold_rule(root, rule, lambda one, other: feeds(graph, one, other))
     if repeats:
         closed = Closed(repeats) if not isinstance(repeats, bool) else None
         fold_repeats(graph, root, lambda group: closed is None or closed(group))
-    return Network(graph, root, title or words.say("nodes in", count=len(shown_nodes)), numbers, language)
+    return Network(graph, root, title, numbers, language, opened.returns)
+
+
+def grouped(graph: Graph, ids: Sequence[int]) -> Group:
+    """Some nodes by scope and call."""
+    root = group_by_scope(graph, [id for id in ids if graph.node(id).op not in UNSHOWN])
+    split_calls(graph, root)
+    split_components(graph, root)
+    return root
 
 
 def feeds(graph: Graph, one: Group, other: Group) -> bool:

@@ -32,6 +32,11 @@ ENGLISH = {
     "values": "values",
     "norm": "norm",
     "title": "{mode} over groups: {result}",
+    "training title": "A training step over groups: {result}",
+    "updates": "{optimizer} moves the {count} parameters of {name}, of norm {before}, by {step}. "
+    "The norm of their gradients is {gradient}.",
+    "update": "{optimizer} moves {name}, of norm {before}, by {step}. The norm of its gradient is {gradient}.",
+    "the update": "The update",
 }
 GERMAN = {
     "input": "{node} ist die Eingabe {name}: {statistics}.",
@@ -66,6 +71,12 @@ GERMAN = {
     "values": "Werte",
     "norm": "Norm",
     "title": "{mode} über Gruppen: {result}",
+    "training title": "Ein Trainingsschritt über Gruppen: {result}",
+    "updates": "{optimizer} verschiebt die {count} Parameter von {name}, deren Norm {before} ist, um {step}. "
+    "Die Norm ihrer Gradienten ist {gradient}.",
+    "update": "{optimizer} verschiebt {name}, dessen Norm {before} ist, um {step}. "
+    "Die Norm seines Gradienten ist {gradient}.",
+    "the update": "Die Aktualisierung",
 }
 TABLES: dict[str, Mapping[str, str]] = {"en": ENGLISH, "de": GERMAN}
 

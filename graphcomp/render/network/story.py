@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,14 +17,18 @@ from ..story import Frame, Mode, Sweep
 from .forward_groups import ForwardGroups
 from .group_account import GroupAccount
 from .reverse_groups import ReverseGroups
+from .training import Update, titled, with_updates
 
 MOST_SWEEPS, MOST_RESULTS = 8, 32
 
 
-def tell_groups(account: GroupAccount, modes: Sequence[Mode], chosen: Sequence[int]) -> Story:
+def tell_groups(
+    account: GroupAccount, modes: Sequence[Mode], chosen: Sequence[int], updates: Mapping[int, Update] | None = None
+) -> Story:
     """The story of a graph's groups in one mode or several.
 
-    ``chosen``: the inputs whose derivatives are told; each has a card.  Raises RenderError where there would
+    ``chosen``: the inputs whose derivatives are told; each has a card.  ``updates``: what becomes of parameters, where
+    the story is that of a training step; it is told after the adjoints.  Raises RenderError where there would
     be more sweeps than anybody follows.
     """
     between = ends(account, [id for id in chosen if id in account.names.inputs])
@@ -35,8 +39,10 @@ def tell_groups(account: GroupAccount, modes: Sequence[Mode], chosen: Sequence[i
     if "forward" in modes:
         parts.append(ForwardGroups(account, between, known=bool(parts)).part())
     if "reverse" in modes:
-        parts.append(ReverseGroups(account, between, known=bool(parts)).part())
-    return finish(account, parts, between.jacobian(account) if modes != ("evaluate",) else None)
+        back = ReverseGroups(account, between, known=bool(parts)).part()
+        parts.append(with_updates(account, back, updates) if updates else back)
+    story = finish(account, parts, between.jacobian(account) if modes != ("evaluate",) else None)
+    return titled(account, story) if updates else story
 
 
 def check_sweeps(between: Ends, modes: Sequence[Mode]) -> None:
@@ -44,9 +50,9 @@ def check_sweeps(between: Ends, modes: Sequence[Mode]) -> None:
     if "reverse" in modes and len(between.outputs) > MOST_RESULTS:
         raise RenderError(
             f"reverse mode makes a sweep for each of {len(between.outputs)} results, and at most {MOST_RESULTS} are "
-            "told group by group; of a whole training step explain the loss, as a function of the model and the batch: "
-            "the story derives it by itself. mode='evaluate' tells the step as it is computed, and "
-            "graphcomp.render.network.network draws it: forward, backward, update"
+            "told group by group; explain a function that returns those that you mean. A training step is told as one "
+            "if the loss is among its results and its gradients are those of that loss. mode='evaluate' tells it as it "
+            "is computed, and graphcomp.render.network.network draws it: forward, backward, update"
         )
     if "forward" in modes and len(between.inputs) > MOST_SWEEPS:
         raise RenderError(

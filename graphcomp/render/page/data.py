@@ -13,10 +13,9 @@ from ..mathematics import clean, equals
 from ..numerals import number, shape_text
 from ..picture import element_name
 from ..sentences import Language
-from ..story import Fact, FactKind, Frame, StoryContent, StoryNode
+from ..story import CARD_FACTS, Fact, FactKind, Frame, StoryContent, StoryNode
 from .formulas import Formulas
 
-KINDS: tuple[FactKind, ...] = ("value", "tangent", "adjoint")
 SHOWN_AT_EACH_END = 3
 
 
@@ -56,7 +55,7 @@ def frame_data(frame: Frame) -> dict[str, Any]:
 def node_data(story: StoryContent, node: StoryNode, formulas: Formulas) -> dict[str, Any]:
     """A node in words, where it was written, and which facts about it became known in which frame."""
     history: list[list[Any]] = []
-    for kind in KINDS:
+    for kind in CARD_FACTS:
         for known in story.known.get((kind, node.id), ()):
             given = not known.start and is_given(story, kind, node.id)
             entry = [kind, formulas.number(known.fact.shown), -1 if given else known.start, known.stop]

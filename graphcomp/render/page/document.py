@@ -6,14 +6,12 @@ without a script; the graph, the outlines of all formulas and their MathML are d
 
 from __future__ import annotations
 
-from importlib import resources
-
 from ..heat import heat_map
 from ..live import Fixed, LiveProgram
-from ..palette import THEMES
-from ..picture import draw
+from ..picture import draw_both
 from ..sentences import Language, language
 from ..story import StoryContent
+from .assets import player_file, theme_rules
 from .controls import controls, details, input_fields, legend, zoom_buttons
 from .data import as_json, story_data
 from .drawing import Drawing
@@ -33,7 +31,7 @@ def write_html(story: StoryContent, live: LiveProgram | Fixed | None = None) -> 
     formulas = Formulas(words.say("true"), words.say("false"))
     told = shown(story, live, words)
     story = told.story
-    graph = Drawing(formulas).data(draw(story, "right"), draw(story, "up"))
+    graph = Drawing(formulas).data(*draw_both(story))
     main = content(told, formulas, words)
     data = {
         **story_data(story, formulas, words),
@@ -64,11 +62,17 @@ def write_html(story: StoryContent, live: LiveProgram | Fixed | None = None) -> 
 <script type="application/json" id="story">{as_json(data)}</script>
 <script>
 const graphcompLive = {told.functions()};
-{"".join(player_file(name) for name in SCRIPTS)}
+{"".join(map(player_file, scripts(told)))}
 </script>
 </body>
 </html>
 """
+
+
+def scripts(told: Computed) -> tuple[str, ...]:
+    """The player's parts; expressions are read only where something can be typed."""
+    typed = told.program or any(frame.question for frame in told.story.frames)
+    return SCRIPTS if typed else SCRIPTS[1:]
 
 
 def shown(story: StoryContent, live: LiveProgram | Fixed | None, words: Language) -> Computed:
@@ -108,23 +112,3 @@ aria-label="{text(words.say("graph"))}"></div>
 {inputs}
 </section>
 </main>"""
-
-
-def player_file(name: str) -> str:
-    """A file of the player."""
-    return resources.files("graphcomp.render").joinpath("player", name).read_text(encoding="utf-8")
-
-
-def theme_rules() -> str:
-    """The palette as custom properties: by the system's preference, or as the reader chose."""
-
-    def rules(theme: str) -> str:
-        colours = "".join(f"--{name.replace('_', '-')}:{colour};" for name, colour in THEMES[theme].items())
-        return f"color-scheme:{theme};{colours}"
-
-    return (
-        f":root{{{rules('light')}}}\n"
-        f"@media (prefers-color-scheme: dark){{:root:not([data-theme=light]){{{rules('dark')}}}}}\n"
-        f":root[data-theme=dark]{{{rules('dark')}}}\n"
-        f"@media print{{:root,:root[data-theme]{{{rules('light')}}}}}"
-    )

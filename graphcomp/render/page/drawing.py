@@ -127,12 +127,23 @@ def described(item: Primitive, formulas: Formulas) -> tuple[tuple[Any, ...], Any
 
 
 def path(points: Iterable[tuple[float, float]]) -> str:
-    """Cubic pieces as path data."""
-    corners = list(points)
-    first, *others = (f"{tenth(x)} {tenth(y)}" for x, y in corners)
-    if len({y for _, y in corners}) == 1 and len(corners) == 4:
-        return f"M{first}H{tenth(corners[-1][0])}"
-    return f"M{first}C{' '.join(others)}"
+    """Cubic pieces as path data, each relative to where it begins; those that are level are lines."""
+    (x, y), *others = ((round(10 * x), round(10 * y)) for x, y in points)
+    found = [f"M{tens(x)} {tens(y)}"]
+    for index in range(0, len(others), 3):
+        piece = others[index : index + 3]
+        if all(down == y for _, down in piece):
+            found.append(f"h{tens(piece[-1][0] - x)}")
+        else:
+            found.append("c" + " ".join(f"{tens(across - x)} {tens(down - y)}" for across, down in piece))
+        x, y = piece[-1]
+    return "".join(found).replace(" -", "-")
+
+
+def tens(tenths: int) -> str:
+    """A number of tenths, as short as it can be written."""
+    whole, rest = divmod(abs(tenths), 10)
+    return f"{'-' if tenths < 0 else ''}{whole}" + (f".{rest}" if rest else "")
 
 
 def runs(scene: Scene) -> list[tuple[str, list[Primitive]]]:

@@ -7,37 +7,20 @@ parts side by side (a fraction, a root) is a piece of its own, so the script nee
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import groupby
 from typing import Any
 from xml.etree import ElementTree
 
-from ..glyphs import Glyph, Typeset, typeset
-from ..mathematics import (
-    Application,
-    Differential,
-    Fraction,
-    Identifier,
-    Mathematics,
-    Number,
-    Operator,
-    Parenthesised,
-    Power,
-    Root,
-    Row,
-    Text,
-    element,
-    needs_grouping,
-)
+from .. import typesetting
+from ..glyphs import Glyph, Typeset
+from ..mathematics import Mathematics, Number, Operator, Parenthesised, Power, Root, Text, needs_grouping
 from ..numerals import UNKNOWN
 from ..svg import glyph_name
+from ..typesetting import CHARACTERS, CLOSED, OPEN, advance, alone, fits, is_set_alike, typeset
 from .outlines import UNITS, relative
-
-CHARACTERS = "0123456789.−∞"
-CLOSE = 0.06
 
 Token = int | str | dict[str, Any]
 
@@ -66,75 +49,6 @@ class Live(Number):
 def live(inner: Mathematics, places: Iterable[int]) -> Live:
     """A number of the page's programs; the first place says in which sweep."""
     return Live("−", inner, tuple(places))
-
-
-@dataclass(frozen=True)
-class Sign:
-    """A bracket, a slash, or an upright letter, typeset alone."""
-
-    symbol: str
-    tag: str = "mo"
-
-    def plain(self) -> str:
-        return self.symbol
-
-    def mathml(self) -> ElementTree.Element:
-        if self.tag == "mi":
-            return element("mi", text=self.symbol, mathvariant="normal")
-        return element("mo", text=self.symbol, stretchy="false", lspace="0", rspace="0")
-
-    def latex(self) -> str:
-        return self.symbol
-
-
-OPEN, CLOSED, SLASH = Sign("("), Sign(")"), Sign("/")
-
-
-@dataclass(frozen=True)
-class FunctionName:
-    """A function's name with the room that it keeps before its argument."""
-
-    name: str
-    bare: bool = False
-
-    def plain(self) -> str:
-        return Text(self.name).plain() + (" " if self.bare else "")
-
-    def mathml(self) -> ElementTree.Element:
-        return element("mi", text=self.name, mathvariant="normal")
-
-    def latex(self) -> str:
-        return self.name
-
-    def form(self) -> Typeset:
-        """The outlines of ``sin 1`` without those of what it is applied to."""
-        applied = Application(self.name, (Number("1"),))
-        whole, body = typeset(applied), typeset(applied.body())
-        glyphs = whole.glyphs[: len(whole.glyphs) - len(body.glyphs)]
-        return Typeset(whole.width - body.width, whole.ascent, whole.descent, glyphs, ())
-
-
-@dataclass(frozen=True)
-class Gap:
-    """The room that a fraction keeps to what stands before it; in MathML it goes without saying."""
-
-    def plain(self) -> str:
-        return ""
-
-    def mathml(self) -> ElementTree.Element:
-        return element("mspace", width="0em")
-
-    def latex(self) -> str:
-        return ""
-
-    def form(self) -> Typeset:
-        """Nothing but a width."""
-        whole = typeset(Row((Number("1"), SAMPLE)))
-        width = whole.rules[0].x - advance(Number("1")) - typeset(SAMPLE).rules[0].x
-        return Typeset(width, 0.0, 0.0, (), ())
-
-
-SAMPLE = Fraction(Number("1"), Number("1"))
 
 
 class Formulas:
@@ -202,7 +116,8 @@ class Formulas:
             line: list[Any] = [round(scale * UNITS, 6)]
             for glyph in run:
                 name = glyph_name(glyph.name)
-                self.glyphs.setdefault(name, relative(glyph.path))
+                if name not in self.glyphs:
+                    self.glyphs[name] = relative(glyph.path)
                 line.extend((int(name), tenth(glyph.x), tenth(glyph.y)))
             found.append(line)
         return found
@@ -249,39 +164,14 @@ class Bracketed:
 
 
 def side_by_side(formula: Mathematics) -> list[Any]:
-    """A formula's parts from left to right."""
-    parts: list[Any] = []
-    for part in split(formula):
-        if parts and isinstance(part, Fraction):
-            parts.append(Gap())
-        parts.append(part)
-    return parts
-
-
-def split(formula: Any) -> Iterable[Any]:
-    """The parts that stand side by side, from left to right."""
-    if isinstance(formula, Row):
-        for item in formula.items:
-            yield from split(item)
-    elif isinstance(formula, Parenthesised):
-        if isinstance(formula.inner, Live):
-            yield Bracketed(formula.inner)
-        else:
-            yield from (OPEN, *split(formula.inner), CLOSED)
-    elif isinstance(formula, Differential):
-        yield from (Sign(formula.sign, "mi"), *split(formula.quantity))
-    elif isinstance(formula, Fraction) and formula.slashed:
-        yield from (*split(formula.numerator), SLASH, *split(formula.denominator))
-    elif isinstance(formula, Application):
-        yield from split_application(formula)
-    else:
-        yield formula
-
-
-def split_application(formula: Application) -> Iterable[Any]:
-    """A function's name and its arguments."""
-    yield FunctionName(formula.function, formula.bare())
-    yield from split(formula.body())
+    """A formula's parts from left to right; a number that is computed again is one part with its brackets."""
+    parts = typesetting.side_by_side(formula)
+    found: list[Any] = []
+    for part in parts:
+        found.append(part)
+        if part == CLOSED and len(found) > 2 and isinstance(found[-2], Live) and found[-3] == OPEN:
+            found[-3:] = [Bracketed(found[-2])]
+    return found
 
 
 def is_side_by_side(formula: Mathematics, parts: Sequence[Any]) -> bool:
@@ -292,63 +182,6 @@ def is_side_by_side(formula: Mathematics, parts: Sequence[Any]) -> bool:
         return False
     # A row is set from left to right, so it is its parts if each two neighbours are; few kinds of these occur.
     return all(map(fits, parts, parts[1:])) or is_set_alike(formula, parts)
-
-
-def is_set_alike(formula: Mathematics, parts: Sequence[Any]) -> bool:
-    """Whether the outlines of the parts, one after the other, are those of the formula."""
-    whole, place = typeset(formula), 0.0
-    glyphs: list[Glyph] = []
-    for part in parts:
-        glyphs.extend(Glyph(one.name, "", one.x + place, one.y, one.scale) for one in alone(part).glyphs)
-        place += advance(part)
-    return len(glyphs) == len(whole.glyphs) and all(map(same_place, glyphs, whole.glyphs))
-
-
-@functools.lru_cache(maxsize=4096)
-def fits_by_kind(left: tuple[Any, ...], right: tuple[Any, ...], pair: Pair) -> bool:
-    """Whether parts of two kinds stand side by side as they do alone."""
-    del left, right
-    return is_set_alike(Row(pair.parts), pair.parts)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two parts, for which others of their kinds may stand."""
-
-    parts: tuple[Any, Any] = field(compare=False)
-
-
-def fits(left: Any, right: Any) -> bool:
-    """Whether two neighbours stand as they do alone, judged by the first two of their kinds."""
-    return fits_by_kind(kind(left), kind(right), Pair((left, right)))
-
-
-def kind(part: Any) -> tuple[Any, ...]:
-    """What decides the room around a part: a single letter leans, a sign has room of its own."""
-    name = type(part).__name__
-    if isinstance(part, Identifier):
-        return name, len(part.name), bool(part.subscript), part.accent
-    if isinstance(part, (Number, Text)):
-        return name, getattr(part, "text", "")[:1], getattr(part, "text", "")[-1:]
-    return (name, part) if isinstance(part, (Operator, Sign, FunctionName, Gap)) else (name, part.plain()[:1])
-
-
-def alone(part: Any) -> Typeset:
-    """A part's outlines."""
-    return part.form() if isinstance(part, (FunctionName, Gap)) else typeset(part)
-
-
-def advance(part: Any) -> float:
-    """How far behind a part's begin the next one begins, which is not where its last outline ends."""
-    if isinstance(part, (FunctionName, Gap)):
-        return part.form().width
-    return typeset(Row((part, Number("1")))).glyphs[-1].x
-
-
-def same_place(one: Glyph, other: Glyph) -> bool:
-    """Whether two outlines are the same at the same place."""
-    near = abs(one.x - other.x) < CLOSE and abs(one.y - other.y) < CLOSE and abs(one.scale - other.scale) < 1e-3
-    return one.name == other.name and near
 
 
 def has_live(formula: Any) -> bool:

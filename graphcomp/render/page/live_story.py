@@ -190,7 +190,7 @@ class LiveTelling:
     ) -> tuple[Mathematics | None, Mathematics | None, Mathematics | None]:
         """One term's factor, and its partial as a number and as a formula."""
         known = next((one for one in self.story.edges if one.key == edge), None)
-        if known is None:
+        if known is None or known.partial is None:
             return None, None, None
         kind, target = ("adjoint", edge[0]) if frame.phase == "reverse" else ("tangent", known.operand)
         return (

@@ -1,4 +1,4 @@
-// Draws the graph from the page's data: left to right and bottom up; what looks the same in both is drawn once.
+// Draws the graph from the page's data, left to right or bottom up: each when it is first seen.
 const graphcompDrawing = (data, formulas) => {
   const { svg } = formulas;
   const colour = (name) => (name ? `var(--${name.replace(/_/g, "-")})` : "none");
@@ -48,14 +48,18 @@ const graphcompDrawing = (data, formulas) => {
     }
   };
   const [wide] = data.drawings;
-  const draw = ({ name, width, height, groups }, place) => {
-    const root = svg("svg", { class: name, width, height, viewBox: `0 0 ${width} ${height}` }, place);
+  const place = ({ name, width, height }, parent) => {
+    const root = svg("svg", { class: name, width, height, viewBox: `0 0 ${width} ${height}` }, parent);
     root.style.setProperty("--least", `${width / 2}px`);
     root.style.setProperty("--low", `${height / 2}px`);
+    return root;
+  };
+  // What looks the same in both stands in the data of the first.
+  const fill = (root) => {
+    const { groups } = data.drawings.find(({ name }) => root.classList.contains(name));
     groups.forEach(([owner, left, top, list], index) => {
       const group = svg("g", owner ? { "data-owner": owner } : {}, root);
-      if (list) shapes(list, svg("g", { ...(name === "wide" ? { id: `c-${index}` } : {}), transform: `translate(${left} ${top})` }, group));
-      else svg("use", { href: `#c-${index}`, transform: `translate(${(left - wide.groups[index][1]).toFixed(1)} ${(top - wide.groups[index][2]).toFixed(1)})` }, group);
+      shapes(list || wide.groups[index][3], svg("g", { transform: `translate(${left} ${top})` }, group));
     });
   };
   // A number that is longer than before is made smaller where its card has no room.
@@ -66,5 +70,5 @@ const graphcompDrawing = (data, formulas) => {
       made.setAttribute("transform", `translate(${middle - width * fitting / 2} ${y}) scale(${fitting})`);
     }
   };
-  return { draw: (place) => { for (const drawing of data.drawings) draw(drawing, place); }, centre };
+  return { draw: (parent) => data.drawings.map((drawing) => place(drawing, parent)), fill, centre };
 };

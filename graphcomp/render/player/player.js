@@ -6,7 +6,7 @@
   const say = (key, parts = {}) => story.words[key].replace(/\{(\w+)\}/g, (_, name) => parts[name]);
   const formulas = graphcompFormulas(story.mathematics, graphcompNumbers(story.digits));
   const drawing = graphcompDrawing(story.graph, formulas);
-  drawing.draw(find("graph"));
+  const drawings = drawing.draw(find("graph"));
   document.body.classList.remove("plain");
 
   // Everything that is limited to some frames, with those frames as pairs [start, stop).
@@ -25,26 +25,48 @@
   };
 
   for (const place of document.querySelectorAll("[data-formula]")) if (!place.closest("[data-frames]")) formulas.fillAll(place.parentNode);
-  const items = limited(document);
-  const owned = new Map();
-  for (const element of document.querySelectorAll("[data-owner]")) {
-    const owner = element.dataset.owner;
-    if (!owned.has(owner)) owned.set(owner, []);
-    owned.get(owner).push(element);
-  }
   const rows = [...document.querySelectorAll("tr[data-owner]")];
-  const cards = [...document.querySelectorAll('#graph [data-owner^="node:"]')];
+  const told = [...document.querySelectorAll("#told .frame")];
+  const items = [];
+  const turning = Array.from({ length: total + 1 }, () => []);
+  const owned = new Map();
+  // Take in what a part of the page shows of the story: what is limited to frames, and what answers a pointer.
+  const adopt = (root) => {
+    const found = limited(root);
+    for (const item of found) {
+      items.push(item);
+      item.row = item.element.closest("tr[data-owner]");
+      for (const frame of new Set(item.spans.flat())) turning[frame].push(item);
+    }
+    for (const element of root.querySelectorAll("[data-owner]")) {
+      const owner = element.dataset.owner;
+      if (!owned.has(owner)) owned.set(owner, []);
+      owned.get(owner).push(element);
+      element.addEventListener("click", () => clicked(owner, graph.contains(element)));
+      for (const [event, on] of [["mouseenter", true], ["mouseleave", false]]) {
+        element.addEventListener(event, () => owned.get(owner).forEach((other) => other.classList.toggle("hovered", on)));
+      }
+    }
+    return found;
+  };
+  // Of two steps near each other only what begins or ends between them differs.
+  const between = (from, to) => {
+    if (Math.abs(to - from) > 9) return items;
+    const found = new Set();
+    for (let frame = Math.min(from, to) + 1; frame <= Math.max(from, to); frame += 1) for (const item of turning[frame]) found.add(item);
+    return found;
+  };
   let step = total - 1;
+  let shown = null;
   let timer = 0;
 
   // A card's text alternative is what its table row shows now.
   const spoken = (row) => [...row.querySelectorAll(".math")]
     .filter((formula) => !formula.closest(".off")).map((formula) => formula.dataset.plain).join(", ");
-  const describe = () => {
-    const texts = new Map(rows.map((row) => [row.dataset.owner, spoken(row)]));
-    for (const card of cards) {
-      card.setAttribute("role", "img");
-      card.setAttribute("aria-label", texts.get(card.dataset.owner) || "");
+  const describe = (changed = rows) => {
+    for (const row of changed) {
+      const text = spoken(row);
+      for (const card of owned.get(row.dataset.owner)) if (card !== row) card.setAttribute("aria-label", text);
     }
   };
   const mark = () => {
@@ -63,18 +85,23 @@
     if (across) place.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
     place.scrollTop += inner.top + inner.height / 2 - outer.top - outer.height / 2;
   };
+  const cardOf = (owner) => drawingShown().querySelector(`:scope > [data-owner="${owner}"]`);
   const follow = () => {
     const focus = story.frames[step].focus;
-    centre(find("graph"), cards.find((one) => one.dataset.owner === focus && one.getClientRects().length));
+    centre(find("graph"), cardOf(focus));
     centre(find("table"), rows.find((row) => row.dataset.owner === focus), false);
   };
   const go = (wanted, remember = true) => {
     step = Math.max(0, Math.min(total - 1, wanted));
     const open = waits();
-    show(items, step, true, open ? Math.max(0, step - 1) : step);
-    for (const frame of document.querySelectorAll("#told .frame")) frame.classList.toggle("pending", open);
+    const known = open ? Math.max(0, step - 1) : step;
+    const opening = !shown;
+    const changed = new Set(opening ? items : [...shown.fresh, ...between(shown.step, step), ...between(shown.known, known)]);
+    show(changed, step, !opening, known);
+    shown = { step, known, fresh: [...changed].filter(({ element }) => element.classList.contains("new")) };
+    told[step].classList.toggle("pending", open);
     mark();
-    describe();
+    describe(opening ? rows : new Set([...changed].map(({ row }) => row).filter(Boolean)));
     follow();
     find("scrub").value = step + 1;
     find("scrub").setAttribute("aria-valuetext", say("step of", { step: step + 1, total }));
@@ -160,7 +187,7 @@
     for (const element of owned.get(chosen) || []) element.classList.add("chosen");
     find("selected").textContent = owner ? announcement(owner) : "";
     if (!owner || open || !find("details").hidden) details(owner);
-    if (owner) centre(find("graph"), cards.find((one) => one.dataset.owner === owner && one.getClientRects().length));
+    if (owner) centre(find("graph"), cardOf(owner));
   };
   const announcement = (owner) => {
     const row = rows.find((one) => one.dataset.owner === owner);
@@ -231,7 +258,7 @@
     const all = Object.keys(story.nodes).filter((one) => one === owner || forks.includes(one));
     return all[(all.indexOf(owner) + by + all.length) % all.length];
   };
-  const upright = () => !document.querySelector("#graph svg.wide").getClientRects().length;
+  const upright = () => drawingShown().classList.contains("tall");
   const follows = (key) => {
     if (!chosen) return story.frames[step].focus;
     const along = upright() ? { ArrowUp: 1, ArrowDown: -1, ArrowLeft: 2, ArrowRight: 3 } : { ArrowRight: 1, ArrowLeft: -1, ArrowUp: 2, ArrowDown: 3 };
@@ -253,7 +280,8 @@
   // Pan and zoom: the drawing grows inside its place, which scrolls; dragging scrolls it too.
   let zoom = 0;
   const graph = find("graph");
-  const drawingShown = () => [...graph.children].find((one) => one.getClientRects().length);
+  // By its style: asking for its place would lay the whole page out.
+  const drawingShown = () => drawings.find((one) => getComputedStyle(one).display !== "none");
   const resize = (wanted, about) => {
     const one = drawingShown();
     if (!one) return;
@@ -317,14 +345,6 @@
   find("play").onclick = play;
   find("scrub").oninput = (event) => jump(Number(event.target.value) - 1);
   find("speed").onchange = () => { if (timer) { stop(); play(); } };
-  for (const [owner, elements] of owned) {
-    for (const element of elements) {
-      element.addEventListener("click", () => clicked(owner, graph.contains(element)));
-      for (const [event, on] of [["mouseenter", true], ["mouseleave", false]]) {
-        element.addEventListener(event, () => elements.forEach((other) => other.classList.toggle("hovered", on)));
-      }
-    }
-  }
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName) && event.key !== "Escape") return;
     const actions = {
@@ -382,6 +402,7 @@
 
   // In print each frame is a page of its own.
   const pages = () => {
+    fill(drawings.find((one) => one.classList.contains("wide")));
     find("pages").textContent = "";
     for (let index = 0; index < total; index += 1) {
       const page = document.createElement("section");
@@ -398,6 +419,27 @@
   };
   addEventListener("beforeprint", pages);
   addEventListener("afterprint", () => { find("pages").textContent = ""; });
+
+  // A drawing is made when it is first seen, and shows the present step.
+  const fill = (root) => {
+    if (!root || root.childElementCount) return;
+    drawing.fill(root);
+    for (const card of root.querySelectorAll(':scope > [data-owner^="node:"]')) card.setAttribute("role", "img");
+    const found = adopt(root);
+    if (!shown) return;
+    show(found, step, false, shown.known);
+    describe();
+  };
+  adopt(find("table"));
+  adopt(find("told"));
+  fill(drawingShown());
+  addEventListener("resize", () => {
+    const before = drawingShown();
+    if (!before || before.childElementCount) return;
+    fill(before);
+    if (chosen) choose(chosen, false);
+    follow();
+  });
 
   const linked = () => Number((/step=(\d+)/.exec(location.hash) || [])[1] || 0);
   addEventListener("hashchange", () => { if (linked()) jump(linked() - 1); });

@@ -1,19 +1,20 @@
-"""Places the members of one level in columns, with a lane of its own for every edge that passes a column.
+"""Places the members of a graph in columns, with a lane for every edge that passes a column.
 
 Between two columns there is nothing but edges, and inside a column each edge runs level in its lane, so no edge can
 meet a card that it does not belong to.  Members and lanes are ordered by the mean height of what they are joined to,
-and then moved as near to it as the others allow.
+and then moved as near to it as the others allow.  An edge has lanes of its own, or shares them with the other edges
+of its source, as the branches of a tree share its trunk.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from ..layout import Layout, Parts
-from ..scene import Box, Point
+from .layout import Layout, Parts
+from .scene import Box, Point
 
 GAP_ACROSS, GAP_LABELLED, GAP_DOWN, LANE, MARGIN = 58.0, 30.0, 18.0, 12.0, 8.0
 HEADER, PADDING = 44.0, 16.0  # of a group that is open
@@ -23,7 +24,7 @@ Size = tuple[float, float]
 Curve = tuple[Point, ...]
 
 
-@dataclass
+@dataclass(eq=False)
 class Item:
     """A member of the level, or the place where an edge passes a column (with the edge's label, if it is wide)."""
 
@@ -64,12 +65,14 @@ class Arrangement:
     ways: list[Way]
     columns: list[list[Item]]
     labelled: bool
+    shared: bool = False
 
-    def layout(self) -> Layout:
-        """Boxes and curves."""
+    def layout(self, across: float | None = None) -> Layout:
+        """Boxes and curves; ``across`` is the width of the gaps between columns."""
         for sweep in range(SWEEPS):
             settle(self.columns, forwards=sweep % 2 == 0)
-        return framed(self.items, self.pairs, self.ways, set_across(self.columns, self.labelled))
+        gap = across or (GAP_LABELLED if self.labelled else GAP_ACROSS)
+        return framed(self, set_across(self.columns, gap))
 
 
 def place(sizes: Mapping[int, Size], pairs: Sequence[Pair], labels: Mapping[int, Size]) -> Layout:
@@ -77,53 +80,79 @@ def place(sizes: Mapping[int, Size], pairs: Sequence[Pair], labels: Mapping[int,
     return arrange(sizes, pairs, labels).layout()
 
 
-def arrange(sizes: Mapping[int, Size], pairs: Sequence[Pair], labels: Mapping[int, Size]) -> Arrangement:
+def arrange(
+    sizes: Mapping[int, Size], pairs: Sequence[Pair], labels: Mapping[int, Size], shared: bool = False
+) -> Arrangement:
     """The columns for members 0, 1, … and the edges (source, target), which may go round in circles.
 
     A member's number is its place in the order of the computation: edges to an earlier one (or to itself) lead back.
-    ``labels``: the sizes of what stands on some edges, by their position.
+    ``labels``: the sizes of what stands on some edges, by their position.  ``shared``: whether the edges that leave
+    a member share their lanes; then a label stands where its edge has left them, just before its target.
     """
-    items, ways = arranged(sizes, pairs, labels)
+    items, ways = arranged(sizes, pairs, labels, shared)
     columns: dict[int, list[Item]] = defaultdict(list)
-    for item in [*items.values(), *(lane for way in ways for lane in way.lanes)]:
+    for item in every_item(items, ways):
         columns[item.rank].append(item)
     ordered = [columns[rank] for rank in sorted(columns)]
     for sweep in range(SWEEPS):
         sort_columns(ordered, forwards=sweep % 2 == 0)
-    return Arrangement(items, pairs, ways, ordered, bool(labels))
+    return Arrangement(items, pairs, ways, ordered, bool(labels), shared)
+
+
+def every_item(items: Mapping[int, Item], ways: Sequence[Way]) -> list[Item]:
+    """Members and lanes, each once."""
+    found = [*items.values(), *(lane for way in ways for lane in way.lanes)]
+    return list({id(item): item for item in found}.values())
 
 
 def arranged(
-    sizes: Mapping[int, Size], pairs: Sequence[Pair], labels: Mapping[int, Size]
+    sizes: Mapping[int, Size], pairs: Sequence[Pair], labels: Mapping[int, Size], shared: bool
 ) -> tuple[dict[int, Item], list[Way]]:
     """Members and lanes with their ranks and neighbours; where there are labels, every other column is theirs."""
     step = 2 if labels else 1
     found = ranks(sizes, pairs)
     items = {member: Item(step * found[member], *sizes[member], member=True) for member in sizes}
     ways = []
+    trunks: dict[int, list[Item]] = defaultdict(list)
     for slot, (one, other) in enumerate(pairs):
         source, target = items[one], items[other]
         back = target.rank <= source.rank
         between = range(source.rank, target.rank - 1, -1) if back else range(source.rank + 1, target.rank)
-        lanes = [Item(rank, 0.0, LANE, weight=LANE_WEIGHT) for rank in between]
+        if shared and not back:
+            lanes = branch(trunks[one], between, slot in labels)
+        else:
+            lanes = [lane_at(rank) for rank in between]
         label = None
         if slot in labels:
-            label = lanes[0]
+            label = lanes[-1 if shared else 0]
             label.width, label.height = labels[slot]
         ways.append(Way(source, target, lanes, label, back))
         join(ways[-1])
     return items, ways
 
 
+def lane_at(rank: int) -> Item:
+    """A lane through a column."""
+    return Item(rank, 0.0, LANE, weight=LANE_WEIGHT)
+
+
+def branch(trunk: list[Item], between: range, own_end: bool) -> list[Item]:
+    """The lanes of an edge that shares its source's trunk, which grows as far as it is needed; or all but the last."""
+    length = len(between) - own_end
+    trunk.extend(lane_at(rank) for rank in between[len(trunk) : length])
+    return [*trunk[:length], *(lane_at(rank) for rank in between[length:])]
+
+
 def join(way: Way) -> None:
-    """Make the stops of an edge neighbours of each other."""
+    """Make the stops of an edge neighbours of each other; along a shared trunk they are it already."""
     stops = list(reversed(way.lanes)) if way.back else [way.source, *way.lanes, way.target]
     for one, other in pairwise(stops):
-        one.after.append(other)
-        other.before.append(one)
+        if other.member or other not in one.after:
+            one.after.append(other)
+            other.before.append(one)
 
 
-def ranks(sizes: Mapping[int, Size], pairs: Sequence[Pair]) -> dict[int, int]:
+def ranks(members: Collection[int], pairs: Sequence[Pair]) -> dict[int, int]:
     """The length of the longest way to each member; what leads nowhere else moves up to what it leads to."""
     before: dict[int, list[int]] = defaultdict(list)
     after: dict[int, list[int]] = defaultdict(list)
@@ -132,9 +161,9 @@ def ranks(sizes: Mapping[int, Size], pairs: Sequence[Pair]) -> dict[int, int]:
             before[target].append(source)
             after[source].append(target)
     found: dict[int, int] = {}
-    for member in sorted(sizes):
+    for member in sorted(members):
         found[member] = max((found[source] + 1 for source in before[member]), default=0)
-    for member in sorted(sizes, reverse=True):
+    for member in sorted(members, reverse=True):
         if after[member] and not before[member]:
             found[member] = min(found[target] for target in after[member]) - 1
     return found
@@ -185,7 +214,7 @@ def kept_apart(column: Sequence[Item], wished: Sequence[float], weights: Sequenc
     return [mean + shift for mean, shift in zip(means, offsets, strict=True)]
 
 
-def set_across(columns: Sequence[list[Item]], labelled: bool) -> dict[int, tuple[float, float]]:
+def set_across(columns: Sequence[list[Item]], gap: float) -> dict[int, tuple[float, float]]:
     """Put the columns one right of the other; gives the left and the right edge of each rank's column."""
     edges: dict[int, tuple[float, float]] = {}
     left = MARGIN
@@ -194,19 +223,18 @@ def set_across(columns: Sequence[list[Item]], labelled: bool) -> dict[int, tuple
         for item in column:
             item.left = left + (width - item.width) / 2
         edges[column[0].rank] = left, left + width
-        left += width + (GAP_LABELLED if labelled else GAP_ACROSS)
+        left += width + gap
     return edges
 
 
-def framed(
-    items: Mapping[int, Item], pairs: Sequence[Pair], ways: Sequence[Way], columns: Mapping[int, tuple[float, float]]
-) -> Layout:
+def framed(arrangement: Arrangement, columns: Mapping[int, tuple[float, float]]) -> Layout:
     """The layout with its top at the margin."""
-    every = [*items.values(), *(lane for way in ways for lane in way.lanes)]
+    items, pairs, ways = arrangement.items, arrangement.pairs, arrangement.ways
+    every = every_item(items, ways)
     up = min((item.box.top for item in every), default=0.0) - MARGIN
     for item in every:
         item.middle -= up
-    ends = end_heights(ways)
+    ends = end_heights(ways, arrangement.shared)
     curves: dict[Pair, Parts] = {}
     labels: dict[Pair, Box] = {}
     for slot, ((_, target), way) in enumerate(zip(pairs, ways, strict=True)):
@@ -233,13 +261,17 @@ def shifted(layout: Layout, right: float) -> Layout:
     )
 
 
-def end_heights(ways: Sequence[Way]) -> list[tuple[float, float]]:
-    """The heights at which each edge leaves and arrives: edges that share a side of a card are spread along it."""
+def end_heights(ways: Sequence[Way], shared: bool) -> list[tuple[float, float]]:
+    """The heights at which each edge leaves and arrives: edges that share a side of a card are spread along it.
+
+    Those that share their lanes leave as one.
+    """
     found = [[way.source.middle, way.target.middle] for way in ways]
     sides: dict[tuple[int, int], list[tuple[float, int]]] = defaultdict(list)
     for slot, way in enumerate(ways):
         first, last = (way.lanes[0], way.lanes[-1]) if way.lanes else (way.target, way.source)
-        sides[id(way.source), 0].append((first.middle, slot))
+        if not shared:
+            sides[id(way.source), 0].append((first.middle, slot))
         sides[id(way.target), 1].append((last.middle, slot))
     heights = {id(item): item.height for way in ways for item in (way.source, way.target)}
     for (item, end), meeting in sides.items():
