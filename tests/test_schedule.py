@@ -8,6 +8,7 @@ import pytest
 
 import graphcomp as gx
 from graphcomp import numpy as gnp
+from graphcomp import optim
 from graphcomp.emit import emit_cpu
 from graphcomp.emit.cpu import PART_LENGTH
 from graphcomp.errors import ExecutionError, InputError, LoweringError
@@ -17,7 +18,7 @@ from graphcomp.ops.record import REGISTRY
 from graphcomp.run.blas import libraries, single_threaded
 from graphcomp.schedule import Program, plan_arena, schedule
 from graphcomp.schedule.memory import lifetimes
-from graphcomp.schedule.program import LoopKernel, ProductKernel
+from graphcomp.schedule.program import LoopKernel, ProductKernel, written
 from graphcomp.schedule.schedule import KERNEL_LIMIT
 from graphcomp.simplify import simplify
 from graphcomp.trace import trace_function
@@ -281,3 +282,18 @@ def test_a_position_is_looked_up_outside_of_what_it_places() -> None:
 
 def indent(line: str) -> int:
     return len(line) - len(line.lstrip())
+
+
+def test_each_parameter_is_updated_by_one_kernel_and_all_by_the_same_code() -> None:
+    """However many have the same shape: that two loops need the same number is no reason to join them."""
+    parameters = [np.full((4, 8), float(k)) for k in range(9)]
+    optimizer = optim.adam(1e-2)
+    state = optimizer.init(parameters)
+    program, graph = lowered(optimizer.update, parameters, parameters, state)
+    updates = [k for k in program.kernels if isinstance(k, LoopKernel) and k.loops]
+    assert [len(written(kernel)) for kernel in updates] == [3] * 9
+    source = emit_cpu(program, graph).text
+    assert source.count("math.sqrt(") == 1 + 1  # one body, and the root of what unbiases all
+    found = gx.jit(optimizer.update)(parameters, parameters, state)[0]
+    for k, value in enumerate(found):
+        np.testing.assert_allclose(np.asarray(value), k - 0.01 * (k > 0), rtol=1e-8)

@@ -66,6 +66,8 @@ class Group:
         self.body = body
         self.kernel = kernel
         self.written: set[int] = set()
+        self.arrays: set[int] = set()
+        """The buffers that it reads or writes."""
 
 
 class Scheduler:
@@ -228,6 +230,7 @@ class Scheduler:
         kernel.stopped = stopped
         group = Group(body, kernel)
         self.fill(group, node, target, index, copy)
+        group.arrays = arrays_of(body.blocks[0])
         self.kernels.append(kernel)
         self.groups[kernel.number] = group
         group.kernel.nodes = list(body.nodes)
@@ -239,10 +242,23 @@ class Scheduler:
         self.ready[target.number] = group.kernel.number
 
     def candidates(self, node: Node, target: Buffer) -> list[Group]:
-        """Kernels with the same loops, latest first."""
-        wanted = domain_key(target)
+        """Kernels with the same loops: those first that use an array which the value is made of, then the latest."""
+        wanted, near = domain_key(target), self.arrays_behind(node)
         found = [g for g in self.groups.values() if g.kernel.domain == wanted]
-        return sorted(found, key=lambda g: g.kernel.number, reverse=True)[:4]
+        return sorted(found, key=lambda g: (not near.isdisjoint(g.arrays), g.kernel.number), reverse=True)[:4]
+
+    def arrays_behind(self, node: Node) -> set[int]:
+        """The buffers of the stored values that a value is computed from."""
+        found, seen, waiting = set(), set(), list(node.inputs)
+        while waiting:
+            id = waiting.pop()
+            if id in self.buffers:
+                if self.buffers[id].type.rank:
+                    found.add(self.buffers[id].number)
+            elif id not in seen:
+                seen.add(id)
+                waiting.extend(self.graph.node(id).inputs)
+        return found
 
     def join(self, group: Group, node: Node, target: Buffer, copy: bool) -> str:
         """Try to add the value to a kernel; leave the kernel as it was if that would break the order or save nothing.
@@ -273,6 +289,7 @@ class Scheduler:
             reason = "it reads entries that are not yet made there"
         if not reason:
             group.kernel.nodes = list(body.nodes)
+            group.arrays |= arrays_of(added)
             return ""
         del body.blocks[0][before[0] :]
         body.known[0], body.nodes, body.count, group.written = before[1], before[2], before[3], before[4]
@@ -530,7 +547,12 @@ def domain_loops(target: Buffer) -> tuple[list[Loop], tuple[Index, ...]]:
 
 def few_buffers(body: list[Statement]) -> bool:
     """Whether a kernel uses so few arrays that LLVM still finds out which of them overlap, and vectorises."""
-    return len({s.buffer.number for s in walk(body) if isinstance(s, (Load, Store))}) <= BUFFER_LIMIT
+    return len(arrays_of(body)) <= BUFFER_LIMIT
+
+
+def arrays_of(body: list[Statement]) -> set[int]:
+    """The buffers that statements read or write."""
+    return {s.buffer.number for s in walk(body) if isinstance(s, (Load, Store))}
 
 
 def reads_again(body: list[Statement], added: list[Statement], domain: tuple[Dimension, ...]) -> bool:
