@@ -16,7 +16,7 @@ from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
-from .loops import collapse_kernel, place_positions
+from .loops import collapse_kernel, mentioned, place_positions
 from .lower import Body, Context
 from .placement import is_source, moves_entries, stored_values
 from .products import View, classify, packed, plan_product, stored_view, view_of
@@ -331,12 +331,14 @@ class Scheduler:
             return False
         body.factors(node, contraction, box)
         inner = {loop.variable for loop in loops}
+        along = False
         for statement in walk(body.blocks[0]):
-            if isinstance(statement, Load):
+            if isinstance(statement, Load) and inner & set(mentioned(statement.address)):
                 fast = {a.name for a, c in statement.address.terms if c == 1}
-                if fast:
-                    return not fast & inner
-        return False
+                if fast & inner:
+                    return False
+                along = along or bool(fast)
+        return along
 
     def push(self, node: Node, target: Buffer) -> None:
         """Fill with the neutral element, then combine slice by slice, the box outside."""
