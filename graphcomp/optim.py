@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -107,13 +108,12 @@ def _adam(name: str, learning_rate: Rate, beta1: float, beta2: float, epsilon: f
             step = state.step + 1
             mean = tree_map(lambda m, g: m * beta1 + g * (1 - beta1), state.mean, gradients)
             square = tree_map(lambda s, g: s * beta2 + g * g * (1 - beta2), state.square, gradients)
-            rates = _rates(parameters, learning_rate, state.step)
-            unbias1, unbias2 = _one_minus_power(parameters, beta1, step), _one_minus_power(parameters, beta2, step)
+            scales = _per_dtype(parameters, partial(_scales, learning_rate, (beta1, beta2), state.step))
 
             def move(p: Any, m: Any, s: Any) -> Any:
-                kind = _name(p)
-                change = (m / unbias1[kind]) / (gnp.sqrt(s / unbias2[kind]) + epsilon)
-                return p - rates[kind] * (change + decay * p if decay else change)
+                rate, step_length, unbias = scales[_name(p)]
+                change = step_length * m / (gnp.sqrt(s) * unbias + epsilon)
+                return p - (change + rate * decay * p if decay else change)
 
             return tree_map(move, parameters, mean, square), AdamState(step, mean, square)
 
@@ -188,8 +188,14 @@ def _rates(parameters: Any, learning_rate: Rate, step: Any) -> dict[str, Any]:
     return _per_dtype(parameters, lambda name: rate if isinstance(rate, (int, float)) else gnp.astype(rate, name))
 
 
-def _one_minus_power(parameters: Any, factor: float, step: Any) -> dict[str, Any]:
+def _scales(learning_rate: Rate, factors: tuple[float, float], step: Any, name: str) -> tuple[Any, Any, Any]:
+    """(rate, rate / (1 - β₁ᵗ), 1 / √(1 - β₂ᵗ)) at step t - 1: what makes the means unbiased, once for all entries."""
+    rate = learning_rate(step) if callable(learning_rate) else learning_rate
+    rate = rate if isinstance(rate, (int, float)) else gnp.astype(rate, name)
+    first, second = (_one_minus_power(factor, gnp.astype(step + 1, name)) for factor in factors)
+    return rate, rate / first, 1.0 / gnp.sqrt(second)
+
+
+def _one_minus_power(factor: float, step: Any) -> Any:
     """1 - factorᵗ as -expm1(t ln factor), exact where the power is near one; 1 for the factor 0."""
-    if factor == 0:
-        return _per_dtype(parameters, lambda name: 1.0)
-    return _per_dtype(parameters, lambda name: -gnp.expm1(gnp.astype(step, name) * math.log(factor)))
+    return gnp.ones_like(step) if factor == 0 else -gnp.expm1(step * math.log(factor))

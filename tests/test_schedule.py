@@ -8,16 +8,18 @@ import pytest
 
 import graphcomp as gx
 from graphcomp import numpy as gnp
+from graphcomp import optim
 from graphcomp.emit import emit_cpu
 from graphcomp.emit.cpu import PART_LENGTH
+from graphcomp.emit.kernels import Function
 from graphcomp.errors import ExecutionError, InputError, LoweringError
-from graphcomp.graph import Graph
+from graphcomp.graph import Graph, TensorType
 from graphcomp.ops import Special, register
 from graphcomp.ops.record import REGISTRY
 from graphcomp.run.blas import libraries, single_threaded
 from graphcomp.schedule import Program, plan_arena, schedule
 from graphcomp.schedule.memory import lifetimes
-from graphcomp.schedule.program import LoopKernel, ProductKernel
+from graphcomp.schedule.program import Buffer, LoopKernel, Nest, ProductKernel, written
 from graphcomp.schedule.schedule import KERNEL_LIMIT
 from graphcomp.simplify import simplify
 from graphcomp.trace import trace_function
@@ -281,3 +283,42 @@ def test_a_position_is_looked_up_outside_of_what_it_places() -> None:
 
 def indent(line: str) -> int:
     return len(line) - len(line.lstrip())
+
+
+def test_each_parameter_is_updated_by_one_kernel_and_all_by_the_same_code() -> None:
+    """However many have the same shape: that two loops need the same number is no reason to join them."""
+    parameters = [np.full((4, 8), float(k)) for k in range(9)]
+    optimizer = optim.adam(1e-2)
+    state = optimizer.init(parameters)
+    program, graph = lowered(optimizer.update, parameters, parameters, state)
+    updates = [k for k in program.kernels if isinstance(k, LoopKernel) and k.loops]
+    assert [len(written(kernel)) for kernel in updates] == [3] * 9
+    source = emit_cpu(program, graph).text
+    assert source.count("math.sqrt(") == 1 + 1  # one body, and the root of what unbiases all
+    found = gx.jit(optimizer.update)(parameters, parameters, state)[0]
+    for k, value in enumerate(found):
+        np.testing.assert_allclose(np.asarray(value), k - 0.01 * (k > 0), rtol=1e-8)
+
+
+def test_entries_are_summed_along_memory_even_where_another_array_runs_across() -> None:
+    """What is summed along its rows is not pushed row by row because the places of a gather lie the other way."""
+    table, rows = np.arange(40.0).reshape(5, 8), np.array([[0, 3, 4], [1, 1, 2]])
+    program, _ = lowered(lambda table: gnp.sum(np.take(table, rows, axis=0) * 2.0, axis=-1), table)
+    assert not any(isinstance(s, Nest) for k in program.kernels if isinstance(k, LoopKernel) for s in k.body)
+    found = gx.jit(lambda table: gnp.sum(np.take(table, rows, axis=0) * 2.0, axis=-1))(table)
+    np.testing.assert_allclose(np.asarray(found), 2 * table[rows].sum(-1))
+
+
+def test_loops_over_arrays_of_their_own_memory_look_for_no_overlaps() -> None:
+    """Windows of one array may overlap, so a kernel of the same text that has two of them is another function."""
+
+    def sums(x, y):  # type: ignore[no-untyped-def]
+        return [np.exp(x).sum(-1), np.exp(y).sum(-1)]
+
+    source = gx.jit(sums).stages(np.ones((9, 5)), np.ones((9, 5))).source
+    assert source.count("own_arrays()") == 1
+    buffer = Buffer(0, TensorType((8,), "float64"), (0,), "scratch", 0)
+    parts = [Buffer(n, buffer.type, (0,), "window", 0, of=buffer) for n in (1, 2)]
+    texts = [Function(buffers) for buffers in ([buffer, Buffer(3, buffer.type, (0,), "input", 0)], parts)]
+    assert [text.is_apart for text in texts] == [True, False]
+    assert texts[0].signature != texts[1].signature

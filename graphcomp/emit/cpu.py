@@ -239,12 +239,14 @@ def _helper_text(function: Callable[..., Any]) -> str:
 
 
 def _function_text(name: str, function: Function, summary: str) -> str:
+    """A kernel as a function, which says so where each array has memory of its own."""
+    own = ["    own_arrays()"] if function.is_apart else []
     names = [f"p{slot}" for slot in range(len(function.buffers))]
     extents = [f"e{slot}" for slot in range(len(function.extents))]
     constants = [f"c{slot}" for slot in range(len(function.constants))]
     parameters = ", ".join(["thread", "threads", "status", *names, *extents, *constants, *function.sizes])
     lines = [f"{line}  # {comment}" if comment else line for line, comment in function.lines]
-    return "\n".join([JIT, f"def {name}({parameters}):  # {summary}", "    stay_apart()", *lines])
+    return "\n".join([JIT, f"def {name}({parameters}):  # {summary}", "    stay_apart()", *own, *lines])
 
 
 def _inlined(function: Function, number: int) -> Iterator[str]:

@@ -80,8 +80,14 @@ class Function:
 
     @property
     def signature(self) -> str:
-        """What makes two kernels one function: their code without comments, and the dtypes of their buffers."""
-        return "\n".join([*(line for line, _ in self.lines), *(buffer.type.dtype for buffer in self.buffers)])
+        """What makes two kernels one function: their code without comments, and what is known of their buffers."""
+        code, dtypes = (line for line, _ in self.lines), (buffer.type.dtype for buffer in self.buffers)
+        return "\n".join([*code, *dtypes, str(self.is_apart)])
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether each array has memory of its own: no two of them are windows of one."""
+        return len({buffer.root.number for buffer in self.buffers}) == len(self.buffers)
 
     def place(self, buffer: Buffer, address: Index) -> str:
         """An entry of a buffer."""

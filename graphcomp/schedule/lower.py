@@ -37,7 +37,9 @@ class Body:
         self.nodes: dict[int, None] = {}
         self.count = 0
         self.reused = 0
-        """How often a value was found that had been loaded or computed before."""
+        """How often a value was found that had been loaded or computed before, other than the fixed ones."""
+        self.fixed: set[str] = set()
+        """Variables that hold the same for every entry: loaded from one place, or computed from such."""
 
     # blocks ----------------------------------------------------------------------------------------------------------
 
@@ -78,14 +80,17 @@ class Body:
         if found is None:
             found = self._load(id, index) if id in self.buffers else self.compute(id, index)
             self.known[-1][key] = found
-        elif self.graph.node(id).op != "constant":
+        elif found not in self.fixed:
             self.reused += 1
         return found
 
     def _load(self, id: int, index: tuple[Index, ...]) -> str:
         target = self.name()
         buffer = self.buffers[id]
-        self.add(Load(target, buffer, buffer.address(index), self.graph.type(id).dtype))
+        address = buffer.address(index)
+        self.add(Load(target, buffer, address, self.graph.type(id).dtype))
+        if not address.terms:
+            self.fixed.add(target)
         return target
 
     def compute(self, id: int, index: tuple[Index, ...]) -> str:
@@ -102,6 +107,8 @@ class Body:
         if record.generate is not None:
             target = self.name()
             self.add(Assign(target, record.generate(context, index, **node.attributes), node.dtype, id))
+            if node.op == "constant":
+                self.fixed.add(target)
             return target
         contraction = self.contraction(node, index)
         if contraction.is_single():
@@ -125,6 +132,8 @@ class Body:
         dtype = self.graph.type(node.inputs[-1]).dtype
         target = self.name()
         self.add(Compute(target, node.op, arguments, node.attributes, dtype, node.dtype, node.id))
+        if self.fixed.issuperset(arguments):
+            self.fixed.add(target)
         return target
 
     def pieces(self, node: Node, pieces: list[Piece]) -> str:

@@ -16,7 +16,7 @@ from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
-from .loops import block_transposition, collapse_kernel, place_positions
+from .loops import block_transposition, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context
 from .placement import is_source, moves_entries, stored_values
 from .products import View, classify, packed, plan_product, stored_view, view_of
@@ -67,6 +67,8 @@ class Group:
         self.body = body
         self.kernel = kernel
         self.written: set[int] = set()
+        self.arrays: set[int] = set()
+        """The buffers that it reads or writes."""
 
 
 class Scheduler:
@@ -248,6 +250,7 @@ class Scheduler:
         kernel.stopped = stopped
         group = Group(body, kernel)
         self.fill(group, node, target, index, copy)
+        group.arrays = arrays_of(body.blocks[0])
         self.kernels.append(kernel)
         self.groups[kernel.number] = group
         group.kernel.nodes = list(body.nodes)
@@ -259,10 +262,23 @@ class Scheduler:
         self.ready[target.number] = group.kernel.number
 
     def candidates(self, node: Node, target: Buffer) -> list[Group]:
-        """Kernels with the same loops, latest first."""
-        wanted = domain_key(target)
+        """Kernels with the same loops: those first that use an array which the value is made of, then the latest."""
+        wanted, near = domain_key(target), self.arrays_behind(node)
         found = [g for g in self.groups.values() if g.kernel.domain == wanted]
-        return sorted(found, key=lambda g: g.kernel.number, reverse=True)[:4]
+        return sorted(found, key=lambda g: (not near.isdisjoint(g.arrays), g.kernel.number), reverse=True)[:4]
+
+    def arrays_behind(self, node: Node) -> set[int]:
+        """The buffers of the stored values that a value is computed from."""
+        found, seen, waiting = set(), set(), list(node.inputs)
+        while waiting:
+            id = waiting.pop()
+            if id in self.buffers:
+                if self.buffers[id].type.rank:
+                    found.add(self.buffers[id].number)
+            elif id not in seen:
+                seen.add(id)
+                waiting.extend(self.graph.node(id).inputs)
+        return found
 
     def join(self, group: Group, node: Node, target: Buffer, copy: bool) -> str:
         """Try to add the value to a kernel; leave the kernel as it was if that would break the order or save nothing.
@@ -293,6 +309,7 @@ class Scheduler:
             reason = "it reads entries that are not yet made there"
         if not reason:
             group.kernel.nodes = list(body.nodes)
+            group.arrays |= arrays_of(added)
             return ""
         del body.blocks[0][before[0] :]
         body.known[0], body.nodes, body.count, group.written = before[1], before[2], before[3], before[4]
@@ -334,12 +351,14 @@ class Scheduler:
             return False
         body.factors(node, contraction, box)
         inner = {loop.variable for loop in loops}
+        along = False
         for statement in walk(body.blocks[0]):
-            if isinstance(statement, Load) and inner & {atom.name for atom, _ in statement.address.terms}:
+            if isinstance(statement, Load) and inner & set(mentioned(statement.address)):
                 fast = {a.name for a, c in statement.address.terms if c == 1}
-                if fast:
-                    return not fast & inner
-        return False
+                if fast & inner:
+                    return False
+                along = along or bool(fast)
+        return along
 
     def fill_neutral(self, target: Buffer, combine: str) -> None:
         """Fill a buffer with what a combination starts from."""
@@ -560,7 +579,12 @@ def domain_loops(target: Buffer) -> tuple[list[Loop], tuple[Index, ...]]:
 
 def few_buffers(body: list[Statement]) -> bool:
     """Whether a kernel uses so few arrays that LLVM still finds out which of them overlap, and vectorises."""
-    return len({s.buffer.number for s in walk(body) if isinstance(s, (Load, Store))}) <= BUFFER_LIMIT
+    return len(arrays_of(body)) <= BUFFER_LIMIT
+
+
+def arrays_of(body: list[Statement]) -> set[int]:
+    """The buffers that statements read or write."""
+    return {s.buffer.number for s in walk(body) if isinstance(s, (Load, Store))}
 
 
 def reads_again(body: list[Statement], added: list[Statement], domain: tuple[Dimension, ...]) -> bool:

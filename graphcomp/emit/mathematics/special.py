@@ -17,6 +17,7 @@ from .values import (
     Value,
     absolute,
     at_most,
+    below,
     bits,
     constant,
     floor,
@@ -84,7 +85,7 @@ def _lgamma(x: Value) -> Value:
     series = fma(r, polynomial(r * r, STIRLING), 0.5 * math.log(2 * math.pi) - 0.5)
     result = select(large, fma(x - 0.5, logarithm - 1.0, series), moderate)
     result = select(x.equals(math.inf), x, result)
-    return rarely(x <= 0.0, "lgamma", x, result)
+    return rarely(below(0.0), "lgamma", x, result)
 
 
 def digamma(x: Value) -> Value:

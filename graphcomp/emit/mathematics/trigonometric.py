@@ -8,6 +8,7 @@ The inverse functions follow Cephes (S. L. Moshier: atan.c, asin.c).
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 
 from .exponential import chosen
 from .values import (
@@ -15,6 +16,7 @@ from .values import (
     SINGLE,
     Value,
     absolute,
+    beyond,
     bits,
     constant,
     flipped,
@@ -64,20 +66,26 @@ def is_odd(k: Value) -> Value:
 
 
 def sin_at(r: Value, k: Value) -> Value:
-    """sin(k·π/2 + r)."""
-    result = select(is_odd(k), cos_reduced(r), sin_reduced(r))
-    return flipped(result, k << (r.format.integer.width - 2))
+    """sin(k·π/2 + r) = ±(r + r·z·P(z)) or ±(1 + z·(-1/2 + z·Q(z))), with z = r².
+
+    Choosing coefficients costs less than computing both polynomials to choose between them.
+    """
+    form, odd, z = r.format, is_odd(k), r * r
+    sine, cosine = chosen(form, "SIN"), (-0.5, *chosen(form, "COS"))
+    pairs = zip_longest(cosine, sine, fillvalue=0.0)
+    first = select(odd, constant(r, 1.0), r)
+    result = fma(z * first, polynomial(z, [select(odd, constant(r, c), s) for c, s in pairs]), first)
+    return flipped(result, k << (form.integer.width - 2))
 
 
 def sin(x: Value) -> Value:
-    a = absolute(x)
-    return rarely(a >= LARGE[x.format], "sin", x, flipped(sin_at(*quarter(a)), bits(x)))
+    result = flipped(sin_at(*quarter(absolute(x))), bits(x))
+    return rarely(beyond(LARGE[x.format]), "sin", x, result)
 
 
 def cos(x: Value) -> Value:
-    a = absolute(x)
-    r, k = quarter(a)
-    return rarely(a >= LARGE[x.format], "cos", x, sin_at(r, k + 1))
+    r, k = quarter(absolute(x))
+    return rarely(beyond(LARGE[x.format]), "cos", x, sin_at(r, k + 1))
 
 
 def ratio(r: Value, k: Value) -> Value:
@@ -87,8 +95,7 @@ def ratio(r: Value, k: Value) -> Value:
 
 
 def tan(x: Value) -> Value:
-    a = absolute(x)
-    return rarely(a >= LARGE[x.format], "tan", x, flipped(ratio(*quarter(a)), bits(x)))
+    return rarely(beyond(LARGE[x.format]), "tan", x, flipped(ratio(*quarter(absolute(x))), bits(x)))
 
 
 def angle(y: Value, x: Value) -> Value:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from llvmlite import ir
+from numba.core import cgutils
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +233,7 @@ def narrowed(x: Value, form: Format) -> Value:
     return Value(x.builder, x.builder.fptrunc(x.code, SINGLE.real)) if form is SINGLE else x
 
 
-def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
+def polynomial(x: Value, coefficients: Sequence[Value | float]) -> Value:
     """c₀ + c₁x + c₂x² + …, by Horner's rule."""
     result: Value | float = coefficients[-1]
     for coefficient in coefficients[-2::-1]:
@@ -265,89 +266,114 @@ def defined(module: Any, name: str, formula: Callable[..., Value], form: Format,
     return module.globals[name]
 
 
-def rarely(condition: Value, name: str, x: Value, otherwise: Value) -> Value:
+def rarely(condition: Callable[[Any, Any], Any], name: str, x: Value, otherwise: Value) -> Value:
     """The C library's function of x where the condition holds.
 
-    In a vectorised loop this is one test for each vector: the entries concerned are computed one by one. (LLVM calls
-    the function for vectors which the attribute `vector-function-abi-variant` names.)
+    `condition` writes the test of numbers, or of vectors of numbers. In a vectorised loop this is one test for each
+    vector: the entries concerned are computed one by one. (LLVM calls the function for vectors which the attribute
+    `vector-function-abi-variant` names.)
     """
-    builder, form = x.builder, x.format
-    function = _rare(builder.module, name + ("f" if form is SINGLE else ""), form)
-    before = builder.block
-    with builder.if_then(condition.code, likely=False):
-        found = builder.call(function, [x.code])
-        inside = builder.block
-    result = builder.phi(form.real)
-    result.add_incoming(otherwise.code, before)
-    result.add_incoming(found, inside)
-    return Value(builder, result)
+    function = _rare(x.builder.module, condition, name + ("f" if x.format is SINGLE else ""), x.format)
+    return Value(x.builder, x.builder.call(function, [x.code, otherwise.code]))
 
 
-_PURE = ("noinline", "nounwind", "willreturn", "memory(none)")
+_PURE = ("nounwind", "willreturn", "memory(none)")
 
 
-def _rare(module: Any, name: str, form: Format) -> Any:
-    """A function of the C library, with functions of vectors of which some entries are wanted."""
+def _rare(module: Any, condition: Callable[[Any, Any], Any], name: str, form: Format) -> Any:
+    """A function of x and the usual result, and the same for vectors."""
     own = f"graphcomp_rare_{name}"
     if own in module.globals:
         return module.globals[own]
     kind = ir.FunctionType(form.real, [form.real])
     library = module.globals[name] if name in module.globals else ir.Function(module, kind, name)
-    function = ir.Function(module, kind, own)
+    function = ir.Function(module, ir.FunctionType(form.real, [form.real] * 2), own)
     function.linkage = "internal"
     builder = ir.IRBuilder(function.append_basic_block())
-    builder.ret(builder.call(library, function.args))
-    variants = [_lanes(module, library, own, form, lanes) for lanes in LANES]
-    names = ",".join(f"_ZGV_LLVM_M{n}v_{own}({variant.name})" for n, variant in zip(LANES, variants))
-    attributes(function, *_PURE, f'"vector-function-abi-variant"="{names}"')
+    x, usual = function.args
+    with builder.if_then(condition(builder, x), likely=False):
+        builder.ret(builder.call(library, [x]))
+    builder.ret(usual)
+    variants = [_lanes(module, condition, library, own, form, lanes) for lanes in LANES]
+    names = ",".join(f"_ZGV_LLVM_N{n}vv_{own}({variant.name})" for n, variant in zip(LANES, variants))
+    attributes(function, "noinline", *_PURE, f'"vector-function-abi-variant"="{names}"')
     _keep(module, variants)
     return function
 
 
-def _lanes(module: Any, library: Any, own: str, form: Format, lanes: int) -> Any:
-    """A function of a vector and a mask: the scalar function of each entry that the mask tells.
+def _lanes(module: Any, condition: Callable[[Any, Any], Any], library: Any, own: str, form: Format, lanes: int) -> Any:
+    """The function of vectors.
 
-    The loop over them stands apart, so that a vector of ordinary entries costs a test. This function is copied into
+    The loop over the entries stands apart, so that a vector of ordinary ones costs a test. This function is copied into
     the vectorised loop where that is linked with the program's entry.
     """
-    vector, mask, word = ir.VectorType(form.real, lanes), ir.VectorType(ir.IntType(1), lanes), ir.IntType(lanes)
-    function = ir.Function(module, ir.FunctionType(vector, [vector, mask]), f"{own}_{lanes}")
+    vector, word = ir.VectorType(form.real, lanes), ir.IntType(lanes)
+    function = ir.Function(module, ir.FunctionType(vector, [vector, vector]), f"{own}_{lanes}")
     function.linkage = "internal"
-    attributes(function, "alwaysinline", *_PURE[1:])
+    attributes(function, "alwaysinline", *_PURE)
+    x, usual = function.args
     entry, some, done = (function.append_basic_block(label) for label in ("entry", "some", "done"))
     builder = ir.IRBuilder(entry)
-    wanted = builder.bitcast(function.args[1], word)
+    wanted = builder.bitcast(condition(builder, x), word)
     builder.cbranch(builder.icmp_unsigned("==", wanted, word(0)), done, some).set_weights([1 << 20, 1])
     builder.position_at_end(some)
-    changed = builder.call(_one_by_one(module, library, own, vector, word), [function.args[0], wanted])
+    changed = builder.call(_one_by_one(module, library, own, vector, word), [x, usual, wanted])
     builder.branch(done)
     builder.position_at_end(done)
     result = builder.phi(vector)
-    result.add_incoming(function.args[0], entry)
+    result.add_incoming(usual, entry)
     result.add_incoming(changed, some)
     builder.ret(result)
     return function
 
 
 def _one_by_one(module: Any, library: Any, own: str, vector: Any, word: Any) -> Any:
-    """The scalar function of each entry of a vector whose bit is set in a word that is not zero."""
-    function = ir.Function(module, ir.FunctionType(vector, [vector, word]), f"{own}_some_{word.width}")
+    """The usual results, and the scalar function of each entry whose bit is set in a word that is not zero."""
+    function = ir.Function(module, ir.FunctionType(vector, [vector, vector, word]), f"{own}_some_{word.width}")
     function.linkage = "internal"
-    attributes(function, "cold", *_PURE)
+    attributes(function, "noinline", "cold", *_PURE)
     entry, each, done = (function.append_basic_block(label) for label in ("entry", "each", "done"))
+    x, usual, wanted = function.args
     ir.IRBuilder(entry).branch(each)
     builder = ir.IRBuilder(each)
     rest, values = builder.phi(word), builder.phi(vector)
     place = builder.cttz(rest, ir.IntType(1)(1))
-    changed = builder.insert_element(values, builder.call(library, [builder.extract_element(values, place)]), place)
+    changed = builder.insert_element(values, builder.call(library, [builder.extract_element(x, place)]), place)
     fewer = builder.and_(rest, builder.sub(rest, word(1)))
-    for phi, first, later in ((rest, function.args[1], fewer), (values, function.args[0], changed)):
+    for phi, first, later in ((rest, wanted, fewer), (values, usual, changed)):
         phi.add_incoming(first, entry)
         phi.add_incoming(later, each)
     builder.cbranch(builder.icmp_unsigned("==", fewer, word(0)), done, each)
     builder.position_at_end(done)
     builder.ret(changed)
     return function
+
+
+def beyond(bound: float) -> Callable[[Any, Any], Any]:
+    """The test |x| ≥ bound of a number or a vector."""
+    return lambda builder, x: builder.fcmp_ordered(">=", _size(builder, x), _constant(x.type, bound))
+
+
+def _size(builder: Any, x: Any) -> Any:
+    """|x|. (llvmlite has no names for the intrinsics of vectors.)"""
+    name = f"llvm.fabs.v{x.type.count}{x.type.element.intrinsic_name}" if _is_vector(x.type) else (
+        f"llvm.fabs.{x.type.intrinsic_name}"
+    )  # fmt: skip
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(x.type, [x.type]), name)
+    return builder.call(function, [x])
+
+
+def _is_vector(kind: Any) -> bool:
+    return isinstance(kind, ir.VectorType)
+
+
+def below(bound: float) -> Callable[[Any, Any], Any]:
+    """The test x ≤ bound of a number or a vector."""
+    return lambda builder, x: builder.fcmp_ordered("<=", x, _constant(x.type, bound))
+
+
+def _constant(kind: Any, number: float) -> Any:
+    return kind([kind.element(number)] * kind.count) if _is_vector(kind) else kind(number)
 
 
 def _keep(module: Any, functions: Sequence[Any]) -> None:
