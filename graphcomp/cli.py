@@ -35,7 +35,7 @@ from .render import Story, compile_story, explain, explain_error, plot_gradient_
 from .render.explain import CHOICES
 from .render.output import SUFFIXES
 from .render.stories import STORIES, story
-from .run.cache import cache_folder, cache_size
+from .storage import cache_folder, cache_size, size_limit
 from .trace import TracedGraph, trace
 from .trace.parser import parse, variables
 from .trace.tracer import FUNCTIONS
@@ -438,7 +438,7 @@ def info_rows() -> Iterator[tuple[str, str]]:
     yield "BLAS", _blas()
     yield "SVML", _svml(numba.config.USING_SVML)
     writable = "" if _writable(cache_folder()) else "; it cannot be written, so a temporary folder is used"
-    yield "cache", f"{cache_folder()} ({size_text(cache_size())}{writable})"
+    yield "cache", f"{cache_folder()} ({size_text(cache_size())} of {size_text(size_limit())}{writable})"
     yield "targets", ", ".join(TARGETS)
     yield "CUDA", _cuda()
 

@@ -15,10 +15,12 @@ from .run.array import Array
 from .run.executor import Binding, Executor
 from .run.finite import interpret_finite
 from .run.interpreter import interpret
+from .run.key import Lookup, Parts, nearest, version_parts
 from .run.pipeline import Stages, lower, stages
 from .run.report import Report, report
 from .run.team import check_threads
 from .trace import TracedGraph, trace_function
+from .trace.trace import argument_names
 from .trace.tracer import Tracer, type_of
 from .trace.tree import Structure, flatten, key_of
 from .transform import run
@@ -42,13 +44,14 @@ class Options:
 class Specialisation:
     """One traced version of a function, and how to run it."""
 
-    def __init__(self, traced: TracedGraph, options: Options) -> None:
+    def __init__(self, traced: TracedGraph, options: Options, parts: Parts) -> None:
         self.traced = traced
+        self.parts = parts
         self.check_finite = options.check_finite
         self.executor: Executor | None = None
         if options.target == "cpu":
             lowered = lower(traced)
-            self.executor = Executor(lowered.program, lowered.source, lowered.simplified.graph, options.threads)
+            self.executor = Executor(lowered.program, lowered.source, lowered.simplified.graph, options.threads, parts)
 
     def __call__(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None = None) -> Any:
         if not self.check_finite:
@@ -125,7 +128,9 @@ class Jitted:
                 f"a setting among the arguments cannot be compared ({error}); pass arrays or constants."
             ) from None
         traced = trace_function(self.function, structure.unflatten(types))
-        self._versions[key] = Specialisation(traced, self.options)
+        names = argument_names(self.function, len(arguments))
+        parts = version_parts(_name(self.function), traced, structure, names)
+        self._versions[key] = Specialisation(traced, self.options, parts)
         return self._versions[key]
 
     def _types(self, arguments: tuple[Any, ...], leaves: list[Any]) -> list[TensorType]:
@@ -154,10 +159,13 @@ class Jitted:
 
         Raises InputError for a function that is not compiled.
         """
+        earlier = [version.parts for version in self._versions.values()]
         version = self.version(*arguments)
         if version.executor is None:
             raise InputError("a function for target='numpy' is not compiled, so there are no kernels to report on.")
-        return report(version.executor, flatten(arguments)[0])
+        is_new = len(self._versions) > len(earlier)
+        memory = nearest(version.parts, reversed(earlier)) if is_new else Lookup(True)
+        return report(version.executor, flatten(arguments)[0], memory)
 
     def stages(self, *arguments: Any) -> Stages:
         """The text of every stage for arguments of these types: traced, derived, simplified, scheduled, source."""
@@ -172,6 +180,10 @@ def _signature(leaf: Any) -> Any:
     if kind is np.ndarray or kind is Array:
         return leaf.shape, leaf.dtype
     return kind if kind in (float, int, bool) else None
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
 
 
 def _type(leaf: Any) -> TensorType:

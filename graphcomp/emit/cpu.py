@@ -15,6 +15,8 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -74,6 +76,8 @@ class Source:
     sizes: list[sp.Symbol]
     buffers: list[Buffer]
     numberings: list[Numbering]
+    hashes: tuple[str, str]
+    """What the key is made of: the text, and that of the modules which it calls."""
     stamps: int = 0
     """How many times the entry notes, in a table whose address is one more word of the context."""
 
@@ -95,10 +99,19 @@ def emit_cpu(program: Program, graph: Graph, timed: bool = False) -> Source:
     header = HEADER + "".join(f"from {m.__name__} import {', '.join(sorted(names))}\n" for m, names in imported)
     text = "\n\n".join([header, *texts])
     called = [runtime, team, *mathematics.MODULES, *(module for module, _ in imported)]
-    key = hashlib.sha256("".join([text, *map(inspect.getsource, called)]).encode()).hexdigest()[:24]
-    return Source(
-        text.replace("@@KEY@@", key), key, program.sizes, program.buffers, emission.numberings, emission.stamps
-    )
+    hashes = _hash(text), _hash("".join(map(_text, called)))
+    key = _hash("".join(hashes))
+    whole = text.replace("@@KEY@@", key)
+    return Source(whole, key, program.sizes, program.buffers, emission.numberings, hashes, emission.stamps)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+@cache
+def _text(module: ModuleType) -> str:
+    return inspect.getsource(module)
 
 
 @dataclass(slots=True)

@@ -9,17 +9,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import platformdirs
 from llvmlite import __version__, binding, ir
 
+from .. import storage
 from ..files import write_whole
+
+OBJECT = "code.object"
 
 _LOCK = threading.Lock()
 _ENGINES: dict[str, Any] = {}
@@ -39,16 +40,23 @@ def provide(name: str, processor: tuple[str, str], write: Write, modules: tuple[
         if name not in _ENGINES:
             binding.initialize_native_target()
             binding.initialize_native_asmprinter()
-            path = _folder() / f"{name}_{_key(name, processor, modules)}.object"
-            code = _stored(path)
-            engine = _engine(code) if code is not None else None
-            if engine is None:
-                code = compiled(name, processor, write)
-                engine = _engine(code)
-                _keep(path, code)
+            engine = _loaded(name, processor, write, _key(name, processor, modules))
             binding.add_symbol(name, engine.get_function_address(name))
             _ENGINES[name] = engine
         return int(_ENGINES[name].get_function_address(name))
+
+
+def _loaded(name: str, processor: tuple[str, str], write: Write, key: str) -> Any:
+    """What holds the routine's code: that from the disk, or new code, which is stored there."""
+    with storage.held(f"{name}_{key}") as folder:
+        code = _stored(folder / OBJECT)
+        if code is not None:
+            return _engine(code)
+        code = compiled(name, processor, write)
+        engine = _engine(code)
+        _keep(folder / OBJECT, code)
+    storage.stored(folder)
+    return engine
 
 
 def compiled(name: str, processor: tuple[str, str], write: Write) -> bytes:
@@ -90,12 +98,6 @@ def _engine(code: bytes) -> Any:
 def _key(name: str, processor: tuple[str, str], modules: tuple[ModuleType, ...]) -> str:
     parts = [name, *processor, __version__, binding.get_process_triple(), *map(inspect.getsource, modules)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
-
-
-def _folder() -> Path:
-    """Beside the programs of the disk cache."""
-    chosen = os.environ.get("GRAPHCOMP_CACHE")
-    return (Path(chosen) if chosen else Path(platformdirs.user_cache_dir("graphcomp"))) / "routines"
 
 
 def _stored(path: Path) -> bytes | None:

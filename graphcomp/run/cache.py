@@ -1,8 +1,9 @@
 """The disk cache of generated sources and machine code.
 
-A program's source is stored under its content hash and never changed, so two processes may write it at once. Numba
+An entry of `storage` holds a program's source, which is never changed, so two processes may write it at once. Numba
 keeps machine code beside it; a list of checksums, written last, tells whether those files are whole. Anything damaged
-is thrown away and made again.
+is thrown away and made again. What the entry was made of stands there too, by name, so that a report can say why a
+program was not found.
 """
 
 from __future__ import annotations
@@ -12,59 +13,111 @@ import hashlib
 import importlib.util
 import json
 import os
-import shutil
 import sys
-import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import llvmlite
+import numba
 import numba.core.config
-import platformdirs
+from llvmlite import binding
 
+from .. import storage
 from ..emit import Source
 from ..errors import ExecutionError
 from ..files import write_whole
+from .key import CODE, NONE, ROUTINES, Lookup, Parts, nearest
 
 SUMS = "checksums.json"
+PARTS = "parts.json"
 OPTIMISATION = 2
 """LLVM's level: the code of level 3 runs no faster, and takes a quarter longer to compile."""
 
 
-def cache_folder() -> Path:
-    """`GRAPHCOMP_CACHE` if set, else the user's cache folder."""
-    chosen = os.environ.get("GRAPHCOMP_CACHE")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("graphcomp"))
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Compiled functions, whether their machine code was there, the name of its entry, and what that was made of."""
+
+    functions: tuple[Any, ...]
+    from_cache: bool
+    entry: str
+    parts: Parts
+
+    def lookup(self) -> Lookup:
+        """Whether the machine code was there; if not, what is different from the most similar that was."""
+        return Lookup(True) if self.from_cache else nearest(self.parts, earlier_entries(self.entry))
 
 
-def cache_size() -> int:
-    """Bytes in the cache."""
-    folder = cache_folder()
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+def load_entry(source: Source, parts: Parts) -> Loaded:
+    """The compiled entry of a program; `parts` tell what it was made of, if anybody shall know."""
+    whole = {**parts, CODE: source.hashes[0], ROUTINES: source.hashes[1]} if parts else parts
+    return load_functions(source.key, source.text, (f"step_{source.key}",), whole)
 
 
-def load_entry(source: Source) -> tuple[Any, bool]:
-    """(the compiled entry, whether its machine code came from the cache)."""
-    (entry,), from_cache = load_functions(source.key, source.text, (f"step_{source.key}",))
-    return entry, from_cache
+def load_functions(key: str, text: str, names: Sequence[str], parts: Parts = NONE) -> Loaded:
+    """The compiled functions of a generated text, whose content hash is `key`."""
+    parts = {**parts, **environment()} if parts else parts
+    entry = hashlib.sha256("\0".join([key, *environment().values()]).encode()).hexdigest()[:24]
+    with _LOADING.lock, storage.held(entry) as folder:
+        functions, from_cache = _load_once(folder, text, names)
+        if not from_cache and parts:
+            with contextlib.suppress(OSError):
+                _write_once(folder / PARTS, json.dumps(dict(parts)))
+    if not from_cache:
+        storage.stored(folder)
+    return Loaded(tuple(functions), from_cache, entry, parts)
 
 
-def load_functions(key: str, text: str, names: Sequence[str]) -> tuple[list[Any], bool]:
-    """(the compiled functions of a generated text, whether their machine code came from the cache)."""
-    with _LOADING.lock:
-        return _load_once(key, text, names)
+@lru_cache(maxsize=1)
+def environment() -> dict[str, str]:
+    """What decides about machine code beside the program, by name."""
+    config = numba.core.config
+    features = config.CPU_FEATURES
+    return {
+        "Python": ".".join(map(str, sys.version_info[:3])),
+        "Numba": numba.__version__,
+        "llvmlite": llvmlite.__version__,
+        "processor": config.CPU_NAME or binding.get_host_cpu_name(),
+        "instructions": binding.get_host_cpu_features().flatten() if features is None else features,
+        "optimisation": str(OPTIMISATION),
+    }
+
+
+def earlier_entries(entry: str) -> Iterator[Parts]:
+    """What the other programs in the cache were made of that were stored before this one, latest first."""
+    folder = storage.usable_folder() / storage.ENTRIES
+    found = []
+    for path in folder.glob(f"*/{PARTS}"):
+        with contextlib.suppress(OSError):
+            found.append((path.stat().st_mtime_ns, path))
+    own = next((time for time, path in found if path.parent.name == entry), None)
+    for time, path in sorted(found, reverse=True):
+        if path.parent.name != entry and (own is None or time <= own):
+            with contextlib.suppress(OSError, ValueError):
+                parts = json.loads(path.read_text(encoding="utf-8"))
+                if isinstance(parts, dict):
+                    yield {str(name): str(value) for name, value in parts.items()}
 
 
 class _Loading:
-    """One thread of a process compiles at a time; a forked process has a lock of its own."""
+    """One thread of a process compiles at a time; a process is not forked meanwhile, since the child could never
+    compile: Numba's own lock would be held by a thread that it does not have."""
 
     def __init__(self) -> None:
-        self.renew()
+        self.lock = threading.RLock()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.renew)
+            os.register_at_fork(before=self.acquire, after_in_parent=self.release, after_in_child=self.renew)
+
+    def acquire(self) -> None:
+        self.lock.acquire()
+
+    def release(self) -> None:
+        self.lock.release()
 
     def renew(self) -> None:
         self.lock = threading.RLock()
@@ -73,16 +126,15 @@ class _Loading:
 _LOADING = _Loading()
 
 
-def _load_once(key: str, text: str, names: Sequence[str]) -> tuple[list[Any], bool]:
-    folder = _usable_folder() / key
+def _load_once(folder: Path, text: str, names: Sequence[str]) -> tuple[list[Any], bool]:
     _discard_if_damaged(folder)
     try:
-        return _load(folder, key, text, names)
+        return _load(folder, text, names)
     except Exception:
         # A file that was damaged while this process looked at it: start afresh, once.
-        shutil.rmtree(folder, ignore_errors=True)
+        storage.empty(folder)
         try:
-            return _load(folder, key, text, names)
+            return _load(folder, text, names)
         except OSError as error:
             raise ExecutionError(
                 f"machine code cannot be stored in {folder}: {error.strerror}. Make room there, or set GRAPHCOMP_CACHE "
@@ -90,25 +142,11 @@ def _load_once(key: str, text: str, names: Sequence[str]) -> tuple[list[Any], bo
             ) from None
 
 
-def _usable_folder() -> Path:
-    """The cache folder, or a temporary one where it cannot be written."""
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return _private_folder()
-
-
-@lru_cache(maxsize=1)
-def _private_folder() -> Path:
-    """A folder for this process: what lies in a common one with a known name, others may have put there."""
-    return Path(tempfile.mkdtemp(prefix="graphcomp-"))
-
-
-def _load(folder: Path, key: str, text: str, names: Sequence[str]) -> tuple[list[Any], bool]:
-    path = folder / f"graphcomp_{key}.py"
+def _load(folder: Path, text: str, names: Sequence[str]) -> tuple[list[Any], bool]:
+    path = folder / f"graphcomp_{folder.name}.py"
+    known = sys.modules.get(path.stem)
+    if known is not None and known.__file__ == str(path):
+        return [getattr(known, name) for name in names], True
     _write_once(path, text)
     module = _import(path)
     functions = [getattr(module, name) for name in names]
@@ -128,8 +166,6 @@ def _write_once(path: Path, text: str) -> None:
 
 
 def _import(path: Path) -> ModuleType:
-    if path.stem in sys.modules:
-        return sys.modules[path.stem]
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

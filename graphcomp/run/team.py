@@ -63,7 +63,7 @@ class Team:
     def __init__(self, size: int) -> None:
         key = hashlib.sha256((TEXT + inspect.getsource(compiled)).encode()).hexdigest()[:24]
         names = (f"serve_{key}", f"run_{key}")
-        (serve, run), _ = load_functions(key, TEXT.replace("@@KEY@@", key), names)
+        serve, run = load_functions(key, TEXT.replace("@@KEY@@", key), names).functions
         self.size = size
         self.words = aligned(8 * (compiled.FIRST_SLOT + compiled.SLOT * (size - 1))).view(np.int64)
         self.words[:] = 0
