@@ -6,6 +6,7 @@ the other. See `schedule/calls.py` for which of them lie by columns. What cannot
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -297,12 +298,24 @@ def _make_svd(letter: str, values: Any) -> Any:
     return svd
 
 
-_SINGLE, _DOUBLE = types.CPointer(types.float32), types.CPointer(types.float64)
-cholesky_float32, cholesky_float64 = _make_cholesky("s", _SINGLE), _make_cholesky("d", _DOUBLE)
-triangular_solve_float32 = _make_triangular_solve("s", _SINGLE, types.float32)
-triangular_solve_float64 = _make_triangular_solve("d", _DOUBLE, types.float64)
-lu_float32, lu_float64 = _make_lu("s", _SINGLE), _make_lu("d", _DOUBLE)
-solve_float32, solve_float64 = _make_solve("s", _SINGLE, types.float32), _make_solve("d", _DOUBLE, types.float64)
-slogdet_float32 = slogdet_float64 = slogdet
-eigh_float32, eigh_float64 = _make_eigh("s", _SINGLE), _make_eigh("d", _DOUBLE)
-svd_float32, svd_float64 = _make_svd("s", _SINGLE), _make_svd("d", _DOUBLE)
+_ROUTINES: dict[str, Callable[[str, Any, Any], Any]] = {
+    "cholesky": lambda letter, values, one: _make_cholesky(letter, values),
+    "triangular_solve": _make_triangular_solve,
+    "lu": lambda letter, values, one: _make_lu(letter, values),
+    "solve": _make_solve,
+    "slogdet": lambda letter, values, one: slogdet,
+    "eigh": lambda letter, values, one: _make_eigh(letter, values),
+    "svd": lambda letter, values, one: _make_svd(letter, values),
+}
+_NUMBERS = {
+    "float32": ("s", types.CPointer(types.float32), types.float32),
+    "float64": ("d", types.CPointer(types.float64), types.float64),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """`cholesky_float64` and the like, made when generated code imports it: SciPy takes long to load."""
+    routine, _, dtype = name.rpartition("_")
+    if routine not in _ROUTINES or dtype not in _NUMBERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault(name, _ROUTINES[routine](*_NUMBERS[dtype]))
