@@ -39,6 +39,11 @@ class Options:
     specs: tuple[Any, ...] | None = None
     check_finite: bool = False
     threads: int | None = None
+    memory_limit: int | None = None
+
+    def parts(self) -> dict[str, str]:
+        """What of it decides about the code, by name."""
+        return {"memory_limit": str(self.memory_limit)}
 
 
 class Specialisation:
@@ -50,7 +55,7 @@ class Specialisation:
         self.check_finite = options.check_finite
         self.executor: Executor | None = None
         if options.target == "cpu":
-            lowered = lower(traced)
+            lowered = lower(traced, options.memory_limit)
             self.executor = Executor(lowered.program, lowered.source, lowered.simplified.graph, options.threads, parts)
 
     def __call__(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None = None) -> Any:
@@ -129,7 +134,7 @@ class Jitted:
             ) from None
         traced = trace_function(self.function, structure.unflatten(types))
         names = argument_names(self.function, len(arguments))
-        parts = version_parts(_name(self.function), traced, structure, names)
+        parts = version_parts(_name(self.function), traced, structure, names) | self.options.parts()
         self._versions[key] = Specialisation(traced, self.options, parts)
         return self._versions[key]
 
@@ -171,7 +176,7 @@ class Jitted:
         """The text of every stage for arguments of these types: traced, derived, simplified, scheduled, source."""
         leaves, structure = flatten(arguments)
         types = self._types(arguments, leaves)
-        return stages(trace_function(self.function, structure.unflatten(types)))
+        return stages(trace_function(self.function, structure.unflatten(types)), self.options.memory_limit)
 
 
 def _signature(leaf: Any) -> Any:
@@ -208,6 +213,7 @@ def jit(
     specs: Sequence[Any] | None = None,
     check_finite: bool = False,
     threads: int | None = None,
+    memory_limit: int | None = None,
 ) -> Jitted:
     """`function`, compiled: arrays or nested containers of arrays in, the same with `Array` leaves out.
 
@@ -218,6 +224,8 @@ def jit(
     the function of its inputs, for the types it was traced with. With `check_finite` a result with a NaN or an infinity
     raises NotFiniteError, which says where it was born, as `debug` does; this costs a look at each result.
     `threads` are the most threads that it runs on; by default as many as there are processors, or `GRAPHCOMP_THREADS`.
+    `memory_limit` is the most bytes that its temporary values may take: where they would take more, some are computed
+    a second time, with the same results; LoweringError says how little is possible where it is too little.
     """
     if target not in TARGETS:
         raise LoweringError(f"there is no target {target!r}; the targets are {', '.join(TARGETS)}.")
@@ -226,10 +234,12 @@ def jit(
     positions = (donate,) if isinstance(donate, int) else tuple(donate)
     if threads is not None:
         threads = check_threads(threads, "threads")
+    if memory_limit is not None and (not isinstance(memory_limit, int) or memory_limit < 0):
+        raise InputError(f"memory_limit is a number of bytes, not {memory_limit!r}.")
     given = None if specs is None else tuple(specs)
     if isinstance(function, TracedGraph):
         given, function = tuple(map(function.type, function.inputs)), as_function(function)
-    return Jitted(function, Options(target, positions, given, check_finite, threads))
+    return Jitted(function, Options(target, positions, given, check_finite, threads, memory_limit))
 
 
 def debug(function: Callable[..., Any]) -> Callable[..., Any]:
