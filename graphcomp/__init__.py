@@ -23,7 +23,7 @@ from .transform import grad, hvp, jvp, linearize, value_and_grad, vjp
 if TYPE_CHECKING:
     from . import data, train
     from .gradcheck import check_grads
-    from .render import explain_error, plot_gradient_check, plot_sparsity
+    from .render import explain_error, plot_gradient_check, plot_report, plot_sparsity
     from .render.compile_story import compile_story
     from .render.explain import explain
 
@@ -36,6 +36,7 @@ _LATER = {
     "explain": "render",
     "explain_error": "render",
     "plot_gradient_check": "render",
+    "plot_report": "render",
     "plot_sparsity": "render",
     "train": "train",
 }
@@ -77,6 +78,7 @@ __all__ = [
     "ops",
     "optim",
     "plot_gradient_check",
+    "plot_report",
     "plot_sparsity",
     "random",
     "save",

@@ -37,7 +37,8 @@ class KernelReport:
 class Report:
     """The kernels of a compiled function in order, and the whole: seconds of a call, and of the entry inside it.
 
-    `memory` tells whether the function was compiled for such arguments before in this process, `disk` whether the
+    `peak` and `speed` are those of the floors: FLOPs a second of a large matrix product, bytes a second of a memory
+    copy. `memory` tells whether the function was compiled for such arguments before in this process, `disk` whether the
     machine code was in the cache on the disk when it was loaded; if not, which parts of the key differ.
     """
 
@@ -47,6 +48,8 @@ class Report:
     threads: int
     meetings: int
     arena: int
+    peak: float
+    speed: float
     memory: Lookup
     disk: Lookup
 
@@ -117,9 +120,8 @@ def report(executor: Executor, values: Sequence[Any], memory: Lookup) -> Report:
     ]
     meetings = sum(kernel.meets for kernel in leaves(program.kernels))
     arena = plan_arena(program, binding.sizes).size
-    return Report(
-        tuple(kernels), statistics.median(calls), entry, threads, meetings, arena, memory, executor.loaded.lookup()
-    )
+    call, disk = statistics.median(calls), executor.loaded.lookup()
+    return Report(tuple(kernels), call, entry, threads, meetings, arena, peak, speed, memory, disk)
 
 
 def stopped_text(kernel: Kernel) -> str:
