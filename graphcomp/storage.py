@@ -150,15 +150,6 @@ def _used(item: os.DirEntry[str]) -> int:
         return 0
 
 
-def empty(folder: Path) -> None:
-    """Remove what an entry holds, not the entry: it may be held."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
 # size --------------------------------------------------------------------------------------------------------------
 
 

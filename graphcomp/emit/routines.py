@@ -38,8 +38,6 @@ def provide(name: str, processor: tuple[str, str], write: Write, modules: tuple[
     """
     with _LOCK:
         if name not in _ENGINES:
-            binding.initialize_native_target()
-            binding.initialize_native_asmprinter()
             engine = _loaded(name, processor, write, _key(name, processor, modules))
             binding.add_symbol(name, engine.get_function_address(name))
             _ENGINES[name] = engine
@@ -51,9 +49,9 @@ def _loaded(name: str, processor: tuple[str, str], write: Write, key: str) -> An
     with storage.held(f"{name}_{key}") as folder:
         code = _stored(folder / OBJECT)
         if code is not None:
-            return _engine(code)
+            return engine_of(code)
         code = compiled(name, processor, write)
-        engine = _engine(code)
+        engine = engine_of(code)
         _keep(folder / OBJECT, code)
     storage.stored(folder)
     return engine
@@ -61,12 +59,12 @@ def _loaded(name: str, processor: tuple[str, str], write: Write, key: str) -> An
 
 def compiled(name: str, processor: tuple[str, str], write: Write) -> bytes:
     """Object code. Its instructions are written as they should be: LLVM's passes would only cost time."""
-    return bytes(_machine(processor).emit_object(_parsed(name, processor, write)))
+    return bytes(target_machine(*processor).emit_object(_parsed(name, processor, write)))
 
 
 def assembly(name: str, processor: tuple[str, str], write: Write) -> str:
     """The same as text."""
-    return str(_machine(processor).emit_assembly(_parsed(name, processor, write)))
+    return str(target_machine(*processor).emit_assembly(_parsed(name, processor, write)))
 
 
 def _parsed(name: str, processor: tuple[str, str], write: Write) -> Any:
@@ -78,18 +76,21 @@ def _parsed(name: str, processor: tuple[str, str], write: Write) -> Any:
     return parsed
 
 
-def _machine(processor: tuple[str, str]) -> Any:
-    cpu, features = processor
+def target_machine(cpu: str, features: str) -> Any:
+    """LLVM's description of a processor."""
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
     target = binding.Target.from_triple(binding.get_process_triple())
     return target.create_target_machine(
         cpu=cpu, features=features, opt=2, reloc="default", codemodel="jitdefault", jit=True
     )
 
 
-def _engine(code: bytes) -> Any:
+def engine_of(code: bytes) -> Any:
+    """What holds the machine code of an object file, linked to the symbols that LLVM knows."""
     holder = binding.parse_assembly("")
     holder.triple = binding.get_process_triple()
-    engine = binding.create_mcjit_compiler(holder, _machine(("", "")))
+    engine = binding.create_mcjit_compiler(holder, target_machine("", ""))
     engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return engine
