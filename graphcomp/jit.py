@@ -12,11 +12,12 @@ import numpy as np
 from .errors import InputError, LoweringError, NotFiniteError
 from .graph import TensorType
 from .run.array import Array
+from .run.background import Later
 from .run.executor import Binding, Executor
 from .run.finite import interpret_finite
 from .run.interpreter import interpret
 from .run.key import Lookup, Parts, nearest, version_parts
-from .run.pipeline import Stages, lower, stages
+from .run.pipeline import Lowered, Stages, lower, stages
 from .run.report import Report, report
 from .run.team import check_threads
 from .trace import TracedGraph, trace_function
@@ -40,6 +41,7 @@ class Options:
     check_finite: bool = False
     threads: int | None = None
     memory_limit: int | None = None
+    background: bool = False
 
     def parts(self) -> dict[str, str]:
         """What of it decides about the code, by name."""
@@ -52,14 +54,36 @@ class Specialisation:
     def __init__(self, traced: TracedGraph, options: Options, parts: Parts) -> None:
         self.traced = traced
         self.parts = parts
-        self.check_finite = options.check_finite
-        self.executor: Executor | None = None
-        if options.target == "cpu":
-            lowered = lower(traced, options.memory_limit)
-            self.executor = Executor(lowered.program, lowered.source, lowered.simplified.graph, options.threads, parts)
+        self.options = options
+        self._executor: Executor | None = None
+        self._later: Later[Lowered, Executor] | None = None
+        if options.target == "cpu" and options.background:
+            self._later = Later(self._lowered, self._loaded)
+        elif options.target == "cpu":
+            self._executor = self._loaded(self._lowered())
+
+    def _lowered(self) -> Lowered:
+        return lower(self.traced, self.options.memory_limit)
+
+    def _loaded(self, lowered: Lowered) -> Executor:
+        return Executor(lowered.program, lowered.source, lowered.simplified.graph, self.options.threads, self.parts)
+
+    @property
+    def executor(self) -> Executor | None:
+        """The compiled program, None for the interpreter; waits until it is compiled."""
+        later = self._later
+        if later is not None:
+            self._executor = later.result()
+            self._later = None
+        return self._executor
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing goes on in the background."""
+        return self._later is None or self._later.is_done
 
     def __call__(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None = None) -> Any:
-        if not self.check_finite:
+        if not self.options.check_finite:
             return self.traced.result_structure.unflatten(self.run(leaves, donated, binding))
         given = [np.array(leaf) for leaf in leaves]  # a donated array is gone after the run
         results = self.run(leaves, donated, binding)
@@ -72,8 +96,9 @@ class Specialisation:
         return self.traced.result_structure.unflatten(results)
 
     def run(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None = None) -> Sequence[Any]:
-        if self.executor is not None:
-            return self.executor(leaves, donated, binding)
+        executor = self.executor if self.is_ready else None
+        if executor is not None:
+            return executor(leaves, donated, binding)
         values = [leaf.numpy() if isinstance(leaf, Array) else leaf for leaf in leaves]
         results = [Array(np.array(result)) for result in interpret(self.traced, values)]
         for leaf, given in zip(leaves, donated):
@@ -107,6 +132,8 @@ class Jitted:
         if any(isinstance(leaf, Tracer) for leaf in leaves):
             return self.function(*arguments)
         version, donated = self._version(arguments, leaves, structure), self._donated(arguments)
+        if not version.is_ready:
+            return version(leaves, donated)
         binding = None if version.executor is None else version.executor.bind(leaves)
         if None not in signature[1] and len(self._calls) < MOST_CALLS:
             self._calls[signature] = version, donated, binding
@@ -214,6 +241,7 @@ def jit(
     check_finite: bool = False,
     threads: int | None = None,
     memory_limit: int | None = None,
+    background: bool = False,
 ) -> Jitted:
     """`function`, compiled: arrays or nested containers of arrays in, the same with `Array` leaves out.
 
@@ -226,6 +254,8 @@ def jit(
     `threads` are the most threads that it runs on; by default as many as there are processors, or `GRAPHCOMP_THREADS`.
     `memory_limit` is the most bytes that its temporary values may take: where they would take more, some are computed
     a second time, with the same results; LoweringError says how little is possible where it is too little.
+    With `background` the reference interpreter runs the calls while the function is being compiled: the first call
+    returns sooner, and results may differ by rounding until then. An error of compiling is raised by the next call.
     """
     if target not in TARGETS:
         raise LoweringError(f"there is no target {target!r}; the targets are {', '.join(TARGETS)}.")
@@ -239,7 +269,7 @@ def jit(
     given = None if specs is None else tuple(specs)
     if isinstance(function, TracedGraph):
         given, function = tuple(map(function.type, function.inputs)), as_function(function)
-    return Jitted(function, Options(target, positions, given, check_finite, threads, memory_limit))
+    return Jitted(function, Options(target, positions, given, check_finite, threads, memory_limit, background))
 
 
 def debug(function: Callable[..., Any]) -> Callable[..., Any]:
