@@ -42,10 +42,11 @@ class Options:
     threads: int | None = None
     memory_limit: int | None = None
     background: bool = False
+    fastmath: bool = False
 
     def parts(self) -> dict[str, str]:
         """What of it decides about the code, by name."""
-        return {"memory_limit": str(self.memory_limit)}
+        return {"memory_limit": str(self.memory_limit), "fastmath": str(self.fastmath)}
 
 
 class Specialisation:
@@ -63,7 +64,7 @@ class Specialisation:
             self._executor = self._loaded(self._lowered())
 
     def _lowered(self) -> Lowered:
-        return lower(self.traced, self.options.memory_limit)
+        return lower(self.traced, self.options.memory_limit, self.options.fastmath)
 
     def _loaded(self, lowered: Lowered) -> Executor:
         return Executor(lowered.program, lowered.source, lowered.simplified.graph, self.options.threads, self.parts)
@@ -203,7 +204,8 @@ class Jitted:
         """The text of every stage for arguments of these types: traced, derived, simplified, scheduled, source."""
         leaves, structure = flatten(arguments)
         types = self._types(arguments, leaves)
-        return stages(trace_function(self.function, structure.unflatten(types)), self.options.memory_limit)
+        traced = trace_function(self.function, structure.unflatten(types))
+        return stages(traced, self.options.memory_limit, self.options.fastmath)
 
 
 def _signature(leaf: Any) -> Any:
@@ -242,6 +244,7 @@ def jit(
     threads: int | None = None,
     memory_limit: int | None = None,
     background: bool = False,
+    fastmath: bool = False,
 ) -> Jitted:
     """`function`, compiled: arrays or nested containers of arrays in, the same with `Array` leaves out.
 
@@ -256,6 +259,8 @@ def jit(
     a second time, with the same results; LoweringError says how little is possible where it is too little.
     With `background` the reference interpreter runs the calls while the function is being compiled: the first call
     returns sooner, and results may differ by rounding until then. An error of compiling is raised by the next call.
+    `fastmath` allows sums and products in another order, fused, and looser exponentials: a few units in the last place
+    for less time; NaN and infinity keep their meaning.
     """
     if target not in TARGETS:
         raise LoweringError(f"there is no target {target!r}; the targets are {', '.join(TARGETS)}.")
@@ -269,7 +274,9 @@ def jit(
     given = None if specs is None else tuple(specs)
     if isinstance(function, TracedGraph):
         given, function = tuple(map(function.type, function.inputs)), as_function(function)
-    return Jitted(function, Options(target, positions, given, check_finite, threads, memory_limit, background))
+    return Jitted(
+        function, Options(target, positions, given, check_finite, threads, memory_limit, background, fastmath)
+    )
 
 
 def debug(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -64,6 +64,10 @@ from graphcomp.emit.team import meet, share, stamp
 '''
 
 
+FAST = "from graphcomp.emit.mathematics.fast import *\n"
+"""What a program with looser mathematics imports on top."""
+
+
 @dataclass(slots=True)
 class Source:
     """The text of a program and what its context table holds: FIRST_SIZE words, `sizes`, then a word for each buffer.
@@ -82,15 +86,18 @@ class Source:
     """What the key is made of: the text, and that of the modules which it calls."""
     stamps: int = 0
     """How many times the entry notes, in a table whose address is one more word of the context."""
+    fastmath: bool = False
+    """Whether LLVM may reorder and contract the program's arithmetic."""
 
 
-def emit_cpu(program: Program, graph: Graph, timed: bool = False) -> Source:
+def emit_cpu(program: Program, graph: Graph, timed: bool = False, fastmath: bool = False) -> Source:
     """The source of a program, and its content hash, which covers the modules that it calls: machine code of older ones
     must not be found in the cache.
 
     Kernels with equal bodies share one function. The others are written one after the other into parts, because Numba
     and LLVM take a fixed time for each function. What a loop holds has parts of its own, which take its variable.
-    With `timed` the threads meet after every kernel and the first one notes the time.
+    With `timed` the threads meet after every kernel and the first one notes the time. `fastmath` is for looser
+    mathematics.
     """
     emission = _Emission(program, graph, timed)
     parts = emission.block(program.kernels, ())
@@ -98,14 +105,20 @@ def emit_cpu(program: Program, graph: Graph, timed: bool = False) -> Source:
     calls = {f"{k.function}_{k.of.dtype}" for k in leaves(program.kernels) if isinstance(k, CallKernel)}
     products = {product_name(k.dtype, vector_bits()) for k in leaves(program.kernels) if isinstance(k, ProductKernel)}
     imported = [(module, names) for module, names in ((lapack, calls), (matrix, products)) if names]
-    header = HEADER + "".join(f"from {m.__name__} import {', '.join(sorted(names))}\n" for m, names in imported)
+    header = (
+        HEADER
+        + FAST * fastmath
+        + "".join(f"from {m.__name__} import {', '.join(sorted(names))}\n" for m, names in imported)
+    )
     text = "\n\n".join([header, *texts])
     called = [runtime, team, *mathematics.MODULES, *(module for module, _ in imported)]
     hashes = _hash(text), _hash("".join(map(_text, called)))
     key = _hash("".join(hashes))
     whole = text.replace("@@KEY@@", key)
     routines = tuple((module.__name__, name) for module, names in imported for name in sorted(names))
-    return Source(whole, key, program.sizes, program.buffers, emission.numberings, routines, hashes, emission.stamps)
+    return Source(
+        whole, key, program.sizes, program.buffers, emission.numberings, routines, hashes, emission.stamps, fastmath
+    )
 
 
 def _hash(text: str) -> str:

@@ -66,15 +66,15 @@ def load_entry(source: Source, parts: Parts) -> Loaded:
     whole = {**parts, CODE: source.hashes[0], ROUTINES: source.hashes[1]} if parts else parts
     for module, name in source.imports:
         getattr(importlib.import_module(module), name)  # makes the routine known to LLVM
-    return load_functions(source.key, source.text, {f"step_{source.key}": (WORD, WORDS)}, whole)
+    return load_functions(source.key, source.text, {f"step_{source.key}": (WORD, WORDS)}, whole, source.fastmath)
 
 
-def load_functions(key: str, text: str, signatures: Signatures, parts: Parts = NONE) -> Loaded:
-    """The compiled functions of a generated text, whose content hash is `key`."""
+def load_functions(key: str, text: str, signatures: Signatures, parts: Parts = NONE, fastmath: bool = False) -> Loaded:
+    """The compiled functions of a generated text, whose content hash is `key`; texts tell whether they are fast."""
     parts = {**parts, **environment()} if parts else parts
     entry = hashlib.sha256("\0".join([key, *environment().values()]).encode()).hexdigest()[:24]
     with _LOADING.lock, storage.held(entry) as folder:
-        functions, from_cache = _load_once(folder, text, signatures)
+        functions, from_cache = _load_once(folder, text, signatures, fastmath)
         if not from_cache and parts:
             with contextlib.suppress(OSError):
                 write_whole(folder / PARTS, json.dumps(dict(parts)))
@@ -139,7 +139,7 @@ LOADED: dict[Path, list[Function]] = {}
 """The code of this process by entry. It stays: a worker may be on its way out of what nobody holds any more."""
 
 
-def _load_once(folder: Path, text: str, signatures: Signatures) -> tuple[list[Function], bool]:
+def _load_once(folder: Path, text: str, signatures: Signatures, fastmath: bool) -> tuple[list[Function], bool]:
     if folder in LOADED:
         return LOADED[folder], True
     found, from_cache = _stored(folder, text, signatures), True
@@ -148,7 +148,7 @@ def _load_once(folder: Path, text: str, signatures: Signatures) -> tuple[list[Fu
         try:
             path = folder / f"graphcomp_{folder.name}.py"
             write_whole(path, text)
-            found = compiled(path, signatures)
+            found = compiled(path, signatures, fastmath)
             _store(folder, text, found)
         except OSError as error:
             raise ExecutionError(

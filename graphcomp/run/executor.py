@@ -73,6 +73,7 @@ class Executor:
         self.threads = default_threads() if threads is None else threads
         self.graph = graph
         self.numberings = source.numberings
+        self.fastmath = source.fastmath
         self.loaded = load_entry(source, parts)
         self.entry = Entry(self.loaded.functions[0])
         self._bindings: dict[tuple[int, ...], Binding] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ from ..emit.routines import target_machine
 
 OPTIMISATION = 2
 """LLVM's level: the code of level 3 runs no faster, and takes a quarter longer to compile."""
+
+ARITHMETIC = re.compile(r"= (fadd|fsub|fmul|fdiv) (?:reassoc )?")
+LOOSER = "reassoc nsz arcp contract"
+FORMULA = "@graphcomp_"
+"""How LLVM functions begin that this package writes itself."""
 
 WORD, WORDS = types.int64, types.CPointer(types.int64)
 KINDS = {WORD: ir.IntType(64), WORDS: ir.PointerType()}
@@ -45,15 +51,18 @@ def processor() -> tuple[str, str]:
     return config.CPU_NAME or binding.get_host_cpu_name(), features
 
 
-def compiled(path: Path, functions: Mapping[str, tuple[Any, ...]]) -> dict[str, Code]:
-    """Machine code of functions of a file, which give nothing back and take arguments of these types."""
+def compiled(path: Path, functions: Mapping[str, tuple[Any, ...]], fastmath: bool = False) -> dict[str, Code]:
+    """Machine code of functions of a file, which give nothing back and take arguments of these types.
+
+    With `fastmath` LLVM may reorder sums and products, contract them and multiply by reciprocals.
+    """
     with _parts_only():
         module = _executed(path)
         found = {}
         for name, arguments in functions.items():
             dispatcher = getattr(module, name)
             dispatcher.compile(arguments)
-            found[name] = _linked(name, arguments, dispatcher.overloads[arguments])
+            found[name] = _linked(name, arguments, dispatcher.overloads[arguments], fastmath)
     return found
 
 
@@ -121,12 +130,14 @@ def _parts_only() -> Iterator[None]:
         numba.core.config.OPT = level
 
 
-def _linked(name: str, arguments: tuple[Any, ...], result: Any) -> Code:
+def _linked(name: str, arguments: tuple[Any, ...], result: Any, fastmath: bool) -> Code:
     """The whole of a function and all that it calls, as an object file with one symbol."""
     machine = target_machine(*processor())
     module = binding.parse_assembly(str(_outermost(name, arguments, result.fndesc.llvm_func_name)))
     module.data_layout = str(machine.target_data)
     module.link_in(result.library._get_module_for_linking(), preserve=True)
+    if fastmath:
+        module = binding.parse_assembly(loosened(str(module)))
     for function in module.functions:
         if not function.is_declaration and function.name != name:
             function.linkage = "internal"
@@ -134,6 +145,17 @@ def _linked(name: str, arguments: tuple[Any, ...], result: Any) -> Code:
     declared = [value.name for value in (*module.functions, *module.global_variables) if value.is_declaration]
     needs = sorted(name for name in declared if not name.startswith("llvm."))
     return Code(bytes(machine.emit_object(module)), tuple(needs))
+
+
+def loosened(text: str) -> str:
+    """LLVM's text with looser arithmetic, but for that of our own formulas, whose order is meant. NaN and infinity stay
+    what they are."""
+    lines, is_formula = [], False
+    for line in text.split("\n"):
+        if line.startswith("define "):
+            is_formula = FORMULA in line
+        lines.append(line if is_formula else ARITHMETIC.sub(rf"= \1 {LOOSER} ", line))
+    return "\n".join(lines)
 
 
 def _outermost(name: str, arguments: tuple[Any, ...], inner: str) -> Any:

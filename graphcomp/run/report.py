@@ -88,7 +88,8 @@ def report(executor: Executor, values: Sequence[Any], memory: Lookup) -> Report:
     """
     program, binding = executor.program, executor.bind(values)
     threads = executor.threads if binding.worth_a_team else 1
-    timed = Executor(program, emit_cpu(program, executor.graph, timed=True), executor.graph, executor.threads)
+    source = emit_cpu(program, executor.graph, timed=True, fastmath=executor.fastmath)
+    timed = Executor(program, source, executor.graph, executor.threads)
     keep = [False] * len(values)
     runs = []
     for _ in range(RUNS):
