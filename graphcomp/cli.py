@@ -35,7 +35,8 @@ from .render import Story, compile_story, explain, explain_error, plot_gradient_
 from .render.explain import CHOICES
 from .render.output import SUFFIXES
 from .render.stories import STORIES, story
-from .run.cache import cache_folder, cache_size
+from .run.team import default_threads
+from .storage import cache_folder, cache_size, size_limit
 from .trace import TracedGraph, trace
 from .trace.parser import parse, variables
 from .trace.tracer import FUNCTIONS
@@ -434,11 +435,11 @@ def info_rows() -> Iterator[tuple[str, str]]:
     yield "python", f"{sys.version.split()[0]} ({sys.executable})"
     for name in ("numpy", "numba", "llvmlite", "sympy", "networkx", "scipy", "pygraphviz"):
         yield name, importlib.metadata.version(name)
-    yield "threads", f"{_processors()} usable; a compiled program runs on one, BLAS on those given below"
+    yield "threads", f"{_processors()} usable, of which a compiled program uses at most {default_threads()}"
     yield "BLAS", _blas()
     yield "SVML", _svml(numba.config.USING_SVML)
     writable = "" if _writable(cache_folder()) else "; it cannot be written, so a temporary folder is used"
-    yield "cache", f"{cache_folder()} ({size_text(cache_size())}{writable})"
+    yield "cache", f"{cache_folder()} ({size_text(cache_size())} of at most {size_text(size_limit())}{writable})"
     yield "targets", ", ".join(TARGETS)
     yield "CUDA", _cuda()
 

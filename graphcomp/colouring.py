@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import networkx as nx
 import numpy as np
-import scipy.sparse as ss
+import scipy
 
 Mode = Literal["forward", "reverse"]
 MOST_CONFLICTS = 2_000_000
@@ -33,7 +32,7 @@ class Sparsity:
     matrix all sweeps are forward ones: the columns of `hubs` are swept in full, and give their rows as well.
     """
 
-    pattern: ss.csr_array
+    pattern: scipy.sparse.csr_array
     column_colours: np.ndarray
     row_colours: np.ndarray
     symmetric: bool = False
@@ -78,7 +77,7 @@ class Sparsity:
         return reverse, sweeps, np.where(reverse, columns, rows)
 
 
-def colour(pattern: ss.csr_array, mode: Mode | None = None) -> Sparsity:
+def colour(pattern: scipy.sparse.csr_array, mode: Mode | None = None) -> Sparsity:
     """The sparsity of a Jacobian with a colouring of few sweeps; `mode` asks for sweeps of one kind only."""
     rows, columns = pattern.shape
     if mode == "forward":
@@ -98,7 +97,7 @@ def colour(pattern: ss.csr_array, mode: Mode | None = None) -> Sparsity:
     return best
 
 
-def colour_symmetric(pattern: ss.csr_array) -> Sparsity:
+def colour_symmetric(pattern: scipy.sparse.csr_array) -> Sparsity:
     """The sparsity of a symmetric matrix, such as a Hessian, with a colouring of few forward sweeps."""
     size = pattern.shape[0]
     best: Sparsity | None = None
@@ -114,11 +113,11 @@ def colour_symmetric(pattern: ss.csr_array) -> Sparsity:
     return best
 
 
-def _turned(pattern: ss.csr_array) -> ss.csr_array:
-    return ss.csr_array(pattern.T)
+def _turned(pattern: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
+    return scipy.sparse.csr_array(pattern.T)
 
 
-def _divisions(pattern: ss.csr_array, symmetric: bool) -> Iterator[tuple[int, np.ndarray]]:
+def _divisions(pattern: scipy.sparse.csr_array, symmetric: bool) -> Iterator[tuple[int, np.ndarray]]:
     """(least number of sweeps, rows to take in full), the most promising first: the rows with more than t entries."""
     counts = np.diff(pattern.indptr)
     levels = np.unique(np.append(counts, 0))
@@ -137,7 +136,7 @@ def _largest(counts: np.ndarray) -> int:
     return int(counts.max(initial=0))
 
 
-def shared(pattern: ss.csr_array) -> np.ndarray:
+def shared(pattern: scipy.sparse.csr_array) -> np.ndarray:
     """A colour for each column such that columns of one colour have no row in common; -1 for empty columns.
 
     networkx's greedy colouring, by size and by smallest degree last, whichever needs fewer.
@@ -149,7 +148,9 @@ def shared(pattern: ss.csr_array) -> np.ndarray:
         colours[filled] = np.arange(filled.sum())
         return colours
     table = pattern[:, filled].astype(np.int32)
-    conflicts = ss.triu(table.T @ table, k=1).tocoo()
+    conflicts = scipy.sparse.triu(table.T @ table, k=1).tocoo()
+    import networkx as nx
+
     graph = nx.empty_graph(int(filled.sum()))
     graph.add_edges_from(zip(*(axis.tolist() for axis in conflicts.coords)))
     tried = [nx.greedy_color(graph, strategy) for strategy in ("largest_first", "smallest_last")]

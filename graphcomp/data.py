@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import networkx as nx
 import numpy as np
 
 from .errors import DataError, InputError
@@ -115,6 +114,8 @@ def karate_club() -> NodeData:
     The labels of the instructor (member 0) and the officer (member 33) are given, those of the rest asked for.
     W. Zachary, "An Information Flow Model for Conflict and Fission in Small Groups", 1977.
     """
+    import networkx as nx
+
     graph = nx.karate_club_graph()
     labels = np.array([graph.nodes[member]["club"] == "Officer" for member in graph], "int64")
     adjacency = nx.to_numpy_array(graph, weight=None, dtype="float32")

@@ -15,7 +15,7 @@ from .errors import InputError
 from .gradcheck import check_grads
 from .render import explain
 from .render.story import Mode
-from .run.cache import cache_folder
+from .storage import cache_folder
 from .trace import trace
 from .transform import as_function
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.sparse as ss
+import scipy
 
 from .batching import vmap
 from .colouring import NOT_SWEPT, Mode, Sparsity, colour, colour_symmetric
@@ -223,9 +223,9 @@ class SparseDerivative:
         pattern = jacobian_pattern(traced, traced.inputs[start : start + len(inputs)], leaves)
         if not self.symmetric:
             return colour(pattern, self.mode)
-        return colour_symmetric(ss.csr_array(pattern + pattern.T))
+        return colour_symmetric(scipy.sparse.csr_array(pattern + pattern.T))
 
-    def __call__(self, *arguments: Any) -> ss.csr_array:
+    def __call__(self, *arguments: Any) -> scipy.sparse.csr_array:
         found = self.sparsity(*arguments)
         inputs, structure, _ = _inputs(self.function, arguments, self.argnums)
         seeds = [_seeds(found.column_colours, found.forward_sweeps), _seeds(found.row_colours, found.reverse_sweeps)]
@@ -276,7 +276,7 @@ def _joined(sweeps: Any) -> np.ndarray | None:
     return np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1) if leaves else None
 
 
-def _assembled(found: Sparsity, along: np.ndarray | None, against: np.ndarray | None) -> ss.csr_array:
+def _assembled(found: Sparsity, along: np.ndarray | None, against: np.ndarray | None) -> scipy.sparse.csr_array:
     reverse, sweeps, places = found.entries()
     tables = [table for table in (along, against) if table is not None]
     data = np.zeros(found.pattern.nnz, np.result_type(*tables) if tables else "float64")
@@ -284,4 +284,4 @@ def _assembled(found: Sparsity, along: np.ndarray | None, against: np.ndarray | 
         if table is not None:
             data[chosen] = table[sweeps[chosen], places[chosen]]
     indices, pointers = found.pattern.indices.copy(), found.pattern.indptr.copy()
-    return ss.csr_array((data, indices, pointers), shape=found.pattern.shape)
+    return scipy.sparse.csr_array((data, indices, pointers), shape=found.pattern.shape)

@@ -12,13 +12,16 @@ import numpy as np
 from .errors import InputError, LoweringError, NotFiniteError
 from .graph import TensorType
 from .run.array import Array
+from .run.background import Later
 from .run.executor import Binding, Executor
 from .run.finite import interpret_finite
 from .run.interpreter import interpret
-from .run.pipeline import Stages, lower, stages
+from .run.key import Lookup, Parts, nearest, version_parts
+from .run.pipeline import Lowered, Stages, lower, stages
 from .run.report import Report, report
 from .run.team import check_threads
 from .trace import TracedGraph, trace_function
+from .trace.trace import argument_names
 from .trace.tracer import Tracer, type_of
 from .trace.tree import Structure, flatten, key_of
 from .transform import run
@@ -37,21 +40,51 @@ class Options:
     specs: tuple[Any, ...] | None = None
     check_finite: bool = False
     threads: int | None = None
+    memory_limit: int | None = None
+    background: bool = False
+    fastmath: bool = False
+
+    def parts(self) -> dict[str, str]:
+        """What of it decides about the code, by name."""
+        return {"memory_limit": str(self.memory_limit), "fastmath": str(self.fastmath)}
 
 
 class Specialisation:
     """One traced version of a function, and how to run it."""
 
-    def __init__(self, traced: TracedGraph, options: Options) -> None:
+    def __init__(self, traced: TracedGraph, options: Options, parts: Parts) -> None:
         self.traced = traced
-        self.check_finite = options.check_finite
-        self.executor: Executor | None = None
-        if options.target == "cpu":
-            lowered = lower(traced)
-            self.executor = Executor(lowered.program, lowered.source, lowered.simplified.graph, options.threads)
+        self.parts = parts
+        self.options = options
+        self._executor: Executor | None = None
+        self._later: Later[Lowered, Executor] | None = None
+        if options.target == "cpu" and options.background:
+            self._later = Later(self._lowered, self._loaded)
+        elif options.target == "cpu":
+            self._executor = self._loaded(self._lowered())
+
+    def _lowered(self) -> Lowered:
+        return lower(self.traced, self.options.memory_limit, self.options.fastmath)
+
+    def _loaded(self, lowered: Lowered) -> Executor:
+        return Executor(lowered.program, lowered.source, lowered.simplified.graph, self.options.threads, self.parts)
+
+    @property
+    def executor(self) -> Executor | None:
+        """The compiled program, None for the interpreter; waits until it is compiled."""
+        later = self._later
+        if later is not None:
+            self._executor = later.result()
+            self._later = None
+        return self._executor
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing goes on in the background."""
+        return self._later is None or self._later.is_done
 
     def __call__(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None = None) -> Any:
-        if not self.check_finite:
+        if not self.options.check_finite:
             return self.traced.result_structure.unflatten(self.run(leaves, donated, binding))
         given = [np.array(leaf) for leaf in leaves]  # a donated array is gone after the run
         results = self.run(leaves, donated, binding)
@@ -64,8 +97,9 @@ class Specialisation:
         return self.traced.result_structure.unflatten(results)
 
     def run(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None = None) -> Sequence[Any]:
-        if self.executor is not None:
-            return self.executor(leaves, donated, binding)
+        executor = self.executor if self.is_ready else None
+        if executor is not None:
+            return executor(leaves, donated, binding)
         values = [leaf.numpy() if isinstance(leaf, Array) else leaf for leaf in leaves]
         results = [Array(np.array(result)) for result in interpret(self.traced, values)]
         for leaf, given in zip(leaves, donated):
@@ -99,6 +133,8 @@ class Jitted:
         if any(isinstance(leaf, Tracer) for leaf in leaves):
             return self.function(*arguments)
         version, donated = self._version(arguments, leaves, structure), self._donated(arguments)
+        if not version.is_ready:
+            return version(leaves, donated)
         binding = None if version.executor is None else version.executor.bind(leaves)
         if None not in signature[1] and len(self._calls) < MOST_CALLS:
             self._calls[signature] = version, donated, binding
@@ -125,7 +161,9 @@ class Jitted:
                 f"a setting among the arguments cannot be compared ({error}); pass arrays or constants."
             ) from None
         traced = trace_function(self.function, structure.unflatten(types))
-        self._versions[key] = Specialisation(traced, self.options)
+        names = argument_names(self.function, len(arguments))
+        parts = version_parts(_name(self.function), traced, structure, names) | self.options.parts()
+        self._versions[key] = Specialisation(traced, self.options, parts)
         return self._versions[key]
 
     def _types(self, arguments: tuple[Any, ...], leaves: list[Any]) -> list[TensorType]:
@@ -154,16 +192,20 @@ class Jitted:
 
         Raises InputError for a function that is not compiled.
         """
+        earlier = [version.parts for version in self._versions.values()]
         version = self.version(*arguments)
         if version.executor is None:
             raise InputError("a function for target='numpy' is not compiled, so there are no kernels to report on.")
-        return report(version.executor, flatten(arguments)[0])
+        is_new = len(self._versions) > len(earlier)
+        memory = nearest(version.parts, reversed(earlier)) if is_new else Lookup(True)
+        return report(version.executor, flatten(arguments)[0], memory)
 
     def stages(self, *arguments: Any) -> Stages:
         """The text of every stage for arguments of these types: traced, derived, simplified, scheduled, source."""
         leaves, structure = flatten(arguments)
         types = self._types(arguments, leaves)
-        return stages(trace_function(self.function, structure.unflatten(types)))
+        traced = trace_function(self.function, structure.unflatten(types))
+        return stages(traced, self.options.memory_limit, self.options.fastmath)
 
 
 def _signature(leaf: Any) -> Any:
@@ -172,6 +214,10 @@ def _signature(leaf: Any) -> Any:
     if kind is np.ndarray or kind is Array:
         return leaf.shape, leaf.dtype
     return kind if kind in (float, int, bool) else None
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
 
 
 def _type(leaf: Any) -> TensorType:
@@ -196,6 +242,9 @@ def jit(
     specs: Sequence[Any] | None = None,
     check_finite: bool = False,
     threads: int | None = None,
+    memory_limit: int | None = None,
+    background: bool = False,
+    fastmath: bool = False,
 ) -> Jitted:
     """`function`, compiled: arrays or nested containers of arrays in, the same with `Array` leaves out.
 
@@ -206,6 +255,12 @@ def jit(
     the function of its inputs, for the types it was traced with. With `check_finite` a result with a NaN or an infinity
     raises NotFiniteError, which says where it was born, as `debug` does; this costs a look at each result.
     `threads` are the most threads that it runs on; by default as many as there are processors, or `GRAPHCOMP_THREADS`.
+    `memory_limit` is the most bytes that its temporary values may take: where they would take more, some are computed
+    a second time, with the same results; LoweringError says how little is possible where it is too little.
+    With `background` the reference interpreter runs the calls while the function is being compiled: the first call
+    returns sooner, and results may differ by rounding until then. An error of compiling is raised by the next call.
+    `fastmath` allows sums and products in another order, fused, and looser exponentials: a few units in the last place
+    for less time; NaN and infinity keep their meaning.
     """
     if target not in TARGETS:
         raise LoweringError(f"there is no target {target!r}; the targets are {', '.join(TARGETS)}.")
@@ -214,10 +269,14 @@ def jit(
     positions = (donate,) if isinstance(donate, int) else tuple(donate)
     if threads is not None:
         threads = check_threads(threads, "threads")
+    if memory_limit is not None and (not isinstance(memory_limit, int) or memory_limit < 0):
+        raise InputError(f"memory_limit is a number of bytes, not {memory_limit!r}.")
     given = None if specs is None else tuple(specs)
     if isinstance(function, TracedGraph):
         given, function = tuple(map(function.type, function.inputs)), as_function(function)
-    return Jitted(function, Options(target, positions, given, check_finite, threads))
+    return Jitted(
+        function, Options(target, positions, given, check_finite, threads, memory_limit, background, fastmath)
+    )
 
 
 def debug(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-import scipy.sparse as ss
+import scipy
 
 from . import ops
 from .derive import Forward, copy_node, depending, extract, forward
@@ -49,7 +49,7 @@ def jacobian_pattern(graph: Graph, wrt: Sequence[int], values: Sequence[Any]) ->
     fixed = {id: value for id, value in zip(linear.inputs, values) if not linear.type(id).is_float}
     flow = _Flow(linear, seeds, _known(linear, seeds, fixed), width)
     tangents = map(flow.of, linear.outputs[len(graph.outputs) :])
-    pattern = ss.csr_array(ss.vstack([flow.none(0), *tangents], format="csr"))
+    pattern = scipy.sparse.csr_array(scipy.sparse.vstack([flow.none(0), *tangents], format="csr"))
     pattern.sort_indices()
     return pattern
 
@@ -58,7 +58,7 @@ def _entries(derived: Forward) -> tuple[dict[int, Pattern], int]:
     """The patterns of the tangents themselves, and how many entries they have in all."""
     tangents = [derived.tangent[id] for id in derived.wrt]
     sizes = [_size(derived.graph, id) for id in tangents]
-    whole = ss.csr_array(ss.eye_array(sum(sizes), dtype=bool, format="csr"))
+    whole = scipy.sparse.csr_array(scipy.sparse.eye_array(sum(sizes), dtype=bool, format="csr"))
     stops = np.cumsum(sizes).tolist()
     return {id: whole[stop - size : stop] for id, size, stop in zip(tangents, sizes, stops)}, sum(sizes)
 
@@ -94,7 +94,7 @@ class _Flow:
         return self.found.get(id, self.none(_size(self.graph, id)))
 
     def none(self, size: int) -> Pattern:
-        return ss.csr_array((size, self.width), dtype=bool)
+        return scipy.sparse.csr_array((size, self.width), dtype=bool)
 
     def _node(self, node: Node) -> Any:
         if node.op == "item":
@@ -114,7 +114,7 @@ class _Flow:
             source = self.found[node.inputs[slot]]
             _check_count(int(np.diff(source.indptr)[pairs[1]].sum(dtype=np.int64)))
             total = total + _matrix(pairs, (total.shape[0], source.shape[0])) @ source
-        return ss.csr_array(total)
+        return scipy.sparse.csr_array(total)
 
     def through(self, body: Graph, given: Sequence[Pattern | None]) -> list[Pattern]:
         """What the outputs of an inner graph depend on, from what its inputs do; None is nothing."""
@@ -187,7 +187,7 @@ class _Flow:
 
 def _matrix(pairs: Pairs, shape: tuple[int, int]) -> Pattern:
     rows, columns = pairs
-    return ss.csr_array((np.ones(len(rows), bool), (rows, columns)), shape=shape)
+    return scipy.sparse.csr_array((np.ones(len(rows), bool), (rows, columns)), shape=shape)
 
 
 def _check_count(count: int) -> None:

@@ -14,7 +14,7 @@ import graphcomp
 PACKAGE = Path(graphcomp.__file__).parent
 
 LAYERS: list[set[str]] = [
-    {"errors", "files"},
+    {"errors", "files", "storage"},
     {"graph"},
     {"ops"},
     {"trace", "numpy"},

@@ -135,7 +135,8 @@ def test_documented_ops_are_up_to_date() -> None:
 def test_info_names_versions_cache_and_devices(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "kept").write_bytes(bytes(1500))
+    (tmp_path / "entries" / "program").mkdir(parents=True)
+    (tmp_path / "entries" / "program" / "code").write_bytes(bytes(1500))
     monkeypatch.setenv("GRAPHCOMP_CACHE", str(tmp_path))
     assert run("info") == 0
     output = capsys.readouterr().out
@@ -153,7 +154,7 @@ def test_info_names_versions_cache_and_devices(
         "threads",
     ]:
         assert any(line.startswith(f"{name} ") for line in output.splitlines()), name
-    assert f"{tmp_path} (1.5 kB)" in output
+    assert f"{tmp_path} (1.5 kB of at most 1.1 GB)" in output
 
 
 def test_sizes() -> None:

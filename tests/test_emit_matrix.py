@@ -154,7 +154,7 @@ def test_compiled_programs_in_fresh_processes(bits, tmp_path):
 
     run(stored=False)
     run(stored=True)
-    (file,) = (tmp_path / "routines").iterdir()
+    (file,) = tmp_path.rglob("code.object")
     whole = file.read_bytes()
     file.write_bytes(whole[:-100] + bytes(100))
     run(stored=False)

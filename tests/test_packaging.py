@@ -2,7 +2,9 @@
 
 import ast
 import importlib.metadata
+import os
 import re
+import subprocess
 import sys
 import tomllib
 import zipfile
@@ -76,3 +78,46 @@ def copy(target: Path) -> None:
 def test_licence_is_complete() -> None:
     text = (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert "Apache License" in text and "END OF TERMS AND CONDITIONS" in text
+
+
+# what is loaded -----------------------------------------------------------------------------------------------------
+
+STEP = """
+import sys
+import numpy as np
+import graphcomp as gx
+
+step = gx.jit(gx.value_and_grad(lambda w, x: gx.numpy.sum(gx.numpy.tanh(x @ w) ** 2)))
+step(np.ones((3, 2)), np.ones((4, 3)))
+print(*sorted(sys.modules))
+"""
+
+
+def test_pictures_and_data_are_loaded_when_they_are_asked_for() -> None:
+    """A compiled step needs none of them, and neither networkx."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    output = subprocess.run([sys.executable, "-c", STEP], capture_output=True, text=True, env=environment, check=True)
+    loaded = set(output.stdout.split())
+    assert {"numpy", "sympy", "graphcomp.jit"} <= loaded
+    unwanted = {
+        "networkx",
+        "pygraphviz",
+        "ziamath",
+        "reportlab",
+        "PIL",
+        "rich",
+        "sklearn",
+        "scipy.special",
+        "scipy.sparse",
+    }
+    own = {"graphcomp.render", "graphcomp.data", "graphcomp.train", "graphcomp.gradcheck", "graphcomp.bench"}
+    assert loaded & (unwanted | own) == set()
+
+
+def test_every_public_name_is_there() -> None:
+    check = "import graphcomp as gx; print([name for name in gx.__all__ if getattr(gx, name, None) is None], dir(gx))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    output = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, env=environment, check=True)
+    assert output.stdout.startswith("[] ") and "'explain'" in output.stdout and "'vjp'" in output.stdout
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        graphcomp.nothing  # noqa: B018

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse as ss
+import scipy
 
 from ..errors import ShapeError
 from ..graph import Dimension, Graph, Node, Subgraph, TensorType, TupleType
@@ -177,7 +177,7 @@ class _Scan(Special):
             patterns[: loop.carries] = found[: loop.carries]
             ys.append(found[loop.carries :])
         ordered = ys[::-1] if loop.reverse else ys
-        stacked = [ss.csr_array(ss.vstack(column, format="csr")) for column in zip(*ordered)]
+        stacked = [scipy.sparse.csr_array(scipy.sparse.vstack(column, format="csr")) for column in zip(*ordered)]
         return [*patterns[: loop.carries], *stacked]
 
     def batched(

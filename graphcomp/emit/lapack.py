@@ -6,15 +6,17 @@ the other. See `schedule/calls.py` for which of them lie by columns. What cannot
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
 
 from ..ops.linear_algebra import SIGN_SHARE
+from .runtime import helper
 
 CHARACTER, INTEGER = types.CPointer(types.int8), types.CPointer(types.int32)
 NO, YES, LOWER, UPPER, LEFT, RIGHT, UNIT, SMALL = map(ord, "NTLULRUS")
@@ -63,13 +65,13 @@ def onward(typingctx: Any, pointer: Any, count: Any) -> Any:
     return pointer(pointer, types.int64), generate
 
 
-@njit(error_model="numpy")
+@helper
 def fill(values, size, value):
     for i in range(size):
         values[i] = value
 
 
-@njit(error_model="numpy")
+@helper
 def has_zero(matrix, n):
     """Whether an entry of the diagonal is zero."""
     found = False
@@ -78,7 +80,7 @@ def has_zero(matrix, n):
     return found
 
 
-@njit(error_model="numpy")
+@helper
 def leading_sign(vector, size, step):
     """-1 where the first entry that is nearly as large as the largest is negative, else 1."""
     largest = abs(vector[0])
@@ -90,7 +92,7 @@ def leading_sign(vector, size, step):
     return 1
 
 
-@njit(error_model="numpy")
+@helper
 def turn(vector, size, step):
     for i in range(size):
         vector[i * step] = -vector[i * step]
@@ -112,7 +114,7 @@ def _trsm(letter: str, values: Any) -> Any:
 def _make_cholesky(letter: str, values: Any) -> Any:
     potrf = _routine("lapack", f"{letter}potrf", CHARACTER, INTEGER, values, INTEGER, INTEGER)
 
-    @njit(error_model="numpy")
+    @helper
     def cholesky(matrices, count, n):
         """By rows: the lower triangle is the upper one by columns."""
         for k in range(count):
@@ -132,7 +134,7 @@ def _make_cholesky(letter: str, values: Any) -> Any:
 def _make_triangular_solve(letter: str, values: Any, one: Any) -> Any:
     trsm = _trsm(letter, values)
 
-    @njit(error_model="numpy")
+    @helper
     def triangular_solve(matrices, sides, count, n, columns, lower, transposed, unit_diagonal):
         """By rows, T·x = b is xᵀ·Tᵀ = bᵀ by columns, where Tᵀ is the other triangle."""
         triangle = UPPER if lower else LOWER
@@ -155,7 +157,7 @@ def _make_triangular_solve(letter: str, values: Any, one: Any) -> Any:
 def _make_lu(letter: str, values: Any) -> Any:
     getrf = _routine("lapack", f"{letter}getrf", INTEGER, INTEGER, values, INTEGER, INTEGER, INTEGER)
 
-    @njit(error_model="numpy")
+    @helper
     def lu(factors, swaps, orders, count, n):
         """By columns. Exchanges are counted from zero."""
         for k in range(count):
@@ -174,7 +176,7 @@ def _make_lu(letter: str, values: Any) -> Any:
 def _make_solve(letter: str, values: Any, one: Any) -> Any:
     trsm = _trsm(letter, values)
 
-    @njit(error_model="numpy")
+    @helper
     def exchange(side, swap, n, columns, forward):
         for step in range(n):
             i = step if forward else n - 1 - step
@@ -183,14 +185,14 @@ def _make_solve(letter: str, values: Any, one: Any) -> Any:
                 for c in range(columns):
                     side[c * n + i], side[c * n + j] = side[c * n + j], side[c * n + i]
 
-    @njit(error_model="numpy")
+    @helper
     def by_triangle(matrix, side, n, columns, triangle, turned, diagonal):
         trsm(
             character(LEFT), character(triangle), character(turned), character(diagonal), integer(n), integer(columns),
             slot(one(1)), matrix, integer(max(n, 1)), side, integer(max(n, 1)),
         )  # fmt: skip
 
-    @njit(error_model="numpy")
+    @helper
     def solve(factors, swaps, sides, count, n, columns, transposed):
         """By columns: P·A = L·U."""
         for k in range(count):
@@ -211,7 +213,7 @@ def _make_solve(letter: str, values: Any, one: Any) -> Any:
     return solve
 
 
-@njit(error_model="numpy")
+@helper
 def slogdet(factors, swaps, signs, logarithms, count, n):
     """From the diagonal of U, and whether the number of exchanges is odd."""
     for k in range(count):
@@ -236,7 +238,7 @@ def _make_eigh(letter: str, values: Any) -> Any:
         INTEGER, INTEGER,
     )  # fmt: skip
 
-    @njit(error_model="numpy")
+    @helper
     def eigh(eigenvalues, vectors, work, places, count, n, size, places_size):
         """By columns. The matrix, of which the lower triangle is read, becomes the eigenvectors."""
         for k in range(count):
@@ -268,7 +270,7 @@ def _make_svd(letter: str, values: Any) -> Any:
         INTEGER, values, INTEGER, INTEGER, INTEGER,
     )  # fmt: skip
 
-    @njit(error_model="numpy")
+    @helper
     def svd(lefts, singular, rights, matrices, work, places, count, rows, columns, few, size):
         """By rows: the transpose by columns, so that left and right change places."""
         for k in range(count):
@@ -297,12 +299,24 @@ def _make_svd(letter: str, values: Any) -> Any:
     return svd
 
 
-_SINGLE, _DOUBLE = types.CPointer(types.float32), types.CPointer(types.float64)
-cholesky_float32, cholesky_float64 = _make_cholesky("s", _SINGLE), _make_cholesky("d", _DOUBLE)
-triangular_solve_float32 = _make_triangular_solve("s", _SINGLE, types.float32)
-triangular_solve_float64 = _make_triangular_solve("d", _DOUBLE, types.float64)
-lu_float32, lu_float64 = _make_lu("s", _SINGLE), _make_lu("d", _DOUBLE)
-solve_float32, solve_float64 = _make_solve("s", _SINGLE, types.float32), _make_solve("d", _DOUBLE, types.float64)
-slogdet_float32 = slogdet_float64 = slogdet
-eigh_float32, eigh_float64 = _make_eigh("s", _SINGLE), _make_eigh("d", _DOUBLE)
-svd_float32, svd_float64 = _make_svd("s", _SINGLE), _make_svd("d", _DOUBLE)
+_ROUTINES: dict[str, Callable[[str, Any, Any], Any]] = {
+    "cholesky": lambda letter, values, one: _make_cholesky(letter, values),
+    "triangular_solve": _make_triangular_solve,
+    "lu": lambda letter, values, one: _make_lu(letter, values),
+    "solve": _make_solve,
+    "slogdet": lambda letter, values, one: slogdet,
+    "eigh": lambda letter, values, one: _make_eigh(letter, values),
+    "svd": lambda letter, values, one: _make_svd(letter, values),
+}
+_NUMBERS = {
+    "float32": ("s", types.CPointer(types.float32), types.float32),
+    "float64": ("d", types.CPointer(types.float64), types.float64),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """`cholesky_float64` and the like, made when generated code imports it: SciPy takes long to load."""
+    routine, _, dtype = name.rpartition("_")
+    if routine not in _ROUTINES or dtype not in _NUMBERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault(name, _ROUTINES[routine](*_NUMBERS[dtype]))

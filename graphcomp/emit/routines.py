@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,17 +17,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import platformdirs
 from llvmlite import __version__, binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .. import storage
 from ..files import write_whole
 from .vectors import POINTER, WIDTHS, Code, Vector, processor
 
 SIZES = {"float32": 4, "float64": 8}
 """Bytes of the numbers that routines are written for."""
+
+OBJECT = "code.object"
 
 _LOCK = threading.Lock()
 _ENGINES: dict[str, Any] = {}
@@ -46,28 +47,33 @@ def provide(name: str, processor: tuple[str, str], write: Write, modules: tuple[
     """
     with _LOCK:
         if name not in _ENGINES:
-            binding.initialize_native_target()
-            binding.initialize_native_asmprinter()
-            path = _folder() / f"{name}_{_key(name, processor, modules)}.object"
-            code = _stored(path)
-            engine = _engine(code) if code is not None else None
-            if engine is None:
-                code = compiled(name, processor, write)
-                engine = _engine(code)
-                _keep(path, code)
+            engine = _loaded(name, processor, write, _key(name, processor, modules))
             binding.add_symbol(name, engine.get_function_address(name))
             _ENGINES[name] = engine
         return int(_ENGINES[name].get_function_address(name))
 
 
+def _loaded(name: str, processor: tuple[str, str], write: Write, key: str) -> Any:
+    """What holds the routine's code: that from the disk, or new code, which is stored there."""
+    with storage.held(f"{name}_{key}") as folder:
+        code = _stored(folder / OBJECT)
+        if code is not None:
+            return engine_of(code)
+        code = compiled(name, processor, write)
+        engine = engine_of(code)
+        _keep(folder / OBJECT, code)
+    storage.stored(folder)
+    return engine
+
+
 def compiled(name: str, processor: tuple[str, str], write: Write) -> bytes:
     """Object code. Its instructions are written as they should be: LLVM's passes would only cost time."""
-    return bytes(_machine(processor).emit_object(_parsed(name, processor, write)))
+    return bytes(target_machine(*processor).emit_object(_parsed(name, processor, write)))
 
 
 def assembly(name: str, processor: tuple[str, str], write: Write) -> str:
     """The same as text."""
-    return str(_machine(processor).emit_assembly(_parsed(name, processor, write)))
+    return str(target_machine(*processor).emit_assembly(_parsed(name, processor, write)))
 
 
 def begin(module: Any, name: str, arguments: list[Any], vector: Vector) -> tuple[Code, Sequence[Any]]:
@@ -141,18 +147,21 @@ def _parsed(name: str, processor: tuple[str, str], write: Write) -> Any:
     return parsed
 
 
-def _machine(processor: tuple[str, str]) -> Any:
-    cpu, features = processor
+def target_machine(cpu: str, features: str) -> Any:
+    """LLVM's description of a processor."""
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
     target = binding.Target.from_triple(binding.get_process_triple())
     return target.create_target_machine(
         cpu=cpu, features=features, opt=2, reloc="default", codemodel="jitdefault", jit=True
     )
 
 
-def _engine(code: bytes) -> Any:
+def engine_of(code: bytes) -> Any:
+    """What holds the machine code of an object file, linked to the symbols that LLVM knows."""
     holder = binding.parse_assembly("")
     holder.triple = binding.get_process_triple()
-    engine = binding.create_mcjit_compiler(holder, _machine(("", "")))
+    engine = binding.create_mcjit_compiler(holder, target_machine("", ""))
     engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return engine
@@ -161,12 +170,6 @@ def _engine(code: bytes) -> Any:
 def _key(name: str, processor: tuple[str, str], modules: tuple[ModuleType, ...]) -> str:
     parts = [name, *processor, __version__, binding.get_process_triple(), *map(inspect.getsource, modules)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
-
-
-def _folder() -> Path:
-    """Beside the programs of the disk cache."""
-    chosen = os.environ.get("GRAPHCOMP_CACHE")
-    return (Path(chosen) if chosen else Path(platformdirs.user_cache_dir("graphcomp"))) / "routines"
 
 
 def _stored(path: Path) -> bytes | None:

@@ -11,6 +11,9 @@ from numba.extending import intrinsic
 
 from .mathematics.values import attributes
 
+helper = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""What only generated code calls."""
+
 
 def _make_pointer(dtype: Any) -> Any:
     @intrinsic
@@ -118,7 +121,7 @@ def _make_extremum(name: str) -> Any:
 larger, smaller = _make_extremum("llvm.maximum"), _make_extremum("llvm.minimum")
 
 
-@njit(error_model="numpy")
+@helper
 def comes_before(left, right, descending):
     """Whether `left` stands strictly before `right`. Ascending order has NaN last, descending order first."""
     if descending:
@@ -126,7 +129,7 @@ def comes_before(left, right, descending):
     return (left < right) or (right != right and left == left)
 
 
-@njit(error_model="numpy")
+@helper
 def sort_row(values, places, spare, size, descending):
     """Fill `places` with the positions that sort `values`, stably: merge sort from the bottom up."""
     for i in range(size):

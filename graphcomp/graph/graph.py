@@ -11,14 +11,16 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 import sympy as sp
 
 from ..errors import GraphError
 from .types import Dimension, TensorType, Type, equal, symbols_of
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Graph:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     requirements: list[Requirement] = field(default_factory=list)
     _networkx: nx.MultiDiGraph | None = field(default=None, init=False, repr=False, compare=False)
+    _users: list[list[tuple[int, int]]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def networkx(self) -> nx.MultiDiGraph:
@@ -94,6 +97,8 @@ class Graph:
         It takes several times the memory of the table, so it is made when first asked for, and grows from then on.
         """
         if self._networkx is None:
+            import networkx as nx
+
             self._networkx = nx.MultiDiGraph()
         for id in range(len(self._networkx), len(self.table)):
             node = self.table[id]
@@ -133,7 +138,11 @@ class Graph:
 
     def users(self, id: int) -> list[tuple[int, int]]:
         """(user id, slot) of every edge that leaves `id`, in creation order."""
-        return [(user, slot) for user, slots in self.networkx.adj[id].items() for slot in slots]
+        for user in range(len(self._users), len(self.table)):
+            self._users.append([])
+            for slot, source in enumerate(self.table[user].inputs):
+                self._users[source].append((user, slot))
+        return self._users[id]
 
     def labels(self, id: int) -> list[str]:
         """The names that the user gave to this node."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.linalg
+import scipy
 
 from ..errors import DTypeError, ShapeError
 from ..graph import Dimension, Graph, Node, TensorType, TupleType

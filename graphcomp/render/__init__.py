@@ -5,6 +5,7 @@ from .explain import explain
 from .failure import explain_error
 from .gradient_plot import plot_gradient_check
 from .output import Story
+from .roofline import plot_report
 from .sparsity import plot_sparsity
 from .story import Fact, Frame, StoryContent, StoryEdge, StoryNode, Sweep, Term
 
@@ -22,5 +23,6 @@ __all__ = [
     "explain",
     "explain_error",
     "plot_gradient_check",
+    "plot_report",
     "plot_sparsity",
 ]

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-import scipy.linalg.cython_blas
 import sympy as sp
 import threadpoolctl
 
@@ -30,7 +29,8 @@ WORTH_A_TEAM = 40_000
 @lru_cache(maxsize=1)
 def libraries() -> tuple[Any, ...]:
     """The BLAS libraries of this process (NumPy and SciPy bring one each)."""
-    assert scipy.linalg.cython_blas  # imported, so that its library is loaded
+    import scipy.linalg.cython_blas  # noqa: F401 (so that its library is loaded)
+
     return tuple(threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers)
 
 

@@ -22,6 +22,7 @@ from .array import Array, aligned
 from .blas import factors_large_matrices, single_threaded, uses_blas, worth_a_team
 from .cache import load_entry
 from .interpreter import bind_sizes, check_inputs
+from .key import NONE, Parts
 from .team import Entry, default_threads
 
 REMEMBERED = 2
@@ -65,13 +66,16 @@ class Binding:
 class Executor:
     """A compiled program. The memory that its entry uses belongs to it, and it to whoever calls it."""
 
-    def __init__(self, program: Program, source: Source, graph: Graph, threads: int | None = None) -> None:
+    def __init__(
+        self, program: Program, source: Source, graph: Graph, threads: int | None = None, parts: Parts = NONE
+    ) -> None:
         self.program = program
         self.threads = default_threads() if threads is None else threads
         self.graph = graph
         self.numberings = source.numberings
-        function, self.from_cache = load_entry(source)
-        self.entry = Entry(function)
+        self.fastmath = source.fastmath
+        self.loaded = load_entry(source, parts)
+        self.entry = Entry(self.loaded.functions[0])
         self._bindings: dict[tuple[int, ...], Binding] = {}
         self._pool: dict[int, list[np.ndarray]] = {}
         self._issued: deque[list[np.ndarray]] = deque(maxlen=REMEMBERED)
@@ -80,6 +84,11 @@ class Executor:
         """How long the entry ran in the last call."""
         self.stamps = np.zeros(source.stamps, np.int64)
         self._dtypes = [np.dtype(graph.type(id).dtype) for id in graph.inputs]
+
+    @property
+    def from_cache(self) -> bool:
+        """Whether the machine code was on the disk."""
+        return self.loaded.from_cache
 
     def bind(self, values: Sequence[Any]) -> Binding:
         """What a run on arrays of these shapes needs; checks them. They are in the order of the graph's inputs."""

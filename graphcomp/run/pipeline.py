@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..emit import Source, emit_cpu
 from ..graph import Graph
-from ..schedule import Program, schedule
+from ..schedule import Program, fit_into, schedule
 from ..simplify import Simplified, simplify
 from ..trace import TracedGraph
 
@@ -38,15 +38,17 @@ class Lowered:
     source: Source
 
 
-def lower(graph: Graph) -> Lowered:
-    """From a derived graph to source text."""
+def lower(graph: Graph, memory_limit: int | None = None, fastmath: bool = False) -> Lowered:
+    """From a derived graph to source text, with an arena of at most `memory_limit` bytes."""
     simplified = simplify(graph)
     program = schedule(simplified.graph)
-    source = emit_cpu(program, simplified.graph)
+    if memory_limit is not None:
+        program = fit_into(program, memory_limit)
+    source = emit_cpu(program, simplified.graph, fastmath=fastmath)
     return Lowered(simplified, program, source)
 
 
-def stages(traced: TracedGraph) -> Stages:
-    lowered = lower(traced)
+def stages(traced: TracedGraph, memory_limit: int | None = None, fastmath: bool = False) -> Stages:
+    lowered = lower(traced, memory_limit, fastmath)
     first = "\n\n".join(map(str, traced.derivations)) or str(traced)
     return Stages(first, str(traced), str(lowered.simplified.graph), str(lowered.program), lowered.source.text)

@@ -13,6 +13,7 @@ from ..schedule.memory import plan_arena
 from ..schedule.program import Kernel, LoopKernel, LoopOver, describe, leaves, shared_text
 from ..schedule.work import flops, traffic
 from .executor import Executor
+from .key import Lookup
 from .machine import copy_seconds, matrix_peak
 
 RUNS = 7
@@ -34,7 +35,12 @@ class KernelReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The kernels of a compiled function in order, and the whole: seconds of a call, and of the entry inside it."""
+    """The kernels of a compiled function in order, and the whole: seconds of a call, and of the entry inside it.
+
+    `peak` and `speed` are those of the floors: FLOPs a second of a large matrix product, bytes a second of a memory
+    copy. `memory` tells whether the function was compiled for such arguments before in this process, `disk` whether the
+    machine code was in the cache on the disk when it was loaded; if not, which parts of the key differ.
+    """
 
     kernels: tuple[KernelReport, ...]
     call: float
@@ -42,13 +48,17 @@ class Report:
     threads: int
     meetings: int
     arena: int
-    from_cache: bool
+    peak: float
+    speed: float
+    memory: Lookup
+    disk: Lookup
 
     def __str__(self) -> str:
-        where = "found in the cache" if self.from_cache else "compiled anew"
         lines = [
             f"a call takes {time_text(self.call)}, its entry {time_text(self.entry)} on {self.threads} threads with "
-            f"{self.meetings} meetings; {self.arena:,} bytes of temporary values; machine code {where}",
+            f"{self.meetings} meetings; {self.arena:,} bytes of temporary values",
+            f"compiled in this process: {self.memory}",
+            f"machine code on the disk: {self.disk}",
             f"{'time':>9} {'share':>6} {'floor':>9} {'MFLOP':>9} {'MB':>8}  kernel",
         ]
         whole = sum(kernel.seconds for kernel in self.kernels) or 1.0
@@ -70,7 +80,7 @@ def time_text(seconds: float) -> str:
     return f"{seconds * 1e9:.0f} ns"
 
 
-def report(executor: Executor, values: Sequence[Any]) -> Report:
+def report(executor: Executor, values: Sequence[Any], memory: Lookup) -> Report:
     """Run a program with the time noted after each kernel; the threads meet there, so that nothing is counted twice.
 
     The floor of a kernel is the larger of its FLOPs over the speed of a large matrix product and its bytes over that of
@@ -78,7 +88,8 @@ def report(executor: Executor, values: Sequence[Any]) -> Report:
     """
     program, binding = executor.program, executor.bind(values)
     threads = executor.threads if binding.worth_a_team else 1
-    timed = Executor(program, emit_cpu(program, executor.graph, timed=True), executor.graph, executor.threads)
+    source = emit_cpu(program, executor.graph, timed=True, fastmath=executor.fastmath)
+    timed = Executor(program, source, executor.graph, executor.threads)
     keep = [False] * len(values)
     runs = []
     for _ in range(RUNS):
@@ -110,7 +121,8 @@ def report(executor: Executor, values: Sequence[Any]) -> Report:
     ]
     meetings = sum(kernel.meets for kernel in leaves(program.kernels))
     arena = plan_arena(program, binding.sizes).size
-    return Report(tuple(kernels), statistics.median(calls), entry, threads, meetings, arena, executor.from_cache)
+    call, disk = statistics.median(calls), executor.loaded.lookup()
+    return Report(tuple(kernels), call, entry, threads, meetings, arena, peak, speed, memory, disk)
 
 
 def stopped_text(kernel: Kernel) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 
 from ..graph.types import substitute
-from .program import Kernel, LoopOver, Program, used
+from .program import Buffer, Kernel, LoopOver, Program, used
 
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector."""
@@ -56,21 +56,26 @@ def spans(kernels: list[Kernel], start: int) -> tuple[dict[int, tuple[int, int]]
 def plan_arena(program: Program, sizes: Mapping[sp.Symbol, int]) -> Arena:
     """Greedy best fit, large buffers first: each at the lowest offset free for its whole life."""
     lives = lifetimes(program)
-    bytes_of = {b.number: _bytes(b.type, sizes) for b in program.buffers if b.number in lives}
+    return fit(lives, {b.number: bytes_of(b, sizes) for b in program.buffers if b.number in lives})
+
+
+def fit(lives: Mapping[int, tuple[int, int]], sizes: Mapping[int, int]) -> Arena:
+    """The same for lives and sizes in bytes by number."""
     placed: list[tuple[int, int, int, int]] = []
     offsets: dict[int, int] = {}
-    for number in sorted(lives, key=lambda n: (-bytes_of[n], lives[n])):
+    for number in sorted(lives, key=lambda n: (-sizes[n], lives[n])):
         first, last = lives[number]
         offset = 0
         for start, end, begin, finish in sorted(placed):
-            if begin <= last and first <= finish and start < offset + bytes_of[number]:
+            if begin <= last and first <= finish and start < offset + sizes[number]:
                 offset = max(offset, end)
         offsets[number] = offset
-        placed.append((offset, offset + bytes_of[number], first, last))
+        placed.append((offset, offset + sizes[number], first, last))
     return Arena(offsets, max((end for _, end, _, _ in placed), default=0))
 
 
-def _bytes(type: object, sizes: Mapping[sp.Symbol, int]) -> int:
-    concrete = substitute(type, sizes)
+def bytes_of(buffer: Buffer, sizes: Mapping[sp.Symbol, int]) -> int:
+    """The memory that a buffer takes: whole cache lines."""
+    concrete = substitute(buffer.type, sizes)
     count = int(np.prod(concrete.shape, dtype=np.int64)) * np.dtype(concrete.dtype).itemsize
     return max(-(-count // ALIGNMENT) * ALIGNMENT, ALIGNMENT)

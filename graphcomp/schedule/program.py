@@ -331,13 +331,17 @@ Kernel: TypeAlias = Leaf | LoopOver
 
 @dataclass(slots=True)
 class Program:
-    """Kernels in the order they run. `inputs` and `outputs` are buffers in the order of the graph's."""
+    """Kernels in the order they run. `inputs` and `outputs` are buffers in the order of the graph's.
+
+    `repeated` are the numbers of kernels that compute values a second time, to save memory.
+    """
 
     buffers: list[Buffer]
     kernels: list[Kernel]
     sizes: list[sp.Symbol]
     inputs: list[Buffer]
     outputs: list[Buffer]
+    repeated: frozenset[int] = frozenset()
 
     def __str__(self) -> str:
         lines = [f"program({', '.join(map(str, self.sizes))}):"]
@@ -345,7 +349,8 @@ class Program:
         for kernel in self.kernels:
             nodes = " ".join(f"%{node}" for node in kernel.nodes)
             lines += ["  threads meet"] * kernel.meets
-            lines.append(f"  {describe(kernel)}{shared_text(kernel)}  # {nodes}")
+            again = ", again" if kernel.number in self.repeated else ""
+            lines.append(f"  {describe(kernel)}{shared_text(kernel)}{again}  # {nodes}")
             if isinstance(kernel, LoopOver):
                 lines += [f"    {line}" for line in inner_lines(kernel)]
         inputs, outputs = (", ".join(f"b{buffer.number}" for buffer in part) for part in (self.inputs, self.outputs))

@@ -171,17 +171,20 @@ def _finish(recording: Trace, arguments: Structure, results: Structure) -> Trace
 
 def _labels(function: Callable[..., Any], arguments: Sequence[Any], named: dict[str, Any]) -> list[str]:
     """A name for each array of the arguments: the parameter's name and the path inside it."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
     labels = []
-    for position, argument in enumerate(arguments):
-        if position < len(parameters) and parameters[position].kind is not inspect.Parameter.VAR_POSITIONAL:
-            name = parameters[position].name
-        else:
-            name = f"x{position + 1}"
+    for name, argument in zip(argument_names(function, len(arguments)), arguments):
         labels += flatten(argument)[1].paths(name)
     for name, argument in named.items():
         labels += flatten(argument)[1].paths(name)
     return labels
+
+
+def argument_names(function: Callable[..., Any], count: int) -> list[str]:
+    """The names of the first `count` parameters; x1, x2, … by position where there are none."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    positional = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    kept = [parameter.name for parameter in parameters if parameter.kind in positional][:count]
+    return [*kept, *(f"x{position + 1}" for position in range(len(kept), count))]

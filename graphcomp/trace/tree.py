@@ -51,16 +51,19 @@ class Structure:
 
     def paths(self, prefix: str = "") -> list[str]:
         """Where each leaf stands, such as `params.layers[0].weight`."""
-        if self.kind == "leaf":
-            return [prefix]
-        found: list[str] = []
+        return [path for path, inner in self.inner(prefix) if inner.kind == "leaf"]
+
+    def inner(self, prefix: str) -> Iterator[tuple[str, Structure]]:
+        """The leaves and settings, each with its path."""
+        if self.kind in ("leaf", "static"):
+            yield prefix, self
+            return
         for key, child in zip(self.keys, self.children):
             if self.kind in ("dataclass", "named") or (isinstance(key, str) and key.isidentifier()):
                 step = f"{prefix}.{key}" if prefix else str(key)
             else:
                 step = f"{prefix}[{key!r}]"
-            found += child.paths(step)
-        return found
+            yield from child.inner(step)
 
 
 LEAF = Structure("leaf")

@@ -1,0 +1,187 @@
+"""From generated text to machine code: Numba types it and writes LLVM's language, and LLVM does the rest, once.
+
+A program is many functions. Numba by itself optimises each of them, makes machine code of it, and does both again with
+the copies in those that call it. Here they are linked as they are, and only the whole is optimised and compiled. What
+comes out is an object file, which is loaded without Numba.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numba.core.config
+from llvmlite import binding, ir
+from numba import types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.registry import cpu_target
+
+from ..emit.routines import target_machine
+
+OPTIMISATION = 2
+"""LLVM's level: the code of level 3 runs no faster, and takes a quarter longer to compile."""
+
+ARITHMETIC = re.compile(r"= (fadd|fsub|fmul|fdiv) (?:reassoc )?")
+LOOSER = "reassoc nsz arcp contract"
+FORMULA = "@graphcomp_"
+"""How LLVM functions begin that this package writes itself."""
+
+WORD, WORDS = types.int64, types.CPointer(types.int64)
+KINDS = {WORD: ir.IntType(64), WORDS: ir.PointerType()}
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """An object file, and the symbols that it needs from elsewhere."""
+
+    object: bytes
+    needs: tuple[str, ...]
+
+
+def processor() -> tuple[str, str]:
+    """LLVM's name of the processor and its features, as Numba is told to see them."""
+    config = numba.core.config
+    features = binding.get_host_cpu_features().flatten() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    return config.CPU_NAME or binding.get_host_cpu_name(), features
+
+
+def compiled(path: Path, functions: Mapping[str, tuple[Any, ...]], fastmath: bool = False) -> dict[str, Code]:
+    """Machine code of functions of a file, which give nothing back and take arguments of these types.
+
+    With `fastmath` LLVM may reorder sums and products, contract them and multiply by reciprocals.
+    """
+    with _parts_only():
+        module = _executed(path)
+        found = {}
+        for name, arguments in functions.items():
+            dispatcher = getattr(module, name)
+            dispatcher.compile(arguments)
+            found[name] = _linked(name, arguments, dispatcher.overloads[arguments], fastmath)
+    return found
+
+
+def _executed(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[path.stem]
+    return module
+
+
+class _Part(JITCodeLibrary):
+    """The code of a function. What Python itself could call becomes machine code; all else is a part of something."""
+
+    @property
+    def is_part(self) -> bool:
+        return not any(f.name.startswith(("cpython.", "cfunc.")) for f in self._final_module.functions)
+
+    @property
+    def codegen(self) -> Any:
+        return _NoEnvironment(self._codegen) if self.is_part else self._codegen
+
+    def _optimize_final_module(self) -> None:
+        if not self.is_part:
+            super()._optimize_final_module()
+
+    def _finalize_final_module(self) -> None:
+        if self.is_part:
+            self._finalized = True
+        else:
+            super()._finalize_final_module()
+
+    def get_pointer_to_function(self, name: str) -> int:
+        self._ensure_finalized()
+        return 0 if self.is_part else super().get_pointer_to_function(name)
+
+
+class _NoEnvironment:
+    """Numba's code generator for a part, which has no memory yet that could hold references to Python's objects."""
+
+    def __init__(self, codegen: Any) -> None:
+        self._codegen = codegen
+
+    def set_env(self, name: str, environment: Any) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codegen, name)
+
+
+@contextlib.contextmanager
+def _parts_only() -> Iterator[None]:
+    """Functions that are compiled inside are parts. To be used by one thread at a time."""
+    codegen, level = cpu_target.target_context.codegen(), numba.core.config.OPT
+    numba.core.config.OPT = OPTIMISATION
+    codegen._library_class = _Part
+    try:
+        yield
+    finally:
+        del codegen._library_class  # the class has its own
+        numba.core.config.OPT = level
+
+
+def _linked(name: str, arguments: tuple[Any, ...], result: Any, fastmath: bool) -> Code:
+    """The whole of a function and all that it calls, as an object file with one symbol."""
+    machine = target_machine(*processor())
+    module = binding.parse_assembly(str(_outermost(name, arguments, result.fndesc.llvm_func_name)))
+    module.data_layout = str(machine.target_data)
+    module.link_in(result.library._get_module_for_linking(), preserve=True)
+    if fastmath:
+        module = binding.parse_assembly(loosened(str(module)))
+    for function in module.functions:
+        if not function.is_declaration and function.name != name:
+            function.linkage = "internal"
+    _optimise(module, machine)
+    declared = [value.name for value in (*module.functions, *module.global_variables) if value.is_declaration]
+    needs = sorted(name for name in declared if not name.startswith("llvm."))
+    return Code(bytes(machine.emit_object(module)), tuple(needs))
+
+
+def loosened(text: str) -> str:
+    """LLVM's text with looser arithmetic, but for that of our own formulas, whose order is meant. NaN and infinity stay
+    what they are."""
+    lines, is_formula = [], False
+    for line in text.split("\n"):
+        if line.startswith("define "):
+            is_formula = FORMULA in line
+        lines.append(line if is_formula else ARITHMETIC.sub(rf"= \1 {LOOSER} ", line))
+    return "\n".join(lines)
+
+
+def _outermost(name: str, arguments: tuple[Any, ...], inner: str) -> Any:
+    """A function that calls another one as Numba's functions are called, with places for a result and an error."""
+    module, kinds = ir.Module(name), [KINDS[argument] for argument in arguments]
+    module.triple = binding.get_process_triple()
+    place = ir.PointerType()
+    called = ir.Function(module, ir.FunctionType(ir.IntType(32), [place, place, *kinds]), inner)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+    builder = ir.IRBuilder(function.append_basic_block())
+    builder.call(called, [builder.alloca(place), builder.alloca(place), *function.args])
+    builder.ret_void()
+    return module
+
+
+def _optimise(module: Any, machine: Any) -> None:
+    """Inline what is to be inlined and turn loops, then LLVM's own order of passes; then inline what that has added:
+    functions of vectors in the place of scalar ones."""
+    for level in (0, OPTIMISATION, 0):
+        options = binding.create_pipeline_tuning_options(speed_level=level)
+        options.loop_vectorization = options.slp_vectorization = level > 0
+        builder = binding.create_pass_builder(machine, options)
+        passes = builder.getModulePassManager()
+        if level == 0:
+            passes.add_loop_rotate_pass()
+            passes.add_instruction_combine_pass()
+            passes.add_jump_threading_pass()
+        passes.run(module, builder)
+    module.verify()
