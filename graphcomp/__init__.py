@@ -1,6 +1,6 @@
 """graphcomp: the formula on the slide, its derivative graph, and the kernel that trains the network, as one object."""
 
-from . import data, errors, graph, nn, numpy, ops, optim, random, train
+from . import data, errors, graph, nn, numpy, ops, optim, random, sparse, train
 from .ahead import load, save
 from .batching import batch_max, batch_mean, batch_sum, vmap
 from .custom import checkpoint, custom_jvp, custom_vjp
@@ -60,6 +60,7 @@ __all__ = [
     "save",
     "scan",
     "scope",
+    "sparse",
     "sparsity",
     "spec",
     "stop_gradient",

@@ -34,7 +34,7 @@ from ..schedule.program import (
     leaves,
 )
 from ..schedule.text import index_text, size_name, size_text
-from . import lapack, mathematics, matrix, runtime, team
+from . import lanes, lapack, mathematics, matrix, runtime, team, vectors
 from .kernels import Function, Numbering, kernel_function
 from .matrix import product_name
 from .vectors import vector_bits
@@ -91,10 +91,12 @@ def emit_cpu(program: Program, graph: Graph, timed: bool = False) -> Source:
     texts = [*map(_helper_text, emission.helpers.values()), *emission.texts, *emission.part_texts, _entry(parts)]
     calls = {f"{k.function}_{k.of.dtype}" for k in leaves(program.kernels) if isinstance(k, CallKernel)}
     products = {product_name(k.dtype, vector_bits()) for k in leaves(program.kernels) if isinstance(k, ProductKernel)}
-    imported = [(module, names) for module, names in ((lapack, calls), (matrix, products)) if names]
+    vectored = set(re.findall(rf"\b{lanes.PREFIX}\w+", "".join(texts)))
+    modules = ((lanes, vectored), (lapack, calls), (matrix, products))
+    imported = [(module, names) for module, names in modules if names]
     header = HEADER + "".join(f"from {m.__name__} import {', '.join(sorted(names))}\n" for m, names in imported)
     text = "\n\n".join([header, *texts])
-    called = [runtime, team, *mathematics.MODULES, *(module for module, _ in imported)]
+    called = [runtime, team, *mathematics.MODULES, *(module for module, _ in imported), *([vectors] * bool(vectored))]
     key = hashlib.sha256("".join([text, *map(inspect.getsource, called)]).encode()).hexdigest()[:24]
     return Source(
         text.replace("@@KEY@@", key), key, program.sizes, program.buffers, emission.numberings, emission.stamps
@@ -262,7 +264,7 @@ def _inlined(function: Function, number: int) -> Iterator[str]:
         return _buffer_name(function.buffers[int(word[1:])]) if word[0] == "p" else f"{word}_{number}"
 
     for line, comment in function.lines:
-        text = re.sub(r" \+ c\d+\b|\b([cpe]\d+|(a_)?[vj]\d+|status)\b", rename, line)
+        text = re.sub(r" \+ c\d+\b|\b([cpe]\d+|(a_)?[vj]\d+(l\d+)?|status)\b", rename, line)
         yield f"{text}  # {comment}" if comment else text
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import numpy as gnp
+from .. import sparse
 from ..errors import InputError, ShapeError
 from .initializers import glorot_uniform
 from .linear import check_last_axis
@@ -20,6 +21,11 @@ class Edges(NamedTuple):
     source: Any
     target: Any
     weight: Any
+
+    def matrix(self, nodes: int) -> sparse.Matrix:
+        """The same graph as a sparse matrix [nodes, nodes], with a row for each target: prepared once, products with it
+        and their derivatives are faster than with the list."""
+        return sparse.coo(self.weight, self.target, self.source, (nodes, nodes))
 
 
 def normalized_adjacency(adjacency: Any, dtype: Any = "float32") -> np.ndarray:
@@ -49,7 +55,7 @@ def normalized_edges(source: Any, target: Any, nodes: int, dtype: Any = "float32
 class GraphConvolution(Module):
     """Â x W + b: features [N, inputs] of N nodes to [N, outputs] (Kipf and Welling, eq. 2, without its nonlinearity).
 
-    The graph is a normalised adjacency matrix [N, N], or `Edges`.
+    The graph is a normalised adjacency matrix [N, N], dense or sparse, or `Edges`; the features may be a sparse matrix.
     """
 
     weight: Any
@@ -64,14 +70,18 @@ class GraphConvolution(Module):
         return cls(weight, np.zeros(outputs, dtype) if bias else None)
 
     def __call__(self, x: Any, graph: Any) -> Any:
-        check_last_axis("GraphConvolution", x, self.weight.shape[0])
-        messages = gnp.matmul(x, self.weight)
-        nodes = array_type(x).shape[0]
+        if isinstance(x, sparse.Matrix):
+            nodes, messages = x.shape[0], x @ self.weight
+        else:
+            check_last_axis("GraphConvolution", x, self.weight.shape[0])
+            nodes, messages = array_type(x).shape[0], gnp.matmul(x, self.weight)
         if isinstance(graph, Edges):
             sent = gnp.take(messages, graph.source, 0) * gnp.expand_dims(graph.weight, 1)
             received = gnp.scatter_add(sent, graph.target, nodes)
         else:
-            if array_type(graph).shape != (nodes, nodes):
-                raise ShapeError(f"an adjacency of {nodes} nodes is [{nodes}, {nodes}], not {array_type(graph)}.")
-            received = gnp.matmul(graph, messages)
+            is_sparse = isinstance(graph, sparse.Matrix)
+            if (graph if is_sparse else array_type(graph)).shape != (nodes, nodes):
+                shown = graph if is_sparse else array_type(graph)
+                raise ShapeError(f"an adjacency of {nodes} nodes is [{nodes}, {nodes}], not {shown}.")
+            received = graph @ messages if is_sparse else gnp.matmul(graph, messages)
         return received if self.bias is None else received + self.bias

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from ..graph.types import equal
 from ..ops.index import Atom, Index
-from .program import Assign, Choose, Load, Loop, LoopKernel, Nest, Position, Reduce, Statement, Store, walk
+from .program import Assign, Choose, Gathered, Load, Loop, LoopKernel, Nest, Position, Reduce, Statement, Store, walk
 
 
 def collapse_kernel(kernel: LoopKernel) -> None:
@@ -20,6 +20,8 @@ def collapse_kernel(kernel: LoopKernel) -> None:
     for statement in kernel.statements():
         if isinstance(statement, Nest) or (isinstance(statement, Reduce) and not statement.combine.startswith("arg")):
             statement.loops = collapse(statement.loops, statement.body)
+        elif isinstance(statement, Gathered):
+            statement.loops = collapse(statement.loops, statement.inside)
 
 
 def collapse(loops: list[Loop], body: list[Statement]) -> list[Loop]:

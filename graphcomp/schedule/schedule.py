@@ -16,6 +16,7 @@ from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
+from .groups import GROUPS
 from .loops import collapse_kernel, place_positions
 from .lower import Body, Context
 from .placement import is_source, moves_entries, stored_values
@@ -501,6 +502,7 @@ KERNELS: dict[str, Any] = {
     "cond": place_cond,
     "while_loop": place_while,
     **CALLS,
+    **GROUPS,
 }
 """Templates for ops that are no loop over independent entries, by the name in their record."""
 
