@@ -204,8 +204,11 @@ class Scheduler:
         return found if len({axis for _, axis, _ in found}) == 1 and equal(begin, node.shape[found[0][1]]) else []
 
     def place_parts(self, node: Node, parts: list[tuple[int, int, Dimension]]) -> None:
-        """Fill each part of the result by a kernel without conditions, which may be the one that makes the part."""
-        target = self.buffer(node, self.natural_order(node))
+        self.buffers[node.id] = self.buffer(node, self.natural_order(node))
+        self.fill_parts(self.buffers[node.id], parts)
+
+    def fill_parts(self, target: Buffer, parts: list[tuple[int, int, Dimension]]) -> None:
+        """Fill each part of a result by a kernel without conditions, which may be the one that makes the part."""
         for id, axis, begin in parts:
             part = self.graph.node(id)
             place = Index((), begin * target.strides[axis])
@@ -213,7 +216,6 @@ class Scheduler:
             window.steps = target.strides
             self.add_entries(part, window, copy=True)
             self.ready[target.number] = max(self.ready.get(target.number, -1), self.ready[window.number])
-        self.buffers[node.id] = target
 
     def add_entries(self, node: Node, target: Buffer, copy: bool = False) -> None:
         """Fill `target` with the entries of `node`: in a kernel with the same loops, or in a new one."""
@@ -372,7 +374,10 @@ class Scheduler:
         if (id, order) not in self.packed:
             node = self.graph.node(id)
             made = self.buffer(node, order)
-            self.add_entries(node, made, copy=True)
+            if parts := self.parts(node):
+                self.fill_parts(made, parts)
+            else:
+                self.add_entries(node, made, copy=True)
             self.packed[id, order] = made
             if id not in self.buffers and not moves_entries(node):
                 self.buffers[id] = made
