@@ -35,6 +35,14 @@ DEPTH = 256
 NEAR_BYTES = 1 << 17
 """A block of B that spans fewer bytes is read where it lies."""
 
+SPAN_BYTES = 1 << 17
+"""Where the rows of A lie nearer than its inner indices and C is no wider than two vectors, a block of inner indices
+spans about so many bytes of A: there is little to do with what each row reads of a cache line, so the next rows have
+to find the line near, and the one after it fetched ahead."""
+
+SHALLOWEST = 32
+"""The inner indices that a block has even then."""
+
 PACKED_ROWS = 32
 """With fewer rows than this, packing a block of B costs more than it saves."""
 
@@ -100,6 +108,10 @@ class _Product:
         code, builder, vector = self.code, self.code.builder, self.code.vector
         width = code.times(code.vectors(code.larger(self.n, word(1))), vector.size)
         deepest = code.larger(builder.udiv(word(BLOCK_BYTES), width), word(DEPTH))
+        narrow = builder.icmp_unsigned("<=", self.n, word(2 * vector.lanes))
+        by_columns = builder.and_(narrow, builder.icmp_unsigned("<", self.a_row, self.a_inner))
+        span = code.larger(builder.udiv(word(SPAN_BYTES), code.larger(self.a_inner, word(1))), word(SHALLOWEST))
+        deepest = builder.select(by_columns, code.smaller(deepest, span), deepest)
         with code.chunks(self.k, code.larger(code.ceiling(self.k, deepest), word(1))) as (inner, depth):
             left = code.move(self.a, builder.mul(inner, self.a_inner))
             right = code.move(self.b, builder.mul(inner, self.b_inner))
