@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -244,6 +245,31 @@ def test_convolutions_take_sparse_graphs_and_features() -> None:
     np.testing.assert_allclose(layer(sparse.matrix(features), graph), wanted, rtol=1e-12, atol=1e-13)
     with pytest.raises(ShapeError, match=r"\[20, 20\], not a sparse matrix float64\[21, 21\]"):
         layer(features, edges.matrix(nodes + 1))
+
+
+def test_attention_node_by_node() -> None:
+    nodes, heads, size = 9, 3, 4
+    places = np.unique(
+        np.concatenate([RNG.integers(0, nodes - 1, (20, 2)), np.arange(nodes - 1)[:, None].repeat(2, 1)]), axis=0
+    )
+    graph = sparse.coo(np.ones(len(places)), *places.T, (nodes, nodes))  # nobody, not even itself, sends to the last
+    layer = nn.GraphAttention.create(5, heads, size, key=1, dtype="float64")
+    layer = replace(layer, bias=RNG.normal(size=heads * size))
+    x = RNG.normal(size=(nodes, 5))
+    found = gx.jit(lambda layer, x, graph: layer(x, graph))(layer, x, graph)
+    hidden = (x @ layer.weight).reshape(nodes, heads, size)
+    for node in range(nodes):
+        neighbours = [source for target, source in places if target == node]
+        for head in range(heads):
+            own = hidden[node, head] @ layer.target[head]
+            scores = np.array([hidden[other, head] @ layer.source[head] + own for other in neighbours])
+            shares = np.exp(np.where(scores > 0, scores, 0.2 * scores))
+            wanted = (shares / shares.sum()) @ hidden[neighbours, head] if neighbours else np.zeros(size)
+            part = slice(head * size, (head + 1) * size)
+            np.testing.assert_allclose(np.asarray(found)[node, part], wanted + layer.bias[part], rtol=1e-10)
+    gx.check_grads(lambda w, x: replace(layer, weight=w)(x, graph), (layer.weight, x), entries=8).raise_if_wrong()
+    with pytest.raises(ShapeError, match=r"a graph of 8 nodes is \[8, 8\]"):
+        layer(x[:8], graph)
 
 
 GOOD = {"values": np.ones(3), "rows": np.array([0, 1, 1]), "columns": np.array([2, 0, 1]), "shape": (2, 3)}

@@ -1,4 +1,5 @@
-"""Graph convolutions. T. Kipf, M. Welling, "Semi-Supervised Classification with Graph Convolutional Networks", 2017."""
+"""Layers over graphs: convolution (T. Kipf, M. Welling, "Semi-Supervised Classification with Graph Convolutional
+Networks", 2017) and attention (P. Veličković et al., "Graph Attention Networks", 2018)."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import numpy as gnp
-from .. import sparse
+from .. import random, sparse
 from ..errors import InputError, ShapeError
+from .functional import leaky_relu
 from .initializers import glorot_uniform
 from .linear import check_last_axis
 from .module import Module, array_type
@@ -85,3 +87,44 @@ class GraphConvolution(Module):
                 raise ShapeError(f"an adjacency of {nodes} nodes is [{nodes}, {nodes}], not {shown}.")
             received = graph @ messages if is_sparse else gnp.matmul(graph, messages)
         return received if self.bias is None else received + self.bias
+
+
+class GraphAttention(Module):
+    """Each node attends to its neighbours: features [N, inputs] to [N, heads·size], the heads side by side (Veličković
+    et al., eq. 1 to 5, without the nonlinearity). W is [inputs, heads·size], the two halves of the paper's a, of what
+    sends and of what receives, are [heads, size] each.
+
+    The graph is a sparse matrix with a row for each node and its neighbours in it, itself among them; its values do not
+    matter. A node without neighbours gets the bias.
+    """
+
+    weight: Any
+    source: Any
+    target: Any
+    bias: Any
+    heads: int
+
+    @classmethod
+    def create(cls, inputs: int, heads: int, size: int, *, key: Any, dtype: Any = "float32") -> GraphAttention:
+        """Weights by Glorot and Bengio's rule, the bias zero."""
+        first, second, third = random.split(random.as_key(key), 3)
+        return cls(
+            glorot_uniform(first, (inputs, heads * size), inputs, heads * size, dtype),
+            glorot_uniform(second, (heads, size), size, 1, dtype),
+            glorot_uniform(third, (heads, size), size, 1, dtype),
+            np.zeros(heads * size, dtype),
+            heads,
+        )
+
+    def __call__(self, x: Any, graph: sparse.Matrix) -> Any:
+        if not isinstance(x, sparse.Matrix):
+            check_last_axis("GraphAttention", x, self.weight.shape[0])
+        nodes = x.shape[0]
+        if graph.shape != (nodes, nodes):
+            raise ShapeError(f"a graph of {nodes} nodes is [{nodes}, {nodes}], not {graph}.")
+        hidden = gnp.reshape(x @ self.weight, (nodes, self.heads, -1))
+        sent, received = gnp.sum(hidden * self.source, -1), gnp.sum(hidden * self.target, -1)
+        scores = sparse.group_take(sent, graph.columns) + sparse.group_take(received, graph.rows)
+        shares = sparse.group_softmax(leaky_relu(scores, 0.2), graph.rows)
+        mixed = sparse.group_sum(sparse.group_take(hidden, graph.columns) * gnp.expand_dims(shares, 2), graph.rows)
+        return gnp.reshape(mixed, (nodes, -1)) + self.bias

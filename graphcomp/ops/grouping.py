@@ -111,6 +111,7 @@ register(
     Linear(
         name="group_sum",
         batch=_batch,
+        shown=2,
         summary="for each group the sum of its members' rows, in ascending order of the entries",
         arity=None,
         accepts="any",
@@ -125,6 +126,7 @@ register(
     Linear(
         name="group_take",
         batch=_batch,
+        shown=2,
         repeats=True,
         summary="for each entry the row of its group",
         arity=None,
@@ -155,6 +157,7 @@ register(
     Special(
         name="group_max",
         batch=_batch,
+        shown=2,
         summary="for each group the largest of its members' values, minus infinity where there are none",
         arity=None,
         accepts="number",

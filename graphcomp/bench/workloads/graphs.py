@@ -106,55 +106,19 @@ def make_sparse(generator: np.random.Generator, hidden: int, **sizes: int) -> Pr
 # attention -----------------------------------------------------------------------------------------------------------
 
 
-class GraphAttention(nn.Module):
-    """[N, inputs] to [N, heads·size]: a node attends to its neighbours (P. Veličković et al., 2018, eq. 1 to 5)."""
-
-    weight: Any
-    source: Any
-    target: Any
-    bias: Any
-    heads: int
-
-    @classmethod
-    def create(cls, inputs: int, heads: int, size: int, *, key: int) -> GraphAttention:
-        generator = np.random.default_rng(key)
-
-        def drawn(*shape: int) -> np.ndarray:
-            return generator.normal(0, (2 / sum(shape)) ** 0.5, shape).astype("float32")
-
-        return cls(
-            drawn(inputs, heads * size),
-            drawn(heads, size),
-            drawn(heads, size),
-            np.zeros(heads * size, "float32"),
-            heads,
-        )
-
-    def __call__(self, x: Any, source: sparse.Groups, target: sparse.Groups) -> Any:
-        count = x.shape[0]
-        h = gnp.reshape(x @ self.weight, (count, self.heads, -1))
-        from_source, to_target = gnp.sum(h * self.source, -1), gnp.sum(h * self.target, -1)
-        scores = nn.leaky_relu(sparse.group_take(from_source, source) + sparse.group_take(to_target, target), 0.2)
-        weights = gnp.exp(scores - gnp.stop_gradient(gnp.max(scores, 0)))
-        total = sparse.group_sum(weights, target)
-        mixed = sparse.group_sum(sparse.group_take(h, source) * gnp.expand_dims(weights, 2), target)
-        return gnp.reshape(mixed / gnp.expand_dims(total, 2), (count, -1)) + self.bias
-
-
 class Attentions(nn.Module):
-    """Eight heads of size eight, ELU, then one head for the classes (section 3.3)."""
+    """Eight heads of size eight, ELU, then one head for the classes (P. Veličković et al., 2018, section 3.3)."""
 
-    first: GraphAttention
-    second: GraphAttention
+    first: nn.GraphAttention
+    second: nn.GraphAttention
 
-    def __call__(self, features: Any, source: sparse.Groups, target: sparse.Groups) -> Any:
-        return self.second(nn.elu(self.first(features, source, target)), source, target)
+    def __call__(self, features: Any, graph: sparse.Matrix) -> Any:
+        return self.second(nn.elu(self.first(features, graph)), graph)
 
 
 def attend(model: Any, data: Any) -> Any:
     """Logits of all nodes."""
-    target = sparse.Groups(data["edge_target"], data["edge_target_starts"])
-    return model(data["features"], grouped(data, "edge_source"), target)
+    return model(data["features"], matrix_of(data, "edge"))
 
 
 def attention_loss(model: Any, data: Any) -> Any:
@@ -163,11 +127,10 @@ def attention_loss(model: Any, data: Any) -> Any:
 
 def make_attention(generator: np.random.Generator, heads: int, size: int, **sizes: int) -> Problem:
     cora = citations(generator, **sizes)
-    data = {name: array for name, array in _graph(cora).items() if name != "edge_weight"}
-    data["features"] = cora.features
+    data = {**_graph(cora), "features": cora.features}
     model = Attentions(
-        GraphAttention.create(cora.features.shape[1], heads, size, key=0),
-        GraphAttention.create(heads * size, 1, 7, key=1),
+        nn.GraphAttention.create(cora.features.shape[1], heads, size, key=0),
+        nn.GraphAttention.create(heads * size, 1, 7, key=1),
     )
     return Problem(model, data, attention_loss, attend, settings={"heads": heads}, note=cora.note)
 
