@@ -36,12 +36,15 @@ NEAR_BYTES = 1 << 17
 """A block of B that spans fewer bytes is read where it lies."""
 
 SPAN_BYTES = 1 << 17
-"""Where the rows of A lie nearer than its inner indices and C is no wider than two vectors, a block of inner indices
-spans about so many bytes of A: there is little to do with what each row reads of a cache line, so the next rows have
-to find the line near, and the one after it fetched ahead."""
+"""Where the rows of A lie nearer than its inner indices, a block of inner indices spans about so many bytes of A: each
+row reads a part of a cache line for each of them, and the next rows have to find these lines near, and those after them
+fetched ahead, which happens for a few dozen places at once."""
 
-SHALLOWEST = 32
+SHALLOWEST = 16
 """The inner indices that a block has even then."""
+
+NARROW = 32
+"""Vectors of C in a row: of a broader one the blocks would read and write too much."""
 
 PACKED_ROWS = 32
 """With fewer rows than this, packing a block of B costs more than it saves."""
@@ -108,7 +111,7 @@ class _Product:
         code, builder, vector = self.code, self.code.builder, self.code.vector
         width = code.times(code.vectors(code.larger(self.n, word(1))), vector.size)
         deepest = code.larger(builder.udiv(word(BLOCK_BYTES), width), word(DEPTH))
-        narrow = builder.icmp_unsigned("<=", self.n, word(2 * vector.lanes))
+        narrow = builder.icmp_unsigned("<=", self.n, word(NARROW * vector.lanes))
         by_columns = builder.and_(narrow, builder.icmp_unsigned("<", self.a_row, self.a_inner))
         span = code.larger(builder.udiv(word(SPAN_BYTES), code.larger(self.a_inner, word(1))), word(SHALLOWEST))
         deepest = builder.select(by_columns, code.smaller(deepest, span), deepest)
