@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import errors, graph, nn, numpy, ops, optim, random
+from . import errors, graph, nn, numpy, ops, optim, random, sparse
 from .ahead import load, save
 from .batching import batch_max, batch_mean, batch_sum, vmap
 from .custom import checkpoint, custom_jvp, custom_vjp
@@ -84,6 +84,7 @@ __all__ = [
     "save",
     "scan",
     "scope",
+    "sparse",
     "sparsity",
     "spec",
     "stop_gradient",

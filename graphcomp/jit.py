@@ -122,9 +122,12 @@ class Jitted:
         leaves: list[Any] = []
         signature = key_of(arguments, leaves), tuple([_signature(leaf) for leaf in leaves])
         try:
-            version, donated, binding = self._calls[signature]
-        except (KeyError, TypeError):
+            found = self._calls.get(signature)
+        except TypeError:  # a setting that cannot be compared, which is told where calls are looked at
+            found = None
+        if found is None:
             return self._first_call(arguments, signature)
+        version, donated, binding = found
         return version(leaves, donated, binding)
 
     def _first_call(self, arguments: tuple[Any, ...], signature: Any) -> Any:

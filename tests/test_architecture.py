@@ -27,7 +27,7 @@ LAYERS: list[set[str]] = [
     {"transform", "loops", "batching", "custom", "sparsity", "colouring"},
     {"jit"},
     {"ahead"},
-    {"random", "nn", "optim", "data", "train", "gradcheck", "jacobians", "implicit"},
+    {"random", "nn", "optim", "data", "train", "gradcheck", "jacobians", "implicit", "sparse"},
     {"render"},
     {"bench"},
     {"cli", "demo", "__main__"},

@@ -36,7 +36,7 @@ from ..schedule.program import (
     leaves,
 )
 from ..schedule.text import index_text, size_name, size_text
-from . import lapack, mathematics, matrix, nests, runtime, team
+from . import lanes, lapack, mathematics, matrix, nests, runtime, team, vectors
 from .kernels import Function, Numbering, kernel_function
 from .routine_calls import routine_name, routine_of
 
@@ -104,14 +104,15 @@ def emit_cpu(program: Program, graph: Graph, timed: bool = False, fastmath: bool
     calls = {f"{k.function}_{k.of.dtype}" for k in leaves(program.kernels) if isinstance(k, CallKernel)}
     products = [kernel for kernel in leaves(program.kernels) if isinstance(kernel, ProductKernel)]
     wanted = [(module, {routine_name(k) for k in products if routine_of(k)[0] is module}) for module in (matrix, nests)]
-    imported = [(module, names) for module, names in ((lapack, calls), *wanted) if names]
+    vectored = set(re.findall(rf"\b{lanes.PREFIX}\w+", "".join(texts)))
+    imported = [(module, names) for module, names in ((lanes, vectored), (lapack, calls), *wanted) if names]
     header = (
         HEADER
         + FAST * fastmath
         + "".join(f"from {m.__name__} import {', '.join(sorted(names))}\n" for m, names in imported)
     )
     text = "\n\n".join([header, *texts])
-    called = [runtime, team, *mathematics.MODULES, *(module for module, _ in imported)]
+    called = [runtime, team, *mathematics.MODULES, *(module for module, _ in imported), *([vectors] * bool(vectored))]
     hashes = _hash(text), _hash("".join(map(_text, called)))
     key = _hash("".join(hashes))
     whole = text.replace("@@KEY@@", key)
@@ -293,7 +294,7 @@ def _inlined(function: Function, number: int) -> Iterator[str]:
         return _buffer_name(function.buffers[int(word[1:])]) if word[0] == "p" else f"{word}_{number}"
 
     for line, comment in function.lines:
-        text = re.sub(r" \+ c\d+\b|\b([cpe]\d+|(a_)?[vj]\d+|status)\b", rename, line)
+        text = re.sub(r" \+ c\d+\b|\b([cpe]\d+|(a_)?[vj]\d+(l\d+)?|status)\b", rename, line)
         yield f"{text}  # {comment}" if comment else text
 
 

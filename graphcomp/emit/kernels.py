@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import sympy as sp
@@ -17,6 +18,7 @@ from ..schedule.program import (
     CallKernel,
     Choose,
     Compute,
+    Gathered,
     Leaf,
     Load,
     Loop,
@@ -31,9 +33,11 @@ from ..schedule.program import (
 )
 from ..schedule.schedule import neutral_text
 from ..schedule.text import guard_text, index_text, size_name, size_text
+from .gathered import row_form, write_rows
 from .routine_calls import routine_call
 from .routines import SIZES
 from .scalar import scalar_code
+from .vectors import vector_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +136,18 @@ def _nest(
             bounds = _share(extent, function.constant(size_text(loop.unit)))
         function.line(f"for {loop.variable} in range({bounds}):")
         function.depth += 1
-    for statement in body:
-        _statement(function, statement, graph)
+    _statements(function, body, graph)
     function.depth -= len(loops)
 
 
 def _share(extent: str, unit: str = "1") -> str:
     """The bounds of a thread's share of a loop."""
     return f"share(thread, threads, {extent}, {unit}), share(thread + 1, threads, {extent}, {unit})"
+
+
+def _statements(function: Function, statements: Sequence[Statement], graph: Numbering) -> None:
+    for statement in statements:
+        _statement(function, statement, graph)
 
 
 def _statement(function: Function, statement: Statement, graph: Numbering) -> None:
@@ -172,6 +180,8 @@ def _statement(function: Function, statement: Statement, graph: Numbering) -> No
             function.line(code, graph.comment(node, graph.node(node).op))
         case Nest(loops=loops, body=body):
             _nest(function, loops, body, graph)
+        case Gathered():
+            _gathered(function, statement, graph)
 
 
 def _combined(combine: str, old: str, new: str, dtype: str) -> str:
@@ -224,19 +234,63 @@ def _reduce(function: Function, statement: Reduce, graph: Numbering) -> None:
     if combine in ("argmax", "argmin"):
         _reduce_position(function, statement, graph, total, comment)
         return
-    wide = "float64" if statement.dtype == "float32" and combine in ("sum", "product") else statement.dtype
-    function.line(f"{total} = {neutral_text(combine, wide)}", comment)
+    total, wide = _start(function, statement, comment)
     for loop in statement.loops:
         function.line(f"for {loop.variable} in range({size_text(loop.extent)}):")
         function.depth += 1
     for inner in statement.body:
         _statement(function, inner, graph)
-    if wide.startswith("float"):
-        function.line(f"{total} = {_STEPS[combine]}({total}, {statement.value})", comment)
-    else:
-        function.line(f"{total} = {_combined(combine, total, f'{wide}({statement.value})', wide)}", comment)
+    _step(function, statement, total, wide, comment)
     function.depth -= len(statement.loops)
     function.line(f"{statement.target} = {statement.dtype}({total})", comment)
+
+
+def _start(function: Function, statement: Reduce, comment: str) -> tuple[str, str]:
+    """The line that begins a combination; the variable that holds it, and its dtype."""
+    total, combine = f"a_{statement.target}", statement.combine
+    wide = "float64" if statement.dtype == "float32" and combine in ("sum", "product") else statement.dtype
+    function.line(f"{total} = {neutral_text(combine, wide)}", comment)
+    return total, wide
+
+
+def _step(function: Function, statement: Reduce, total: str, wide: str, comment: str) -> None:
+    """The line that takes one more value in."""
+    if wide.startswith("float"):
+        text = f"{_STEPS[statement.combine]}({total}, {statement.value})"
+    else:
+        text = _combined(statement.combine, total, f"{wide}({statement.value})", wide)
+    function.line(f"{total} = {text}", comment)
+
+
+def _gathered(function: Function, statement: Gathered, graph: Numbering) -> None:
+    """A row of sums over the members of a group: in registers, or one number, or in its place in memory."""
+    store, member, combine = statement.store, statement.member, statement.combine
+    comment = graph.comment(store.node, graph.node(store.node).op)
+    form = row_form(statement, vector_bits())
+    if form is not None:
+        write_rows(function, form, partial(_statements, function, statement.lookups, graph), comment)
+        return
+    assert member.within is not None
+    dtype = store.buffer.type.dtype
+    header = f"for {member.variable} in range({', '.join(member.within)}):"
+    if not statement.loops:
+        reduced = Reduce(f"{store.value}", combine, [], [], store.value, dtype, dtype, store.node)
+        total, wide = _start(function, reduced, comment)
+        function.line(header)
+        function.depth += 1
+        _statements(function, [*statement.lookups, *statement.body], graph)
+        _step(function, reduced, total, wide, comment)
+        function.depth -= 1
+        function.line(f"{function.place(store.buffer, store.address)} = {dtype}({total})", comment)
+        return
+    empty = Store(store.buffer, store.address, neutral_text(combine, dtype), store.node)
+    _nest(function, statement.loops, [empty], graph)
+    function.line(header)
+    function.depth += 1
+    _statements(function, statement.lookups, graph)
+    again = Store(store.buffer, store.address, store.value, store.node, combine)
+    _nest(function, statement.loops, [*statement.body, again], graph)
+    function.depth -= 1
 
 
 def _reduce_position(function: Function, statement: Reduce, graph: Numbering, total: str, comment: str) -> None:

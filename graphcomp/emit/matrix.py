@@ -31,6 +31,17 @@ DEPTH = 256
 NEAR_BYTES = 1 << 19
 """A block of B that spans fewer bytes is read where it lies, in the second-level cache."""
 
+SPAN_BYTES = 1 << 17
+"""Where the rows of A lie nearer than its inner indices, a block of inner indices spans about so many bytes of A: each
+row reads a part of a cache line for each of them, and the next rows have to find these lines near, and those after them
+fetched ahead, which happens for a few dozen places at once."""
+
+SHALLOWEST = 16
+"""The inner indices that a block has even then."""
+
+NARROW = 32
+"""Vectors of C in a row: of a broader one the blocks would read and write too much."""
+
 PACKED_ROWS = 32
 """With fewer rows than this, packing a block of B costs more than it saves."""
 
@@ -96,6 +107,10 @@ class _Product:
         code, builder, vector = self.code, self.code.builder, self.code.vector
         width = code.times(code.vectors(code.larger(self.n, word(1))), vector.size)
         deepest = code.larger(builder.udiv(word(BLOCK_BYTES), width), word(DEPTH))
+        narrow = builder.icmp_unsigned("<=", self.n, word(NARROW * vector.lanes))
+        by_columns = builder.and_(narrow, builder.icmp_unsigned("<", self.a_row, self.a_inner))
+        span = code.larger(builder.udiv(word(SPAN_BYTES), code.larger(self.a_inner, word(1))), word(SHALLOWEST))
+        deepest = builder.select(by_columns, code.smaller(deepest, span), deepest)
         with code.chunks(self.k, code.larger(code.ceiling(self.k, deepest), word(1))) as (inner, depth):
             left = code.move(self.a, builder.mul(inner, self.a_inner))
             right = code.move(self.b, builder.mul(inner, self.b_inner))

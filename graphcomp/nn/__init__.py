@@ -22,7 +22,7 @@ from .functional import (
     softplus,
     tanh,
 )
-from .graph_network import Edges, GraphConvolution, normalized_adjacency, normalized_edges
+from .graph_network import Edges, GraphAttention, GraphConvolution, normalized_adjacency, normalized_edges
 from .initializers import glorot_uniform, he_normal
 from .linear import Embedding, Linear
 from .loss import (
@@ -52,6 +52,7 @@ __all__ = [
     "Edges",
     "Embedding",
     "GRUCell",
+    "GraphAttention",
     "GraphConvolution",
     "LSTMCell",
     "LayerNorm",

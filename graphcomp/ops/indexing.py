@@ -20,7 +20,7 @@ def _check_indices(name: str, indices: TensorType) -> None:
         raise DTypeError(f"{name} takes integer indices, not {indices}.")
 
 
-def _checked(name: str, indices: np.ndarray, size: int) -> np.ndarray:
+def checked(name: str, indices: np.ndarray, size: int) -> np.ndarray:
     """The indices, if all are in range(size)."""
     if indices.size and not (indices.min() >= 0 and indices.max() < size):
         wrong = indices[(indices < 0) | (indices >= size)].flat[0]
@@ -57,7 +57,7 @@ def _gather_map(context: Any, index: tuple[Index, ...], types: Any, *, axis: int
 def _scatter_reference(updates: np.ndarray, indices: np.ndarray, *, axis: int, size: int) -> np.ndarray:
     shape = (*updates.shape[:axis], size, *updates.shape[axis + indices.ndim :])
     result = np.zeros(shape, updates.dtype)
-    places: Any = (*(slice(None),) * axis, _checked("scatter_add", indices, size))
+    places: Any = (*(slice(None),) * axis, checked("scatter_add", indices, size))
     np.add.at(result, places, updates)
     return result
 
@@ -84,7 +84,7 @@ register(
         summary="the slices of an array at given positions along an axis",
         arity=2,
         shape=_gather_shape,
-        reference=lambda x, indices, *, axis: np.take(x, _checked("gather", indices, x.shape[axis]), axis),
+        reference=lambda x, indices, *, axis: np.take(x, checked("gather", indices, x.shape[axis]), axis),
         transposes={0: _gather_transpose},
         index_map=_gather_map,
         samples=_sample((3, 4), (2, 5), 3, axis=0),
@@ -139,7 +139,7 @@ def _put_shape(graph: Graph, updates: TensorType, indices: TensorType, *, axis: 
 def _put_reference(updates: np.ndarray, indices: np.ndarray, *, axis: int, size: int) -> np.ndarray:
     result = np.zeros(_replace(updates.shape, axis, size), updates.dtype)
     places: Any = list(np.indices(updates.shape, sparse=True))
-    places[axis] = _checked("scatter_along_axis", indices, size)
+    places[axis] = checked("scatter_along_axis", indices, size)
     np.add.at(result, tuple(places), updates)
     return result
 
@@ -168,7 +168,7 @@ register(
         arity=2,
         shape=_take_shape,
         reference=lambda x, indices, *, axis: np.take_along_axis(
-            x, _checked("take_along_axis", indices, x.shape[axis]), axis
+            x, checked("take_along_axis", indices, x.shape[axis]), axis
         ),
         transposes={0: _take_transpose},
         index_map=_take_map,

@@ -112,6 +112,8 @@ class Op:
     """Whether the index map may read an entry of an argument more than once."""
     pads: bool = False
     """Whether some entries are zeros that stand in no argument."""
+    shown: int | None = None
+    """How many of the arguments a formula shows, where the others only say once more what these say."""
 
     def infer(self, graph: Graph, types: Sequence[TensorType], attributes: Attributes) -> Type:
         """The result's type; sizes that must be equal go through `graph.require_equal`."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..graph import Subgraph
+from ..ops import REGISTRY
 from .mathematics import (
     Application,
     Fraction,
@@ -69,7 +70,8 @@ def definition(op: str, operands: Sequence[Mathematics], attributes: Mapping[str
         return entries_taken(operands[0], attributes)
     if any(isinstance(value, Subgraph) for value in attributes.values()):
         return function_given(op, operands, attributes)
-    return Application(FUNCTION_NAMES.get(op, op), (*operands, *attribute_texts(attributes)))
+    shown = operands[: REGISTRY[op].shown] if op in REGISTRY else operands
+    return Application(FUNCTION_NAMES.get(op, op), (*shown, *attribute_texts(attributes)))
 
 
 def entries_taken(operand: Mathematics, attributes: Mapping[str, Any]) -> Mathematics:

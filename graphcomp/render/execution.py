@@ -154,7 +154,7 @@ class Execution:
             self.multiplications += max(entries(self.values[node.inputs[0]]) - size, 0)
         elif node.op == "cumulative_sum":
             self.additions += size - size // max(np.shape(self.values[node.id])[node.attributes["axis"]], 1)
-        elif node.op == "scatter_add":
+        elif node.op in ("scatter_add", "group_sum"):
             self.additions += entries(self.values[node.inputs[0]])
         elif record.subscripts is not None:
             self.count_products(node, record, size)

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from typing import Any
 
 import numpy as np
 
 from ..errors import ExecutionError
 from ..trace.tree import register_leaf
+
+_HEADER = object.__basicsize__
+_WORD = ctypes.c_size_t.from_address
+
+
+def _slowly(array: np.ndarray) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _quickly(array: np.ndarray) -> int:
+    return _WORD(id(array) + _HEADER).value
+
+
+def _is_known(array: np.ndarray) -> bool:
+    """Whether an array is laid out as NumPy's C interface documents it: the address of its entries comes first."""
+    return sys.implementation.name == "cpython" and _quickly(array) == _slowly(array)
+
+
+address = _quickly if _is_known(np.zeros(3)) else _slowly
+"""Where an array's entries lie. NumPy makes a table of all there is to know about the array first, in 1.7 µs."""
 
 
 def aligned(size: int) -> np.ndarray:

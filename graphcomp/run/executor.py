@@ -18,7 +18,7 @@ from ..graph import Graph
 from ..graph.types import substitute
 from ..schedule import Program, plan_arena
 from ..schedule.program import Buffer
-from .array import Array, aligned
+from .array import Array, address, aligned
 from .blas import factors_large_matrices, single_threaded, uses_blas, worth_a_team
 from .cache import load_entry
 from .interpreter import bind_sizes, check_inputs
@@ -111,9 +111,9 @@ class Executor:
             arrays = check_inputs(self.graph, [_view(value) for value in values])
         with self._lock:
             context = binding.context.copy()
-            context[-1] = self.stamps.ctypes.data
+            context[-1] = address(self.stamps)
             for slot, array in zip(binding.inputs, arrays):
-                context[slot] = array.__array_interface__["data"][0]
+                context[slot] = address(array)
             self._collect()
             self._issued.append([])
             results = [self._result(context, *output) for output in binding.outputs]
@@ -142,7 +142,7 @@ class Executor:
         blocks = self._pool.get(size)
         block = blocks.pop() if blocks else aligned(size)
         self._issued[-1].append(block)
-        context[slot] = block.ctypes.data
+        context[slot] = address(block)
         return Array(block.view(dtype).reshape(shape), block)
 
     def _collect(self) -> None:

@@ -143,13 +143,14 @@ def bind_sizes(
     sizes: dict[sp.Symbol, int] = dict(known or {})
     for id, array in zip(graph.inputs, arrays):
         for wanted, found in zip(graph.type(id).shape, array.shape):
-            if isinstance(wanted, sp.Symbol):
-                if found < 1:
-                    raise InputError(f"the named size {wanted} is at least 1, but `{input_name(graph, id)}` is empty.")
-                value = sizes.setdefault(wanted, found)
-                if value != found:
+            if (named := _one_more(wanted)) is not None:
+                size, more = named
+                if found - more < 1:
+                    raise InputError(f"the named size {size} is at least 1, but `{input_name(graph, id)}` is empty.")
+                value = sizes.setdefault(size, found - more)
+                if value != found - more:
                     raise InputError(
-                        f"the size {wanted} is {value} elsewhere but {found} in `{input_name(graph, id)}`."
+                        f"the size {size} is {value} elsewhere but {found - more} in `{input_name(graph, id)}`."
                     )
             if isinstance(wanted, int) and wanted != found:
                 given = TensorType(array.shape, str(array.dtype))
@@ -160,6 +161,17 @@ def bind_sizes(
     if sizes:
         check_requirements(graph, sizes)
     return sizes
+
+
+def _one_more(size: Any) -> tuple[sp.Symbol, int] | None:
+    """A named size and what is added to it, where that is all a size is, such as N + 1."""
+    if isinstance(size, sp.Symbol):
+        return size, 0
+    if isinstance(size, sp.Add) and len(size.args) == 2:
+        more, named = size.args
+        if isinstance(more, sp.Integer) and isinstance(named, sp.Symbol):
+            return named, int(more)
+    return None
 
 
 def check_requirements(graph: Graph, sizes: Mapping[sp.Symbol, int]) -> None:

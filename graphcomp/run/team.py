@@ -18,7 +18,7 @@ import numpy as np
 
 from ..emit import team as compiled
 from ..errors import InputError
-from .array import aligned
+from .array import address, aligned
 from .cache import load_functions
 from .machine_code import WORD
 
@@ -131,7 +131,7 @@ class Entry:
 
         Words 1 and 2 of the context are the team's memory and the number of threads.
         """
-        place = context.ctypes.data
+        place = address(context)
         if threads > 1 and PROCESS.lock.acquire(blocking=False):
             try:
                 team = PROCESS.of_size(threads)

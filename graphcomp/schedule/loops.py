@@ -12,7 +12,21 @@ from collections.abc import Iterable, Iterator
 from ..graph.types import equal, magnitude
 from ..ops.index import Atom, Guard, Index
 from ..ops.index import loop as counter
-from .program import Assign, Choose, Load, Loop, LoopKernel, Nest, Position, Reduce, Sort, Statement, Store, walk
+from .program import (
+    Assign,
+    Choose,
+    Gathered,
+    Load,
+    Loop,
+    LoopKernel,
+    Nest,
+    Position,
+    Reduce,
+    Sort,
+    Statement,
+    Store,
+    walk,
+)
 
 
 def collapse_kernel(kernel: LoopKernel) -> None:
@@ -23,6 +37,8 @@ def collapse_kernel(kernel: LoopKernel) -> None:
             statement.loops = by_step(statement.loops, statement.body)
         if isinstance(statement, Nest) or (isinstance(statement, Reduce) and not statement.combine.startswith("arg")):
             statement.loops = collapse(statement.loops, statement.body)
+        elif isinstance(statement, Gathered):
+            statement.loops = collapse(statement.loops, statement.inside)
 
 
 def by_step(loops: list[Loop], body: list[Statement]) -> list[Loop]:
@@ -186,6 +202,7 @@ def place_positions(kernel: LoopKernel) -> None:
     The look and its check then stand outside of the innermost loop, which can become vector code.
     """
     written = {s.buffer.root.number for s in kernel.statements() if isinstance(s, Store)}
+    lift_positions(kernel.body, written)
     for statement in kernel.body:
         if isinstance(statement, Nest):
             statement.loops, statement.body = split_at_positions(statement.loops, statement.body, written)
@@ -193,6 +210,41 @@ def place_positions(kernel: LoopKernel) -> None:
         loops, body = split_at_positions(kernel.loops, kernel.body, written)
         kernel.loops = loops
         kernel.body[:] = body
+
+
+def lift_positions(body: list[Statement], written: set[int]) -> None:
+    """Take look-ups out of reductions that they do not change in; changes `body`."""
+    place = 0
+    while place < len(body):
+        statement = body[place]
+        if isinstance(statement, (Nest, Reduce)):
+            lift_positions(statement.body, written)
+        elif isinstance(statement, Gathered):
+            lift_positions(statement.lookups, written)
+            lift_positions(statement.body, written)
+        if isinstance(statement, Reduce):
+            lifted = constant_positions(statement, written)
+            statement.body[:] = [each for each in statement.body if not any(each is other for other in lifted)]
+            body[place:place] = lifted
+            place += len(lifted)
+        place += 1
+
+
+def constant_positions(reduction: Reduce, written: set[int]) -> list[Statement]:
+    """The look-ups in a reduction's body that are the same in each of its turns, and the loads that they need."""
+    changing = {loop.variable for loop in reduction.loops}
+    kept: list[Load | Position] = []
+    for each in reduction.body:
+        if isinstance(each, Load) and each.buffer.root.number not in written:
+            constant = not changing & set(mentioned(each.address))
+        else:
+            constant = isinstance(each, Position) and each.value not in changing
+        if constant:
+            kept.append(each)  # type: ignore[arg-type]
+        elif hasattr(each, "target"):
+            changing.add(each.target)
+    wanted = {each.value for each in kept if isinstance(each, Position)}
+    return [each for each in kept if isinstance(each, Position) or each.target in wanted]
 
 
 def split_at_positions(

@@ -1,9 +1,9 @@
 """What scheduling produces: buffers, and kernels that fill them, in order.
 
 Three forms of kernel. A `LoopKernel` is a nest of loops over the entries of its result, with a body of statements;
-fused elementwise chains, reductions, windows, gathers and scatters are all of this form. A `ProductKernel` is a matrix
-product over strided views of buffers, which goes to BLAS. A `CallKernel` calls a routine for what is computed as a
-whole, such as a factorisation.
+fused elementwise chains, reductions, windows, gathers, scatters and sums over groups are all of this form. A
+`ProductKernel` is a matrix product over strided views of buffers, which goes to BLAS. A `CallKernel` calls a routine
+for what is computed as a whole, such as a factorisation.
 """
 
 from __future__ import annotations
@@ -181,13 +181,17 @@ class Sort:
 
 @dataclass(slots=True)
 class Loop:
-    """`shared`: the threads of a team share out its turns, `unit` of them (those of loops joined to it) at a time."""
+    """`shared`: the threads of a team share out its turns, `unit` of them (those of loops joined to it) at a time.
+
+    With `within`, two variables, it runs from the value of the first to that of the second, inside of `extent`.
+    """
 
     variable: str
     extent: Dimension
     reverse: bool = False
     unit: Dimension = 1
     shared: bool = False
+    within: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -198,7 +202,29 @@ class Nest:
     body: list[Statement]
 
 
-Statement: TypeAlias = Load | Compute | Assign | Position | Choose | Reduce | Store | Sort | Nest
+@dataclass(slots=True)
+class Gathered:
+    """A row of a result: for each `member` of a group, `lookups` once, then `body` in `loops` over the row's entries.
+
+    The values that `store` would write are combined over the members and written once; where there are no members,
+    what the combination starts from.
+    """
+
+    member: Loop
+    lookups: list[Statement]
+    loops: list[Loop]
+    body: list[Statement]
+    store: Store
+    combine: str
+    groups: Dimension
+
+    @property
+    def inside(self) -> list[Statement]:
+        """What the loops hold."""
+        return [*self.body, self.store]
+
+
+Statement: TypeAlias = Load | Compute | Assign | Position | Choose | Reduce | Store | Sort | Nest | Gathered
 
 
 Stopped: TypeAlias = "tuple[LoopKernel, str] | None"
@@ -391,6 +417,9 @@ def walk(body: list[Statement]) -> Iterator[Statement]:
         yield statement
         if isinstance(statement, (Nest, Reduce)):
             yield from walk(statement.body)
+        elif isinstance(statement, Gathered):
+            yield from walk(statement.lookups)
+            yield from walk(statement.inside)
         elif isinstance(statement, Choose):
             for _, branch, _ in statement.branches:
                 yield from walk(branch)

@@ -16,6 +16,7 @@ from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
+from .groups import GROUPS
 from .loops import block_transposition, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context
 from .placement import is_source, moves_entries, stored_values
@@ -225,8 +226,11 @@ class Scheduler:
         return found if len({axis for _, axis, _ in found}) == 1 and equal(begin, node.shape[found[0][1]]) else []
 
     def place_parts(self, node: Node, parts: list[tuple[int, int, Dimension]]) -> None:
-        """Fill each part of the result by a kernel without conditions, which may be the one that makes the part."""
-        target = self.buffer(node, self.natural_order(node))
+        self.buffers[node.id] = self.buffer(node, self.natural_order(node))
+        self.fill_parts(self.buffers[node.id], parts)
+
+    def fill_parts(self, target: Buffer, parts: list[tuple[int, int, Dimension]]) -> None:
+        """Fill each part of a result by a kernel without conditions, which may be the one that makes the part."""
         for id, axis, begin in parts:
             part = self.graph.node(id)
             place = Index((), begin * target.strides[axis])
@@ -234,7 +238,6 @@ class Scheduler:
             window.steps = target.strides
             self.add_entries(part, window, copy=True)
             self.ready[target.number] = max(self.ready.get(target.number, -1), self.ready[window.number])
-        self.buffers[node.id] = target
 
     def add_entries(self, node: Node, target: Buffer, copy: bool = False) -> None:
         """Fill `target` with the entries of `node`: in a kernel with the same loops, or in a new one."""
@@ -420,7 +423,10 @@ class Scheduler:
         if (id, order) not in self.packed:
             node = self.graph.node(id)
             made = self.buffer(node, order)
-            self.add_entries(node, made, copy=True)
+            if parts := self.parts(node):
+                self.fill_parts(made, parts)
+            else:
+                self.add_entries(node, made, copy=True)
             self.packed[id, order] = made
             if id not in self.buffers and not moves_entries(node):
                 self.buffers[id] = made
@@ -550,6 +556,7 @@ KERNELS: dict[str, Any] = {
     "cond": place_cond,
     "while_loop": place_while,
     **CALLS,
+    **GROUPS,
 }
 """Templates for ops that are no loop over independent entries, by the name in their record."""
 

@@ -9,7 +9,20 @@ import sympy as sp
 
 from ..graph import Dimension
 from ..graph.types import product, substitute
-from .program import CallKernel, Choose, Compute, Kernel, LoopOver, Nest, ProductKernel, Reduce, Statement, Store, used
+from .program import (
+    CallKernel,
+    Choose,
+    Compute,
+    Gathered,
+    Kernel,
+    LoopOver,
+    Nest,
+    ProductKernel,
+    Reduce,
+    Statement,
+    Store,
+    used,
+)
 
 Sizes = Mapping[sp.Symbol, int]
 
@@ -45,6 +58,10 @@ def body_work(body: Sequence[Statement], sizes: Sizes) -> int:
             total += number(product([loop.extent for loop in statement.loops]), sizes) * body_work(
                 statement.body, sizes
             )
+        elif isinstance(statement, Gathered):
+            inside = number(product([loop.extent for loop in statement.loops]), sizes)
+            once = body_work(statement.lookups, sizes) + inside * body_work(statement.inside, sizes)
+            total += members(statement, sizes) * once
         elif isinstance(statement, Choose):
             total += max((body_work(branch, sizes) for _, branch, _ in statement.branches), default=0)
         else:
@@ -71,11 +88,20 @@ def body_flops(body: Sequence[Statement], sizes: Sizes) -> int:
         if isinstance(statement, (Nest, Reduce)):
             turns = number(product([loop.extent for loop in statement.loops]), sizes)
             total += turns * (body_flops(statement.body, sizes) + isinstance(statement, Reduce))
+        elif isinstance(statement, Gathered):
+            inside = number(product([loop.extent for loop in statement.loops]), sizes)
+            once = body_flops(statement.lookups, sizes) + inside * (body_flops(statement.body, sizes) + 1)
+            total += members(statement, sizes) * once
         elif isinstance(statement, Choose):
             total += max((body_flops(branch, sizes) for _, branch, _ in statement.branches), default=0)
         else:
             total += isinstance(statement, Compute) or (isinstance(statement, Store) and bool(statement.combine))
     return total
+
+
+def members(statement: Gathered, sizes: Sizes) -> int:
+    """How many members a group has on average, rounded up."""
+    return -(-number(statement.member.extent, sizes) // max(number(statement.groups, sizes), 1))
 
 
 def traffic(kernel: Kernel, sizes: Sizes) -> int:

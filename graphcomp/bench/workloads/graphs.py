@@ -6,16 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from ... import nn
+from ... import nn, sparse
 from ... import numpy as gnp
 from ..workload import Arrays, Goal, Problem, Workload
 from .sources import Citations, citations, molecules
 
 
-def gathered(messages: Any, data: Any, of: str, count: int) -> Any:
-    """For each of `count` targets the weighted sum of what its sources send: a sparse matrix times `messages`."""
-    sent = gnp.take(messages, data[f"{of}_source"], 0) * gnp.expand_dims(data[f"{of}_weight"], 1)
-    return gnp.scatter_add(sent, data[f"{of}_target"], count)
+def grouped(data: Any, of: str) -> sparse.Groups:
+    """The groups of a data set's entries."""
+    return sparse.Groups(data[of], data[f"{of}_starts"], data[f"{of}_order"])
+
+
+def matrix_of(data: Any, of: str) -> sparse.Matrix:
+    """A sparse matrix with a row for each target."""
+    target = sparse.Groups(data[f"{of}_target"], data[f"{of}_target_starts"])
+    return sparse.Matrix(data[f"{of}_weight"], target, grouped(data, f"{of}_source"))
 
 
 def known_nodes(logits: Any, data: Any) -> Any:
@@ -23,11 +28,25 @@ def known_nodes(logits: Any, data: Any) -> Any:
     return nn.softmax_cross_entropy(gnp.take(logits, data["known"], 0), data["labels"])
 
 
-def by_target(source: np.ndarray, target: np.ndarray, weight: np.ndarray | None, of: str) -> Arrays:
-    """Edges in the order of their targets, as a matrix in CSR form has them."""
+def by_target(source: np.ndarray, target: np.ndarray, sources: int, targets: int, of: str) -> Arrays:
+    """Edges in the order of their targets, as a matrix in CSR form has them; and what else our own sparse matrices hold
+    (the peers make theirs of the edges)."""
+    from_source, to_target = sparse.groups(source, sources), sparse.groups(target, targets)
+    order = np.arange(len(source), dtype="int32") if from_source.members is None else from_source.members
+    return {
+        f"{of}_source": from_source.of,
+        f"{of}_source_starts": from_source.starts,
+        f"{of}_source_order": order,
+        f"{of}_target": to_target.of,
+        f"{of}_target_starts": to_target.starts,
+    }
+
+
+def weighted(source: np.ndarray, target: np.ndarray, weight: np.ndarray, sources: int, targets: int, of: str) -> Arrays:
+    """The same with a weight for each edge."""
     order = np.lexsort((source, target))
-    found = {f"{of}_source": source[order].astype("int32"), f"{of}_target": target[order].astype("int32")}
-    return found if weight is None else {**found, f"{of}_weight": weight[order].astype("float32")}
+    edges = by_target(source[order], target[order], sources, targets, of)
+    return {**edges, f"{of}_weight": weight[order].astype("float32")}
 
 
 # convolution ---------------------------------------------------------------------------------------------------------
@@ -39,36 +58,25 @@ class Convolutions(nn.Module):
     first: nn.GraphConvolution
     second: nn.GraphConvolution
 
-    def __call__(self, features: Any, edges: nn.Edges) -> Any:
-        return self.second(nn.relu(self.first(features, edges)), edges)
+    def __call__(self, features: Any, graph: Any) -> Any:
+        return self.second(nn.relu(self.first(features, graph)), graph)
 
 
 def convolve(model: Any, data: Any) -> Any:
-    """Logits of all nodes, from a dense matrix of features."""
-    edges = nn.Edges(data["edge_source"], data["edge_target"], data["edge_weight"])
-    return model(data["features"], edges)
-
-
-def convolve_sparse(model: Any, data: Any) -> Any:
-    """The same, from the features that are not zero: a paper gathers the rows of the weight that its words name."""
-    count = data["nodes"].shape[0]
-    hidden = gathered(gathered(model.first.weight, data, "feature", count), data, "edge", count)
-    hidden = nn.relu(hidden + model.first.bias)
-    return gathered(hidden @ model.second.weight, data, "edge", count) + model.second.bias
+    """Logits of all nodes, from a dense matrix of features or from a sparse one."""
+    features = data["features"] if "features" in data else matrix_of(data, "feature")
+    return model(features, matrix_of(data, "edge"))
 
 
 def convolution_loss(model: Any, data: Any) -> Any:
     return known_nodes(convolve(model, data), data)
 
 
-def sparse_convolution_loss(model: Any, data: Any) -> Any:
-    return known_nodes(convolve_sparse(model, data), data)
-
-
 def _graph(cora: Citations) -> Arrays:
-    edges = nn.normalized_edges(cora.source, cora.target, len(cora.features))
+    count = len(cora.features)
+    edges = nn.normalized_edges(cora.source, cora.target, count)
     return {
-        **by_target(np.asarray(edges.source), np.asarray(edges.target), np.asarray(edges.weight), "edge"),
+        **weighted(np.asarray(edges.source), np.asarray(edges.target), np.asarray(edges.weight), count, count, "edge"),
         "known": cora.known.astype("int32"),
         "labels": cora.labels[cora.known].astype("int32"),
     }
@@ -89,63 +97,28 @@ def make_dense(generator: np.random.Generator, hidden: int, **sizes: int) -> Pro
 def make_sparse(generator: np.random.Generator, hidden: int, **sizes: int) -> Problem:
     cora = citations(generator, **sizes)
     rows, columns = np.nonzero(cora.features)
-    features = by_target(columns, rows, cora.features[rows, columns], "feature")
     shape = cora.features.shape
+    features = weighted(columns, rows, cora.features[rows, columns], shape[1], shape[0], "feature")
     data = {**_graph(cora), **features, "nodes": np.zeros(shape[0], "int32"), "words": np.asarray(shape[1], "int32")}
-    return Problem(_convolutions(cora, hidden), data, sparse_convolution_loss, convolve_sparse, note=cora.note)
+    return Problem(_convolutions(cora, hidden), data, convolution_loss, convolve, note=cora.note)
 
 
 # attention -----------------------------------------------------------------------------------------------------------
 
 
-class GraphAttention(nn.Module):
-    """[N, inputs] to [N, heads·size]: a node attends to its neighbours (P. Veličković et al., 2018, eq. 1 to 5)."""
-
-    weight: Any
-    source: Any
-    target: Any
-    bias: Any
-    heads: int
-
-    @classmethod
-    def create(cls, inputs: int, heads: int, size: int, *, key: int) -> GraphAttention:
-        generator = np.random.default_rng(key)
-
-        def drawn(*shape: int) -> np.ndarray:
-            return generator.normal(0, (2 / sum(shape)) ** 0.5, shape).astype("float32")
-
-        return cls(
-            drawn(inputs, heads * size),
-            drawn(heads, size),
-            drawn(heads, size),
-            np.zeros(heads * size, "float32"),
-            heads,
-        )
-
-    def __call__(self, x: Any, source: Any, target: Any) -> Any:
-        count = x.shape[0]
-        h = gnp.reshape(x @ self.weight, (count, self.heads, -1))
-        from_source, to_target = gnp.sum(h * self.source, -1), gnp.sum(h * self.target, -1)
-        scores = nn.leaky_relu(gnp.take(from_source, source, 0) + gnp.take(to_target, target, 0), 0.2)
-        weights = gnp.exp(scores - gnp.stop_gradient(gnp.max(scores, 0)))
-        total = gnp.scatter_add(weights, target, count)
-        mixed = gnp.scatter_add(gnp.take(h, source, 0) * gnp.expand_dims(weights, 2), target, count)
-        return gnp.reshape(mixed / gnp.expand_dims(total, 2), (count, -1)) + self.bias
-
-
 class Attentions(nn.Module):
-    """Eight heads of size eight, ELU, then one head for the classes (section 3.3)."""
+    """Eight heads of size eight, ELU, then one head for the classes (P. Veličković et al., 2018, section 3.3)."""
 
-    first: GraphAttention
-    second: GraphAttention
+    first: nn.GraphAttention
+    second: nn.GraphAttention
 
-    def __call__(self, features: Any, source: Any, target: Any) -> Any:
-        return self.second(nn.elu(self.first(features, source, target)), source, target)
+    def __call__(self, features: Any, graph: sparse.Matrix) -> Any:
+        return self.second(nn.elu(self.first(features, graph)), graph)
 
 
 def attend(model: Any, data: Any) -> Any:
     """Logits of all nodes."""
-    return model(data["features"], data["edge_source"], data["edge_target"])
+    return model(data["features"], matrix_of(data, "edge"))
 
 
 def attention_loss(model: Any, data: Any) -> Any:
@@ -154,11 +127,10 @@ def attention_loss(model: Any, data: Any) -> Any:
 
 def make_attention(generator: np.random.Generator, heads: int, size: int, **sizes: int) -> Problem:
     cora = citations(generator, **sizes)
-    data = {name: array for name, array in _graph(cora).items() if name != "edge_weight"}
-    data["features"] = cora.features
+    data = {**_graph(cora), "features": cora.features}
     model = Attentions(
-        GraphAttention.create(cora.features.shape[1], heads, size, key=0),
-        GraphAttention.create(heads * size, 1, 7, key=1),
+        nn.GraphAttention.create(cora.features.shape[1], heads, size, key=0),
+        nn.GraphAttention.create(heads * size, 1, 7, key=1),
     )
     return Problem(model, data, attention_loss, attend, settings={"heads": heads}, note=cora.note)
 
@@ -179,18 +151,18 @@ class MessagePassing(nn.Module):
     output: nn.Linear
     rounds: int
 
-    def __call__(self, atoms: Any, source: Any, target: Any, molecule: Any, count: int) -> Any:
+    def __call__(self, atoms: Any, source: sparse.Groups, target: sparse.Groups, molecule: sparse.Groups) -> Any:
         state = self.embedding(atoms)
         for _ in range(self.rounds):
-            sent = gnp.take(nn.relu(self.message(state)), source, 0)
-            state = self.cell(gnp.scatter_add(sent, target, atoms.shape[0]), state)
-        return self.output(nn.relu(self.hidden(gnp.scatter_add(state, molecule, count))))
+            sent = sparse.group_take(nn.relu(self.message(state)), source)
+            state = self.cell(sparse.group_sum(sent, target), state)
+        return self.output(nn.relu(self.hidden(sparse.group_sum(state, molecule))))
 
 
 def pass_messages(model: Any, data: Any) -> Any:
     """Logits of all molecules."""
-    bonds = data["bond_source"], data["bond_target"]
-    return model(data["atoms"], *bonds, data["molecule"], data["molecules"].shape[0])
+    target, molecule = (sparse.Groups(data[of], data[f"{of}_starts"]) for of in ("bond_target", "molecule"))
+    return model(data["atoms"], grouped(data, "bond_source"), target, molecule)
 
 
 def molecule_loss(model: Any, data: Any) -> Any:
@@ -217,10 +189,13 @@ def make_molecules(generator: np.random.Generator, batch: int, hidden: int, roun
             np.concatenate([start + getattr(molecule, end) for start, molecule in zip(starts, chosen)])
             for end in ("source", "target")
         )
+        order = np.lexsort((source, target))
+        molecule_of = sparse.groups(np.repeat(np.arange(count), sizes), count)
         return {
             "atoms": np.concatenate([molecule.atoms for molecule in chosen]).astype("int32"),
-            **by_target(source, target, None, "bond"),
-            "molecule": np.repeat(np.arange(count), sizes).astype("int32"),
+            **by_target(source[order], target[order], sum(sizes), sum(sizes), "bond"),
+            "molecule": molecule_of.of,
+            "molecule_starts": molecule_of.starts,
             "molecules": np.zeros(count, "int32"),
         }
 
