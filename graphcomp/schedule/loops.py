@@ -124,41 +124,80 @@ def mentioned(index: Index) -> Iterable[str]:
 
 # blocks --------------------------------------------------------------------------------------------------------------
 
-BLOCKS = range(32, 3, -1)
-"""How many turns a block may have: so many lines of the cache are written at a time."""
+BLOCK = 1 << 13
+"""How many entries a block has room for: its lines stay in the first-level cache, since each is touched many times."""
+
+PIVOT = 64
+"""The most turns of the loop around the innermost ones of a block."""
+
+FEWEST_IN_BLOCK = 4
+"""A part of a loop with fewer turns is not worth a loop of its own."""
+
+LINE = 16
+"""With a step of so many entries, neighbours lie in lines of their own."""
 
 FAR = 1024
 """A step of so many entries meets another page, and the same few places of the cache, each time."""
 
 
 def block_transposition(kernel: LoopKernel) -> None:
-    """Where a kernel writes along its innermost loop and reads a large array along another one, let that other one turn
-    a few times inside: then what one line of the cache holds is read at once, while it is there.
+    """Turn the loops of a kernel that writes along one axis and reads a large array along another one in blocks.
+
+    Inside is a run along the side whose other steps are far, around it a few turns along the other side: what is
+    touched of both then stays in the cache until all of it is used.
     """
     if len(kernel.loops) < 2 or any(isinstance(s, (Nest, Reduce, Sort)) for s in kernel.body):
         return
-    innermost = kernel.loops[-1]
-    for place, loop in enumerate(kernel.loops[:-1]):
-        block = next((b for b in BLOCKS if isinstance(loop.extent, int) and loop.extent % b == 0), None)
-        turning = loop.reverse or innermost.reverse
-        if block is None or turning or not reads_along(loop, innermost, kernel.body) or is_nested(loop, kernel.body):
-            continue
-        inner = Loop(f"{loop.variable}b", block)
-        outer = Loop(loop.variable, loop.extent // block)
-        split(loop, outer, inner, kernel.body)
-        kernel.loops[place] = outer
-        kernel.loops.append(inner)
+    if not all(isinstance(loop.extent, int) and not loop.reverse for loop in kernel.loops):
         return
+    innermost = kernel.loops[-1]
+    found = next(read_along(kernel), None)
+    if found is None:
+        return
+    along, step = found
+    pivot = innermost if step >= FAR else along
+    around = [loop for loop in kernel.loops if loop is not pivot]
+    if pivot is innermost and around[-1] is not along:
+        return
+    turns = part_of(pivot, PIVOT, kernel.body)
+    room, inside = BLOCK // turns, list[tuple[Loop, int]]()
+    while around and room > 1:
+        loop = around.pop()
+        inside.insert(0, (loop, part_of(loop, room, kernel.body)))
+        room = room // inside[0][1] if inside[0][1] == loop.extent else 0
+    if min(inside[-1][1], turns) >= FEWEST_IN_BLOCK:
+        (before, pivot), parts = part(pivot, turns, kernel.body), [part(*each, kernel.body) for each in inside]
+        kernel.loops = [*around, *parts[0][0], *before, pivot, *(inner for _, inner in parts)]
 
 
-def reads_along(loop: Loop, innermost: Loop, body: list[Statement]) -> bool:
-    """Whether an array is read along `loop`, while the innermost one goes in long steps through it."""
-    for statement in body:
+def number(loop: Loop) -> int:
+    assert isinstance(loop.extent, int)
+    return loop.extent
+
+
+def read_along(kernel: LoopKernel) -> Iterator[tuple[Loop, float]]:
+    """The loops along which a load goes in steps of one, and its step along the innermost loop, where that is long."""
+    *loops, innermost = kernel.loops
+    for statement in walk(kernel.body):
         if isinstance(statement, Load):
-            steps = {atom.name: step for atom, step in statement.address.terms if atom.kind == "loop"}
-            if steps.get(loop.variable) == 1 and magnitude(steps.get(innermost.variable, 0)) >= FAR:
-                return True
-    return False
+            steps = {atom.name: by for atom, by in statement.address.terms if atom.kind == "loop"}
+            step = magnitude(steps.get(innermost.variable, 0))
+            yield from ((loop, step) for loop in loops if steps.get(loop.variable) == 1 and step >= LINE)
+
+
+def part_of(loop: Loop, most: int, body: list[Statement]) -> int:
+    """The largest part of a loop's turns that divides them and is at most so large; all where it cannot be divided."""
+    extent = number(loop)
+    return extent if is_nested(loop, body) else next(b for b in range(min(most, extent), 0, -1) if extent % b == 0)
+
+
+def part(loop: Loop, block: int, body: list[Statement]) -> tuple[list[Loop], Loop]:
+    """A loop as a loop around one of so many turns; there is nothing around it if these are all of its turns."""
+    if block == loop.extent:
+        return [], loop
+    outer, inner = Loop(loop.variable, number(loop) // block), Loop(f"{loop.variable}b", block)
+    split(loop, outer, inner, body)
+    return [outer], inner
 
 
 def is_nested(loop: Loop, body: list[Statement]) -> bool:
