@@ -256,16 +256,16 @@ def _log_in_two(x: Value) -> tuple[Value, Value]:
     third_low = third_low + z * z * polynomial(z, coefficients.ATANH_TAIL_DOUBLE)
     term = s * third
     term_low = fma(s, third, -term) + (s * third_low + s_low * third)
-    first, first_low = _sum(s, term)
+    first, first_low = sum_of_two(s, term)
     first_low = first_low + (s_low + term_low)
     high, low = LN2[DOUBLE]
     product = n * high
-    total, total_low = _sum(product, 2.0 * first)
+    total, total_low = sum_of_two(product, 2.0 * first)
     total_low = total_low + (fma(n, high, -product) + n * low + 2.0 * first_low)
-    return _sum(total, total_low)
+    return sum_of_two(total, total_low)
 
 
-def _sum(large: Value, small: Value) -> tuple[Value, Value]:
-    """A sum and what rounding took off, for |large| ≥ |small| or large = 0."""
+def sum_of_two(large: Value, small: Value) -> tuple[Value, Value]:
+    """A sum and what rounding took off, for |large| ≥ |small| or large = 0 (T. J. Dekker)."""
     total = large + small
     return total, small - (total - large)
