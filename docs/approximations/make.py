@@ -69,6 +69,7 @@ FITS = [
         lambda r: r**2 / mp.expm1(r), -mp.mpf("0.34668"), mp.mpf("0.34668"), 5, 11),
     Fit("LOG", "log(1 + f) = f - f²/2 + f³·P(f)", lambda f: (mp.log1p(f) - f + f**2 / 2) / f**3,
         lambda f: f**3 / mp.log1p(f), mp.sqrt(0.5) - 1, mp.sqrt(2) - 1, 9, 0),
+    Fit("CBRT", "∛m, √½ ≤ m ≤ √2, to begin with", mp.cbrt, lambda m: 1 / mp.cbrt(m), mp.sqrt(0.5), mp.sqrt(2), 0, 4),
     Fit("ATANH", "2 atanh(s) = 2s + s³·P(s²)", lambda z: (2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 2) / z,
         lambda z: z * mp.sqrt(z) / mp.atanh(mp.sqrt(z)) / 2, TINY, mp.mpf("0.02945"), 0, 7),
     Fit("ATANH_TAIL", "atanh(s) = s + s³/3 + s⁵·P(s²)",
