@@ -13,6 +13,7 @@ import graphcomp as gx
 import graphcomp.numpy as gnp
 from graphcomp.errors import InputError, ShapeError, TraceError
 from graphcomp.run import interpret
+from graphcomp.trace.functions import public
 
 X = generator("compositions x").normal(size=(3, 4))
 Y = generator("compositions y").normal(size=(2, 3))
@@ -240,3 +241,22 @@ def test_what_is_refused(f: Callable[..., Any], error: type[Exception], words: s
 def test_a_diagonal_of_a_named_size_is_refused() -> None:
     with pytest.raises(TraceError, match="known while tracing, not B × B"):
         gx.trace(lambda x: np.trace(x), gx.spec(("B", "B")))
+
+
+def test_a_name_has_one_function() -> None:
+    """A composition of a record's name would hide the record."""
+    with pytest.raises(InputError, match="there is a function `hypot` already"):
+
+        @public
+        def hypot(x, y):  # type: ignore[no-untyped-def]
+            return x + y
+
+    assert "hypot(" in str(gx.trace(np.hypot, 3.0, 4.0))
+
+
+def test_a_root_of_two_squares_is_one_step_of_a_story() -> None:
+    graph = gx.trace("z = hypot(x, y)")
+    assert [node.op for node in graph.nodes()] == ["input", "input", "hypot"]
+    value, (dx, dy) = gx.jit(gx.value_and_grad(np.hypot, (0, 1)))(3.0, 4.0)
+    assert (float(value), float(dx), float(dy)) == (5.0, 0.6, 0.8)
+    assert [float(d) for d in gx.grad(np.hypot, (0, 1))(0.0, 0.0)] == [0.0, 0.0]

@@ -322,3 +322,27 @@ def test_loops_over_arrays_of_their_own_memory_look_for_no_overlaps() -> None:
     texts = [Function(buffers) for buffers in ([buffer, Buffer(3, buffer.type, (0,), "input", 0)], parts)]
     assert [text.is_apart for text in texts] == [True, False]
     assert texts[0].signature != texts[1].signature
+
+
+def test_a_long_formula_and_its_gradient_are_one_loop_without_temporary_values() -> None:
+    """However many steps it uses twice: what is stored for a reader that joins the loop is not stored in the end."""
+
+    def total(x, y, z):  # type: ignore[no-untyped-def]
+        a = gnp.sin(x) * y + gnp.cos(z)
+        for _ in range(4):
+            a = gnp.tanh(a * y - x) * gnp.sqrt(1.5 + a * a) + gnp.exp(-a * a) * z
+        return gnp.sum(a)
+
+    arguments = [np.linspace(-1, 1, 100) + k / 3 for k in range(3)]
+    program, graph = lowered(gx.grad(total, (0, 1, 2)), *arguments)
+    assert len(program.kernels) == 1
+    assert [buffer.role for buffer in program.buffers] == ["input"] * 3 + ["output"] * 3
+    wanted = gx.jit(gx.grad(total, (0, 1, 2)), target="numpy")(*arguments)
+    for found, expected in zip(gx.jit(gx.grad(total, (0, 1, 2)))(*arguments), wanted):
+        np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=1e-11)
+
+
+def test_a_loop_over_many_arrays_is_a_function_of_its_own() -> None:
+    arrays = [np.full(50, float(k)) for k in range(14)]
+    source = gx.jit(lambda *arrays: sum(np.sqrt(x) for x in arrays)).stages(*arrays).source
+    assert source.count("own_arrays()") == 1 and "def kernel_0(" in source

@@ -43,6 +43,9 @@ from .routine_calls import routine_name, routine_of
 PART_LENGTH = 150
 """Lines in one function: compile time grows faster than linearly with a function's length."""
 
+MANY_ARRAYS = 12
+"""A kernel of more arrays is a function of its own, which need not find out at run time whether they overlap."""
+
 FIRST_SIZE = 3
 """The words of the context before the named sizes: the status, the address of the team's memory, how many threads."""
 
@@ -193,7 +196,7 @@ class _Emission:
             return self.loop(kernel, variables)
         function = self.functions[kernel.number]
         buffers = {buffer.number: buffer for buffer in function.buffers}
-        if self.repeats[function.signature] == 1:
+        if self.repeats[function.signature] == 1 and len(function.buffers) <= MANY_ARRAYS:
             inlined = _inlined(function, kernel.number)
             return self.by_threads(kernel, [f"    # {describe(kernel)}"], inlined), buffers
         if function.signature not in self.shared:

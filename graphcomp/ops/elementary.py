@@ -28,6 +28,12 @@ def _define(name: str, summary: str, **facets: Any) -> None:
 
 _define("exp", "eˣ", expression=sp.exp, partials=lambda x, out: (out,))
 _define("expm1", "eˣ - 1, accurate near 0", expression=lambda x: sp.exp(x) - 1, partials=lambda x, out: (out + 1,))
+_define(
+    "exp2",
+    "2ˣ",
+    expression=lambda x: 2**x,
+    partials=lambda x, out: (out * sp.log(2),),
+)
 _define("log", "the natural logarithm", expression=sp.log, domain=(_POSITIVE,))
 _define(
     "log1p",
@@ -36,6 +42,14 @@ _define(
     partials=lambda x, out: (1 / (1 + x),),
     domain=((-0.6, 2.0),),
 )
+for _name, _base in (("log2", 2), ("log10", 10)):
+    _define(
+        _name,
+        f"the logarithm to the base {_base}",
+        expression=lambda x, _base=_base: sp.log(x) / sp.log(_base),
+        partials=lambda x, out, _base=_base: (1 / (x * sp.log(_base)),),
+        domain=(_POSITIVE,),
+    )
 _define(
     "sqrt",
     "the square root",
@@ -52,6 +66,25 @@ _define(
     reference=lambda x: np.ones((), x.dtype) / np.sqrt(x),
     scalar="(T(1) / math.sqrt({0}))",
     domain=(_POSITIVE,),
+)
+_define(
+    "cbrt",
+    "the real cube root, also of negative numbers",
+    expression=lambda x: sp.sign(x) * sp.Abs(x) ** sp.Rational(1, 3),
+    partials=lambda x, out: (1 / (3 * out**2),),
+    domain=(_POSITIVE,),
+    kinks="infinite at 0",
+)
+_define(
+    "hypot",
+    "√(x² + y²), without overflow",
+    arity=2,
+    commutative=True,
+    expression=lambda x, y: sp.sqrt(x**2 + y**2),
+    partials=lambda x, y, out: tuple(sp.Piecewise((0, sp.Eq(out, 0)), (part / out, True)) for part in (x, y)),
+    scalar="hypot({0}, {1})",
+    domain=(_ANY, _POSITIVE),
+    kinks="derivative 0 at (0, 0)",
 )
 _define("sin", "the sine", expression=sp.sin)
 _define("cos", "the cosine", expression=sp.cos)
@@ -92,4 +125,14 @@ _define(
     partials=lambda x, out: (_SIGMOID(x),),
     reference=lambda x: np.maximum(x, np.zeros((), x.dtype)) + np.log1p(np.exp(-np.abs(x))),
     scalar="softplus({0})",
+)
+_define(
+    "logaddexp",
+    "log(eˣ + eʸ), without overflow",
+    arity=2,
+    commutative=True,
+    expression=lambda x, y: sp.log(sp.exp(x) + sp.exp(y)),
+    partials=lambda x, y, out: (_SIGMOID(x - y), _SIGMOID(y - x)),
+    scalar="logaddexp({0}, {1})",
+    domain=(_ANY, _ANY),
 )

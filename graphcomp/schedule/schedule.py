@@ -57,8 +57,8 @@ MOST_PARTS = 8
 """A result of more arguments side by side is filled entry by entry, with a choice between them."""
 
 
-BUFFER_LIMIT = 24
-"""Most arrays in one kernel."""
+READ_LIMIT, BUFFER_LIMIT = 24, 64
+"""Most arrays that a kernel reads, and that it uses. Of those that it writes, many turn out to be read nowhere else."""
 
 
 class Group:
@@ -307,7 +307,7 @@ class Scheduler:
         elif size > KERNEL_LIMIT:
             reason = f"more than {KERNEL_LIMIT} statements take long to compile"
         elif not few_buffers(body.blocks[0]):
-            reason = f"more than {BUFFER_LIMIT} arrays keep LLVM from vectorising"
+            reason = f"it would read more than {READ_LIMIT} arrays, or use more than {BUFFER_LIMIT}"
         elif not all(self.allowed(group, s, before[4]) for s in walk(added)):
             reason = "it reads entries that are not yet made there"
         if not reason:
@@ -585,8 +585,9 @@ def domain_loops(target: Buffer) -> tuple[list[Loop], tuple[Index, ...]]:
 
 
 def few_buffers(body: list[Statement]) -> bool:
-    """Whether a kernel uses so few arrays that LLVM still finds out which of them overlap, and vectorises."""
-    return len(arrays_of(body)) <= BUFFER_LIMIT
+    """Whether a kernel uses so few arrays that the processor can still follow them."""
+    read = {s.buffer.number for s in walk(body) if isinstance(s, Load)}
+    return len(read) <= READ_LIMIT and len(arrays_of(body)) <= BUFFER_LIMIT
 
 
 def arrays_of(body: list[Statement]) -> set[int]:

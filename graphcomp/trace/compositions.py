@@ -32,27 +32,6 @@ def _at_least(x: Any, rank: int) -> Any:
 
 
 @public
-def log2(x: Any) -> Any:
-    return gnp.divide(gnp.log(x), math.log(2))
-
-
-@public
-def log10(x: Any) -> Any:
-    return gnp.divide(gnp.log(x), math.log(10))
-
-
-@public
-def exp2(x: Any) -> Any:
-    return gnp.power(2.0, x)
-
-
-@public
-def cbrt(x: Any) -> Any:
-    """The real cube root, also of negative numbers."""
-    return gnp.multiply(gnp.sign(_floating(x)), gnp.power(gnp.absolute(x), 1 / 3))
-
-
-@public
 def radians(x: Any) -> Any:
     return gnp.multiply(x, math.pi / 180)
 
@@ -66,29 +45,11 @@ deg2rad = FUNCTIONS["deg2rad"] = radians
 rad2deg = FUNCTIONS["rad2deg"] = degrees
 
 
-@public
-def hypot(x: Any, y: Any) -> Any:
-    """√(x² + y²), scaled so that the squares neither overflow nor vanish. Its derivative at (0, 0) is zero."""
-    larger = gnp.maximum(gnp.absolute(_floating(x)), gnp.absolute(_floating(y)))
-    usable = gnp.less(0, larger) & gnp.isfinite(larger)
-    scale = gnp.stop_gradient(gnp.where(usable, larger, 1.0))
-    length = gnp.multiply(scale, _root(gnp.square(gnp.divide(x, scale)) + gnp.square(gnp.divide(y, scale)), 2))
-    return gnp.where(gnp.isinf(x) | gnp.isinf(y), math.inf, length)
-
-
 def _root(total: Any, order: float) -> Any:
     """total^(1/order) of a sum that is not negative, with the derivative zero at zero."""
     nothing = gnp.equal(total, 0)
     something = gnp.where(nothing, 1.0, total)
     return gnp.where(nothing, 0.0, gnp.sqrt(something) if order == 2 else gnp.power(something, 1 / order))
-
-
-@public
-def logaddexp(x: Any, y: Any) -> Any:
-    """log(eˣ + eʸ), shifted by the larger so that nothing overflows."""
-    shift = gnp.stop_gradient(gnp.maximum(_floating(x), _floating(y)))
-    shift = gnp.where(gnp.isfinite(shift), shift, 0.0)
-    return gnp.log(gnp.exp(gnp.subtract(x, shift)) + gnp.exp(gnp.subtract(y, shift))) + shift
 
 
 # reductions ----------------------------------------------------------------------------------------------------------

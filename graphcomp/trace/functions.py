@@ -40,8 +40,11 @@ Axis = int | Sequence[int] | None
 
 
 def public(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function known to the tracer's protocols under its own name."""
-    FUNCTIONS[function.__name__.rstrip("_")] = noted = noting_failures(function)
+    """Make a function known to the tracer's protocols under its own name, which nothing else may have."""
+    name = function.__name__.rstrip("_")
+    if name in FUNCTIONS:
+        raise InputError(f"there is a function `{name}` already; give the new one another name.")
+    FUNCTIONS[name] = noted = noting_failures(function)
     return noted
 
 
@@ -97,6 +100,7 @@ def _on_booleans(name: str) -> Callable[..., Any]:
 
     function.__name__ = name
     function.__doc__ = f"{name} of numbers; of booleans, {_BOOLEAN[name]}."
+    FUNCTIONS.pop(name, None)  # it calls the one for numbers
     return public(function)
 
 

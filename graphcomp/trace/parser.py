@@ -34,7 +34,7 @@ _OPERATORS: Mapping[type, str] = {
 }
 CONSTANTS = {"pi": np.pi, "inf": np.inf}
 _ALIASES = {"ln": "log", "arctan": "atan", "arcsin": "asin", "arccos": "acos", "arctan2": "atan2", "abs": "absolute"}
-_COMPOSED = ("sum", "mean", "prod", "square", "logsumexp", "log2", "log10", "exp2", "cbrt")
+_COMPOSED = ("sum", "mean", "prod", "square", "logsumexp")
 
 
 def functions() -> dict[str, Callable[..., Any]]:

@@ -17,9 +17,15 @@ FORMULAS: dict[str, Callable[..., Value]] = {
     formula.__name__: formula
     for formula in (
         exponential.exp,
+        exponential.exp2,
         exponential.expm1,
         exponential.log,
         exponential.log1p,
+        exponential.log2,
+        exponential.log10,
+        exponential.logaddexp,
+        exponential.cbrt,
+        exponential.hypot,
         exponential.softplus,
         exponential.sigmoid,
         exponential.tanh,

@@ -27,6 +27,7 @@ from .values import (
     number,
     polynomial,
     power_of_two,
+    rounded,
     select,
     square_root,
     whole,
@@ -61,6 +62,20 @@ def exp_reduced(x: Value) -> tuple[Value, Value, Value]:
     n = shifted - form.whole
     r = fma(n, -low, fma(n, -high, x))
     return fma(r * r, polynomial(r, chosen(form, "EXP")), r), n, bits(shifted)
+
+
+def exp2(x: Value) -> Value:
+    """2ˣ = 2ⁿ·exp(r) with r = (x - n)·log 2, exact where x is whole."""
+    form = x.format
+    low, high = (bound / math.log(2) for bound in RANGE[form])
+    x = at_most(at_least(x, low), high)
+    shifted = x + form.whole
+    part = x - (shifted - form.whole)
+    r = fma(part, LN2[form][1], part * LN2[form][0])
+    n = bits(shifted)
+    half = n >> 1
+    result = 1.0 + fma(r * r, polynomial(r, chosen(form, "EXP")), r)
+    return result * power_of_two(half) * power_of_two(n - half)
 
 
 def exp_times(x: Value, factor: Value | float, halvings: int = 0) -> Value:
@@ -125,6 +140,85 @@ def log_ends(x: Value, result: Value) -> Value:
 def log(x: Value) -> Value:
     m, n = log_split(x)
     return log_ends(x, log_joined(m - 1.0, n))
+
+
+LOG2_E = {SINGLE: (float.fromhex("0x1.715476p+0"), float.fromhex("0x1.4ae0cp-26")),
+          DOUBLE: (float.fromhex("0x1.71547652b82fep+0"), float.fromhex("0x1.777d0ffda0d24p-56"))}  # fmt: skip
+"""1 / log 2 = high + low."""
+
+LOG10_E = {SINGLE: (float.fromhex("0x1.bcb7b2p-2"), float.fromhex("-0x1.5b235ep-27")),
+           DOUBLE: (float.fromhex("0x1.bcb7b1526e50ep-2"), float.fromhex("0x1.95355baaafad3p-57"))}  # fmt: skip
+"""1 / log 10 = high + low."""
+
+LOG10_2 = {SINGLE: (float.fromhex("0x1.344p-2"), float.fromhex("0x1.3509f8p-18")),
+           DOUBLE: (float.fromhex("0x1.34413509f60p-2"), float.fromhex("0x1.9fef311f12b36p-42"))}  # fmt: skip
+"""log 2 / log 10 = high + low; whole numbers times the first are exact."""
+
+
+def log2(x: Value) -> Value:
+    """n + log(m)/log 2, exact for powers of two."""
+    m, n = log_split(x)
+    high, low = LOG2_E[x.format]
+    part = log_joined(m - 1.0, constant(x, 0.0))
+    return log_ends(x, fma(part, high, n) + part * low)
+
+
+def log10(x: Value) -> Value:
+    """n·(log 2/log 10) + log(m)/log 10."""
+    m, n = log_split(x)
+    (high, low), (two, two_low) = LOG10_E[x.format], LOG10_2[x.format]
+    part = log_joined(m - 1.0, constant(x, 0.0))
+    return log_ends(x, fma(n, two, fma(part, high, fma(n, two_low, part * low))))
+
+
+def cbrt(x: Value) -> Value:
+    return in_double(x, _cbrt)
+
+
+def _cbrt(x: Value) -> Value:
+    """2^q·∛t with t = m·2^j, j from -1 to 1: a polynomial of m, a step of Halley's, and a step of Newton's."""
+    a = absolute(x)
+    m, n = log_split(a)
+    q = rounded(n * (1 / 3))
+    j = n - 3.0 * q
+    up, down = j > 0.5, j < -0.5
+    t = m * select(up, 2.0, select(down, constant(x, 0.5), 1.0))
+    root = polynomial(m, coefficients.CBRT_DOUBLE) * select(
+        up, 2 ** (1 / 3), select(down, constant(x, 2 ** (-1 / 3)), 1.0)
+    )
+    cube = root * root * root
+    root = root * (cube + 2.0 * t) / (2.0 * cube + t)
+    square = root * root
+    over = fma(square, root, -t) + fma(root, root, -square) * root
+    root = root - over / (3.0 * square)
+    result = with_sign(root * power_of_two(bits(q + DOUBLE.whole)), bits(x))
+    return select(x.equals(0.0) | negated(a < math.inf), x, result)
+
+
+def hypot(x: Value, y: Value) -> Value:
+    """√(x² + y²), in float32 by way of float64; infinite where an argument is, whatever the other one is."""
+    result = narrowed(_hypot(widened(x), widened(y)), x.format)
+    infinite = absolute(x).equals(math.inf) | absolute(y).equals(math.inf)
+    return select(infinite, constant(x, math.inf), result)
+
+
+def _hypot(x: Value, y: Value) -> Value:
+    """Scaled by powers of two where squares would be too large or lose digits."""
+    a, b = absolute(x), absolute(y)
+    huge = (a > 2.0**510) | (b > 2.0**510)
+    tiny = (a < 2.0**-450) & (b < 2.0**-450)
+    scale = select(huge, 2.0**-600, select(tiny, constant(x, 2.0**600), 1.0))
+    back = select(huge, 2.0**600, select(tiny, constant(x, 2.0**-600), 1.0))
+    a, b = a * scale, b * scale
+    large = a > b
+    first, second = select(large, a, b), select(large, b, a)
+    return square_root(fma(first, first, second * second)) * back
+
+
+def logaddexp(x: Value, y: Value) -> Value:
+    """log(eˣ + eʸ) = the larger + log(1 + exp(-distance))."""
+    distance = select(x.equals(y), 0.0, -absolute(x - y))
+    return select(x > y, x, y) + log1p_of_part(exp(distance))
 
 
 def log1p(x: Value) -> Value:
@@ -256,16 +350,16 @@ def _log_in_two(x: Value) -> tuple[Value, Value]:
     third_low = third_low + z * z * polynomial(z, coefficients.ATANH_TAIL_DOUBLE)
     term = s * third
     term_low = fma(s, third, -term) + (s * third_low + s_low * third)
-    first, first_low = _sum(s, term)
+    first, first_low = sum_of_two(s, term)
     first_low = first_low + (s_low + term_low)
     high, low = LN2[DOUBLE]
     product = n * high
-    total, total_low = _sum(product, 2.0 * first)
+    total, total_low = sum_of_two(product, 2.0 * first)
     total_low = total_low + (fma(n, high, -product) + n * low + 2.0 * first_low)
-    return _sum(total, total_low)
+    return sum_of_two(total, total_low)
 
 
-def _sum(large: Value, small: Value) -> tuple[Value, Value]:
-    """A sum and what rounding took off, for |large| ≥ |small| or large = 0."""
+def sum_of_two(large: Value, small: Value) -> tuple[Value, Value]:
+    """A sum and what rounding took off, for |large| ≥ |small| or large = 0 (T. J. Dekker)."""
     total = large + small
     return total, small - (total - large)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from itertools import zip_longest
 
-from .exponential import chosen
+from .exponential import chosen, in_double
 from .values import (
     DOUBLE,
     SINGLE,
@@ -95,7 +95,12 @@ def ratio(r: Value, k: Value) -> Value:
 
 
 def tan(x: Value) -> Value:
-    return rarely(beyond(LARGE[x.format]), "tan", x, flipped(ratio(*quarter(absolute(x))), bits(x)))
+    """In float64: the rounding of the angle, of both parts and of the quotient would come to more than two units."""
+    return rarely(beyond(LARGE[x.format]), "tan", x, in_double(x, _tan))
+
+
+def _tan(x: Value) -> Value:
+    return flipped(ratio(*quarter(absolute(x))), bits(x))
 
 
 def angle(y: Value, x: Value) -> Value:
@@ -129,10 +134,14 @@ def atan2(y: Value, x: Value) -> Value:
     return with_sign(result, bits(y))
 
 
+STEEP = {SINGLE: 0.6, DOUBLE: 0.5}
+"""Up to here the arcsine is a polynomial; twice one of half the distance to 1 beyond it rounds more coarsely."""
+
+
 def arcsine_parts(x: Value) -> tuple[Value, Value]:
-    """(whether |x| > 1/2, asin(|x|) or else asin(√((1 - |x|)/2)))."""
+    """(whether |x| > STEEP, asin(|x|) or else asin(√((1 - |x|)/2)))."""
     a = absolute(x)
-    large = a > 0.5
+    large = a > STEEP[x.format]
     z = select(large, 0.5 * (1.0 - a), a * a)
     s = select(large, square_root(z), a)
     return large, fma(s * z, polynomial(z, chosen(x.format, "ASIN")), s)
