@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,25 @@ def aligned(size: int) -> np.ndarray:
     return raw[start : start + size]
 
 
+_HEAD = object.__basicsize__
+"""NumPy's C structure of an array holds the address of the data right after the head that every object has."""
+
+
+def address_of(array: np.ndarray) -> int:
+    """Where the first entry lies: what `array.ctypes.data` says, in a tenth of the time."""
+    return _word(id(array) + _HEAD).value
+
+
+def _slow_address_of(array: np.ndarray) -> int:
+    return int(array.ctypes.data)
+
+
+_word = ctypes.c_ssize_t.from_address
+_SAMPLE = np.zeros(3)
+if address_of(_SAMPLE) != _slow_address_of(_SAMPLE):  # another interpreter, or another NumPy
+    address_of = _slow_address_of
+
+
 @register_leaf
 class Array(np.lib.mixins.NDArrayOperatorsMixin):
     """An array on a device (for now the host's memory). NumPy functions, operators and `np.asarray` work on it.
@@ -24,13 +44,14 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
     An array that was donated to a compiled function has given its memory away and can no longer be read.
     """
 
-    __slots__ = ("_block", "_view", "device")
+    __slots__ = ("_block", "_view", "address", "device")
 
-    def __init__(self, view: np.ndarray, block: np.ndarray | None = None) -> None:
+    def __init__(self, view: np.ndarray, block: np.ndarray | None = None, address: int = 0) -> None:
         self._view: np.ndarray | None = view
         self._block = block
+        self.address = address or address_of(view)
         self.device = "cpu"
-        view.flags.writeable = False
+        view.setflags(write=False)
 
     def numpy(self) -> np.ndarray:
         """The entries as a NumPy array that shares this array's memory (read-only)."""

@@ -126,19 +126,17 @@ class Entry:
         self.address = function.address
         self.alone = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(self.address)
 
-    def run(self, context: np.ndarray, threads: int) -> None:
-        """Run on `threads` threads, or on this one alone where the team is at work.
-
-        Words 1 and 2 of the context are the team's memory and the number of threads.
+    def run(self, words: Any, place: int, threads: int) -> None:
+        """Run with the context that lies at `place`, on `threads` threads, or on this one alone where the team is at
+        work. Words 1 and 2 of the context are the team's memory and the number of threads.
         """
-        place = context.ctypes.data
         if threads > 1 and PROCESS.lock.acquire(blocking=False):
             try:
                 team = PROCESS.of_size(threads)
-                context[1], context[2] = team.memory, threads
+                words[1], words[2] = team.memory, threads
                 team.run(team.memory, threads, self.address, place)
             finally:
                 PROCESS.lock.release()
         else:
-            context[1], context[2] = 0, 1
+            words[1], words[2] = 0, 1
             self.alone(0, place)
