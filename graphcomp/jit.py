@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -49,6 +49,9 @@ class Options:
         return {"memory_limit": str(self.memory_limit), "fastmath": str(self.fastmath)}
 
 
+Run: TypeAlias = Callable[[Sequence[Any], Sequence[bool], Binding | None], Sequence[Any]]
+
+
 class Specialisation:
     """One traced version of a function, and how to run it."""
 
@@ -84,8 +87,16 @@ class Specialisation:
         return self._later is None or self._later.is_done
 
     def __call__(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None = None) -> Any:
-        if not self.options.check_finite:
-            return self.traced.result_structure.unflatten(self.run(leaves, donated, binding))
+        return self.traced.result_structure.unflatten(self.runner(leaves, donated, binding))
+
+    @property
+    def runner(self) -> Run:
+        """What gives the results for leaves, which of them are donated, and what is known of them."""
+        if self.options.check_finite:
+            return self.run_finite
+        return self.run if self._executor is None else self._executor
+
+    def run_finite(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None) -> Sequence[Any]:
         given = [np.array(leaf) for leaf in leaves]  # a donated array is gone after the run
         results = self.run(leaves, donated, binding)
         if not all(np.isfinite(result).all() for result in map(np.asarray, results) if result.dtype.kind == "f"):
@@ -94,7 +105,7 @@ class Specialisation:
                 "the compiled function gives a value that is not finite, and the reference interpreter, which rounds "
                 "differently, does not; a value lies at the edge of what its dtype can hold."
             )
-        return self.traced.result_structure.unflatten(results)
+        return results
 
     def run(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None = None) -> Sequence[Any]:
         executor = self.executor if self.is_ready else None
@@ -116,19 +127,21 @@ class Jitted:
         self.function = function
         self.options = options
         self._versions: dict[Any, Specialisation] = {}
-        self._calls: dict[Any, tuple[Specialisation, list[bool], Binding | None]] = {}
+        self._calls: dict[Any, tuple[Run, Structure, list[bool], Binding | None]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
         leaves: list[Any] = []
-        signature = key_of(arguments, leaves), tuple([_signature(leaf) for leaf in leaves])
+        key = key_of(arguments, leaves)
+        types = [(x.shape, x.dtype) if type(x) is np.ndarray or type(x) is Array else _number(x) for x in leaves]
+        signature = key, tuple(types)
         try:
             found = self._calls.get(signature)
         except TypeError:  # a setting that cannot be compared, which is told where calls are looked at
             found = None
         if found is None:
             return self._first_call(arguments, signature)
-        version, donated, binding = found
-        return version(leaves, donated, binding)
+        run, structure, donated, binding = found
+        return structure.build(iter(run(leaves, donated, binding)))
 
     def _first_call(self, arguments: tuple[Any, ...], signature: Any) -> Any:
         """A call with arguments of new types; the next one like it needs no look at the containers."""
@@ -140,7 +153,7 @@ class Jitted:
             return version(leaves, donated)
         binding = None if version.executor is None else version.executor.bind(leaves)
         if None not in signature[1] and len(self._calls) < MOST_CALLS:
-            self._calls[signature] = version, donated, binding
+            self._calls[signature] = version.runner, version.traced.result_structure, donated, binding
         return version(leaves, donated, binding)
 
     @property
@@ -211,11 +224,9 @@ class Jitted:
         return stages(traced, self.options.memory_limit, self.options.fastmath)
 
 
-def _signature(leaf: Any) -> Any:
-    """What of a leaf decides how it is called, None where that takes a closer look."""
+def _number(leaf: Any) -> Any:
+    """What of a leaf that is no array decides how it is called, None where that takes a closer look."""
     kind = type(leaf)
-    if kind is np.ndarray or kind is Array:
-        return leaf.shape, leaf.dtype
     return kind if kind in (float, int, bool) else None
 
 

@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
 
 from ..ops.linear_algebra import SIGN_SHARE
-from .runtime import helper
+from .runtime import compiled
 
 CHARACTER, INTEGER = types.CPointer(types.int8), types.CPointer(types.int32)
 NO, YES, LOWER, UPPER, LEFT, RIGHT, UNIT, SMALL = map(ord, "NTLULRUS")
@@ -65,13 +65,13 @@ def onward(typingctx: Any, pointer: Any, count: Any) -> Any:
     return pointer(pointer, types.int64), generate
 
 
-@helper
+@compiled
 def fill(values, size, value):
     for i in range(size):
         values[i] = value
 
 
-@helper
+@compiled
 def has_zero(matrix, n):
     """Whether an entry of the diagonal is zero."""
     found = False
@@ -80,7 +80,7 @@ def has_zero(matrix, n):
     return found
 
 
-@helper
+@compiled
 def leading_sign(vector, size, step):
     """-1 where the first entry that is nearly as large as the largest is negative, else 1."""
     largest = abs(vector[0])
@@ -92,7 +92,7 @@ def leading_sign(vector, size, step):
     return 1
 
 
-@helper
+@compiled
 def turn(vector, size, step):
     for i in range(size):
         vector[i * step] = -vector[i * step]
@@ -114,7 +114,7 @@ def _trsm(letter: str, values: Any) -> Any:
 def _make_cholesky(letter: str, values: Any) -> Any:
     potrf = _routine("lapack", f"{letter}potrf", CHARACTER, INTEGER, values, INTEGER, INTEGER)
 
-    @helper
+    @compiled
     def cholesky(matrices, count, n):
         """By rows: the lower triangle is the upper one by columns."""
         for k in range(count):
@@ -134,7 +134,7 @@ def _make_cholesky(letter: str, values: Any) -> Any:
 def _make_triangular_solve(letter: str, values: Any, one: Any) -> Any:
     trsm = _trsm(letter, values)
 
-    @helper
+    @compiled
     def triangular_solve(matrices, sides, count, n, columns, lower, transposed, unit_diagonal):
         """By rows, T·x = b is xᵀ·Tᵀ = bᵀ by columns, where Tᵀ is the other triangle."""
         triangle = UPPER if lower else LOWER
@@ -157,7 +157,7 @@ def _make_triangular_solve(letter: str, values: Any, one: Any) -> Any:
 def _make_lu(letter: str, values: Any) -> Any:
     getrf = _routine("lapack", f"{letter}getrf", INTEGER, INTEGER, values, INTEGER, INTEGER, INTEGER)
 
-    @helper
+    @compiled
     def lu(factors, swaps, orders, count, n):
         """By columns. Exchanges are counted from zero."""
         for k in range(count):
@@ -176,7 +176,7 @@ def _make_lu(letter: str, values: Any) -> Any:
 def _make_solve(letter: str, values: Any, one: Any) -> Any:
     trsm = _trsm(letter, values)
 
-    @helper
+    @compiled
     def exchange(side, swap, n, columns, forward):
         for step in range(n):
             i = step if forward else n - 1 - step
@@ -185,14 +185,14 @@ def _make_solve(letter: str, values: Any, one: Any) -> Any:
                 for c in range(columns):
                     side[c * n + i], side[c * n + j] = side[c * n + j], side[c * n + i]
 
-    @helper
+    @compiled
     def by_triangle(matrix, side, n, columns, triangle, turned, diagonal):
         trsm(
             character(LEFT), character(triangle), character(turned), character(diagonal), integer(n), integer(columns),
             slot(one(1)), matrix, integer(max(n, 1)), side, integer(max(n, 1)),
         )  # fmt: skip
 
-    @helper
+    @compiled
     def solve(factors, swaps, sides, count, n, columns, transposed):
         """By columns: P·A = L·U."""
         for k in range(count):
@@ -213,7 +213,7 @@ def _make_solve(letter: str, values: Any, one: Any) -> Any:
     return solve
 
 
-@helper
+@compiled
 def slogdet(factors, swaps, signs, logarithms, count, n):
     """From the diagonal of U, and whether the number of exchanges is odd."""
     for k in range(count):
@@ -238,7 +238,7 @@ def _make_eigh(letter: str, values: Any) -> Any:
         INTEGER, INTEGER,
     )  # fmt: skip
 
-    @helper
+    @compiled
     def eigh(eigenvalues, vectors, work, places, count, n, size, places_size):
         """By columns. The matrix, of which the lower triangle is read, becomes the eigenvectors."""
         for k in range(count):
@@ -270,7 +270,7 @@ def _make_svd(letter: str, values: Any) -> Any:
         INTEGER, values, INTEGER, INTEGER, INTEGER,
     )  # fmt: skip
 
-    @helper
+    @compiled
     def svd(lefts, singular, rights, matrices, work, places, count, rows, columns, few, size):
         """By rows: the transpose by columns, so that left and right change places."""
         for k in range(count):

@@ -19,7 +19,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .runtime import helper
+from .runtime import compiled
 
 ARRIVED, TURN, FIRST_SLOT = 0, 16, 32
 """Words of the team's memory: how many have arrived, which meeting it is, and where the slots of workers begin."""
@@ -128,7 +128,7 @@ def run_entry(typingctx: Any, entry: Any, thread: Any, context: Any) -> Any:
     return types.void(types.int64, types.int64, types.int64), generate
 
 
-@helper
+@compiled
 def share(thread, threads, extent, unit):
     """Where a thread's share of a loop begins; long loops are cut where a cache line begins."""
     if threads == 1:
@@ -140,7 +140,7 @@ def share(thread, threads, extent, unit):
     return begin * unit
 
 
-@helper
+@compiled
 def meet(context, threads):
     """Wait until all threads of the team are here."""
     if threads > 1:
@@ -170,7 +170,7 @@ def cycles(typingctx: Any) -> Any:
     return types.int64(), generate
 
 
-@helper
+@compiled
 def stamp(context, word, place, thread, threads):
     """Wait for each other and note the time, in a table whose address is a word of the context."""
     meet(context, threads)
@@ -178,7 +178,7 @@ def stamp(context, word, place, thread, threads):
         store_word(context[word] + 8 * place, cycles())
 
 
-@helper
+@compiled
 def serve(slot):
     """What a worker does: wait for a job in its slot, run its entry, and so on; an entry of 0 is the end."""
     done = 0
@@ -203,7 +203,7 @@ def serve(slot):
         run_entry(entry, load_word(slot + 8 * THREAD), load_word(slot + 8 * CONTEXT))
 
 
-@helper
+@compiled
 def give(slot, entry, thread, context):
     """Put a job into a worker's slot, and wake the worker if it sleeps."""
     store_word(slot + 8 * ENTRY, entry)
@@ -214,7 +214,7 @@ def give(slot, entry, thread, context):
         sem_post(slot + 8 * SEMAPHORE)
 
 
-@helper
+@compiled
 def run_together(team, threads, entry, context):
     """Run an entry on the first threads of a team, the caller's among them."""
     for thread in range(1, threads):

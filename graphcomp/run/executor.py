@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import sympy as sp
@@ -18,7 +18,7 @@ from ..graph import Graph
 from ..graph.types import substitute
 from ..schedule import Program, plan_arena
 from ..schedule.program import Buffer
-from .array import Array, address, aligned
+from .array import Array, address_of, aligned
 from .blas import factors_large_matrices, single_threaded, uses_blas, worth_a_team
 from .cache import load_entry
 from .interpreter import bind_sizes, check_inputs
@@ -27,6 +27,10 @@ from .team import Entry, default_threads
 
 REMEMBERED = 2
 """The results of how many calls are looked after: those of the last one are still held when the next begins."""
+
+
+Block: TypeAlias = tuple[np.ndarray, int]
+"""Memory of a result, and its address."""
 
 
 class Binding:
@@ -48,14 +52,16 @@ class Binding:
         self.one_thread = uses_blas(program) and not factors_large_matrices(program, sizes)
         self.worth_a_team = worth_a_team(program, sizes)
         self.outputs = [self._output(buffer, sizes) for buffer in program.outputs]
+        self.words = memoryview(self.context)  # type: ignore[arg-type]
+        self.place = address_of(self.context)
 
     def _bind(self, buffer: Buffer, graph: Graph, offsets: Any) -> None:
         slot = self.word[buffer.number]
         if buffer.role == "scratch":
-            self.context[slot] = self.arena.ctypes.data + offsets[buffer.number]
+            self.context[slot] = address_of(self.arena) + offsets[buffer.number]
         elif buffer.role == "array":
             self.constants.append(np.asarray(graph.arrays[buffer.key], order="C"))
-            self.context[slot] = self.constants[-1].ctypes.data
+            self.context[slot] = address_of(self.constants[-1])
 
     def _output(self, buffer: Buffer, sizes: dict[sp.Symbol, int]) -> tuple[int, tuple[int, ...], np.dtype[Any], int]:
         shape = substitute(buffer.type.shape, sizes)
@@ -77,8 +83,8 @@ class Executor:
         self.loaded = load_entry(source, parts)
         self.entry = Entry(self.loaded.functions[0])
         self._bindings: dict[tuple[int, ...], Binding] = {}
-        self._pool: dict[int, list[np.ndarray]] = {}
-        self._issued: deque[list[np.ndarray]] = deque(maxlen=REMEMBERED)
+        self._pool: dict[int, list[Block]] = {}
+        self._issued: deque[list[Block]] = deque(maxlen=REMEMBERED)
         self._lock = threading.Lock()
         self.entry_seconds = 0.0
         """How long the entry ran in the last call."""
@@ -103,74 +109,89 @@ class Executor:
         """
         if binding is None:
             binding = self.bind(values)
-        try:
-            arrays = [
-                np.asarray(_view(value), dtype, order="C") for value, dtype in zip(values, self._dtypes, strict=True)
-            ]
-        except OverflowError:  # an integer too large: the error is told where values are checked
-            arrays = check_inputs(self.graph, [_view(value) for value in values])
         with self._lock:
-            context = binding.context.copy()
-            context[-1] = address(self.stamps)
-            for slot, array in zip(binding.inputs, arrays):
-                context[slot] = address(array)
+            words = binding.words
+            kept = self._place(values, binding)
             self._collect()
             self._issued.append([])
-            results = [self._result(context, *output) for output in binding.outputs]
+            results = [self._result(words, *output) for output in binding.outputs]
             threads = self.threads if binding.worth_a_team else 1
             start = time.perf_counter()
             if binding.one_thread:
                 with single_threaded():
-                    self.entry.run(context, threads)
+                    self.entry.run(words, binding.place, threads)
             else:
-                self.entry.run(context, threads)
+                self.entry.run(words, binding.place, threads)
             self.entry_seconds = time.perf_counter() - start
-            self._check(int(context[0]))
-            del arrays
-            for value, given in zip(values, donated):
-                if given and isinstance(value, Array):
-                    self._reclaim(value)
+            del kept
+            if words[0]:
+                self._raise(words)
+            if True in donated:
+                for value, given in zip(values, donated):
+                    if given and isinstance(value, Array):
+                        self._reclaim(value)
         return results
+
+    def _place(self, values: Sequence[Any], binding: Binding) -> list[np.ndarray]:
+        """Write the addresses of the arguments; the arrays that are to be kept until the entry has run."""
+        words, kept = binding.words, []
+        try:
+            for slot, value, dtype in zip(binding.inputs, values, self._dtypes, strict=True):
+                array = value.numpy() if type(value) is Array else value  # refuses what was donated before
+                if type(array) is not np.ndarray or array.dtype is not dtype or not array.flags.c_contiguous:
+                    array = np.asarray(_view(array), dtype, order="C")
+                    kept.append(array)
+                words[slot] = address_of(array)
+        except OverflowError:  # an integer too large: the error is told where values are checked
+            check_inputs(self.graph, [_view(value) for value in values])
+            raise
+        return kept
 
     def _binding(self, sizes: dict[sp.Symbol, int]) -> Binding:
         key = tuple(sizes[symbol] for symbol in self.program.sizes)
         if key not in self._bindings:
-            self._bindings[key] = Binding(self.program, self.graph, sizes)
+            self._bindings[key] = binding = Binding(self.program, self.graph, sizes)
+            binding.words[len(binding.context) - 1] = address_of(self.stamps)
         return self._bindings[key]
 
-    def _result(self, context: np.ndarray, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> Array:
+    def _result(self, words: Any, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> Array:
         blocks = self._pool.get(size)
-        block = blocks.pop() if blocks else aligned(size)
-        self._issued[-1].append(block)
-        context[slot] = address(block)
-        return Array(block.view(dtype).reshape(shape), block)
+        block, address = blocks.pop() if blocks else _block(size)
+        self._issued[-1].append((block, address))
+        words[slot] = address
+        return Array(np.ndarray(shape, dtype, block), block, address)
 
     def _collect(self) -> None:
         """Take back the memory of earlier results that nobody holds any more; fresh memory costs its page faults."""
         for blocks in self._issued:
             held = []
-            for block in blocks:
-                if sys.getrefcount(block.base) <= 2:
-                    self._pool.setdefault(block.size, []).append(block)
+            for found in blocks:
+                if sys.getrefcount(found[0].base) <= 2:
+                    self._pool.setdefault(found[0].size, []).append(found)
                 else:
-                    held.append(block)
+                    held.append(found)
             blocks[:] = held
 
     def _reclaim(self, value: Array) -> None:
         """Keep a donated array's memory for a later result, unless somebody still looks at it."""
-        block = value.donate()
-        if block is None or any(block is other for blocks in self._issued for other in blocks):
+        address, block = value.address, value.donate()
+        if block is None or any(block is other for blocks in self._issued for other, _ in blocks):
             return  # one of its own results: taken back before the next run
         if block.base is not None and sys.getrefcount(block.base) <= 2:
-            self._pool.setdefault(block.size, []).append(block)
+            self._pool.setdefault(block.size, []).append((block, address))
 
-    def _check(self, status: int) -> None:
-        if status == 0:
-            return
+    def _raise(self, words: Any) -> None:
+        """Say what the entry stopped at; its table is as before the call."""
+        status, words[0] = int(words[0]), 0
         numbering = next(n for n in reversed(self.numberings) if n.first < status)
         node = numbering.node(status - numbering.first - 1)
         where = f" At {node.origin}." if node.origin else ""
         raise ExecutionError(f"{node.op} ({numbering.comment(node.id)}): an index is out of range for its axis.{where}")
+
+
+def _block(size: int) -> Block:
+    found = aligned(size)
+    return found, address_of(found)
 
 
 def _view(value: Any) -> Any:

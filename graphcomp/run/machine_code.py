@@ -89,6 +89,12 @@ class _Part(JITCodeLibrary):
     def codegen(self) -> Any:
         return _NoEnvironment(self._codegen) if self.is_part else self._codegen
 
+    def _optimize_functions(self, module: Any) -> None:
+        if self.is_part:
+            module.data_layout = self._codegen._data_layout
+        else:
+            super()._optimize_functions(module)
+
     def _optimize_final_module(self) -> None:
         if not self.is_part:
             super()._optimize_final_module()

@@ -33,14 +33,15 @@ class Structure:
         """Put `leaves` back, in order."""
         if len(leaves) != self.leaf_count():
             raise InputError(f"expected {self.leaf_count()} arrays, got {len(leaves)}.")
-        return self._build(iter(leaves))
+        return self.build(iter(leaves))
 
-    def _build(self, leaves: Iterator[Any]) -> Any:
+    def build(self, leaves: Iterator[Any]) -> Any:
+        """The container with the next leaves."""
         if self.kind == "leaf":
             return next(leaves)
         if self.kind == "static":
             return self.keys[0]
-        values = [child._build(leaves) for child in self.children]
+        values = [child.build(leaves) for child in self.children]
         if self.kind == "dict":
             return dict(zip(self.keys, values))
         if self.kind == "named":

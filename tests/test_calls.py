@@ -1,0 +1,89 @@
+"""What a call of a compiled function does with its arguments and results, the second time too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphcomp as gx
+from graphcomp.errors import ExecutionError, InputError
+from graphcomp.run.array import Array, address_of, aligned
+
+X = np.arange(12.0).reshape(3, 4)
+
+
+def test_addresses() -> None:
+    for array in (X, X[1:], X[:, ::2], X.T, np.zeros(()), np.zeros(0), aligned(7), np.broadcast_to(X, (2, 3, 4))):
+        assert address_of(array) == array.ctypes.data
+
+
+def variants() -> list[Any]:
+    locked = X.copy()
+    locked.flags.writeable = False
+    wide = np.repeat(X, 2, axis=1)
+    return [X, np.asfortranarray(X), wide[:, ::2], X[::-1][::-1], locked, X.view(np.recarray), Array(X.copy())]
+
+
+def test_arrays_of_one_type_in_any_order_in_memory() -> None:
+    """All but the first call know the types and do not look at the arrays again."""
+    step = gx.jit(lambda x: x * 2 + 1)
+    for given in variants() * 2:
+        np.testing.assert_array_equal(step(given), X * 2 + 1)
+    assert len(step.versions) == 1
+
+
+def test_numbers_among_arrays() -> None:
+    step = gx.jit(lambda x, n: x * n)
+    for number in (2.0, 3.0, np.float64(4.0), 5):
+        np.testing.assert_array_equal(step(X, number), X * number)
+    count = gx.jit(lambda n: n + 1)
+    assert [int(count(n)) for n in (1, 2)] == [2, 3]
+    with pytest.raises(InputError, match="does not fit"):
+        count(2**70)
+    assert int(count(3)) == 4
+
+
+def test_results_that_are_held_stay_as_they_are() -> None:
+    step = gx.jit(lambda x: (x + 1, x * 2))
+    held = [step(X * k) for k in range(6)]
+    views = [np.asarray(step(X * k)[0])[1:] for k in range(6)]
+    for k in range(6):
+        np.testing.assert_array_equal(held[k][0], X * k + 1)
+        np.testing.assert_array_equal(held[k][1], X * k * 2)
+        np.testing.assert_array_equal(views[k], (X * k + 1)[1:])
+
+
+def test_memory_of_results_that_nobody_holds_is_used_again() -> None:
+    step = gx.jit(lambda x: x + 1)
+    addresses = {step(X).address for _ in range(20)}
+    assert len(addresses) <= 3
+
+
+def test_a_donated_array_is_gone_in_later_calls() -> None:
+    step = gx.jit(lambda x: x + 1, donate=0)
+    state = step(X)
+    for count in range(2, 6):
+        before, state = state, step(state)
+        np.testing.assert_array_equal(state, X + count)
+        with pytest.raises(ExecutionError, match="was donated"):
+            step(before)
+
+
+def test_an_index_out_of_range_spoils_no_later_call() -> None:
+    step = gx.jit(lambda x, places: x[places])
+    np.testing.assert_array_equal(step(X, np.array([2, 0])), X[[2, 0]])
+    for _ in range(2):
+        with pytest.raises(ExecutionError, match="an index is out of range"):
+            step(X, np.array([2, 7]))
+        np.testing.assert_array_equal(step(X, np.array([1, 1])), X[[1, 1]])
+
+
+def test_containers_of_results() -> None:
+    step = gx.jit(lambda tree: {"a": (tree["x"] + 1, [tree["x"] * 2]), "b": "text", "c": ()})
+    for k in range(3):
+        found = step({"x": X * k})
+        assert found["b"] == "text" and found["c"] == ()
+        np.testing.assert_array_equal(found["a"][0], X * k + 1)
+        np.testing.assert_array_equal(found["a"][1][0], X * k * 2)
