@@ -117,8 +117,7 @@ def build(
 
     tail, head, rank = ("e", "w", "LR") if direction == "right" else ("n", "s", "BT")
     between, along = gaps or standard_gaps(labels)
-    # Where many edges meet at one card, their curves need room to come together.
-    along *= 1 + 0.1 * max(busiest(edges) - 3, 0)
+    along *= room_for(edges)
     apart = {"nodesep": str(between * spread), "ranksep": str(along * spread)}
     drawing = pygraphviz.AGraph(directed=True, strict=False, rankdir=rank, splines="true", **apart)
     drawing.node_attr.update(shape="box", fixedsize="true", label="")
@@ -137,6 +136,11 @@ def build(
 def standard_gaps(labels: Mapping[Edge, Size]) -> Gaps:
     """The gaps of a drawing that asks for none: with labels between the ranks there are twice as many."""
     return (0.36, 0.78) if labels else (0.5, 1.0)
+
+
+def room_for(edges: Mapping[Edge, int]) -> float:
+    """How much wider gaps are where many edges meet at one card: their curves need room to come together."""
+    return 1 + 0.1 * max(busiest(edges) - 3, 0)
 
 
 def busiest(edges: Mapping[Edge, int]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .columns import arrange, ranks
-from .layout import DOTS_PER_INCH, Box, Direction, Edge, Gaps, Layout, Point, Size, framed, standard_gaps
+from .layout import DOTS_PER_INCH, Box, Direction, Edge, Gaps, Layout, Point, Size, framed, room_for, standard_gaps
 from .layout import lay_out as lay_out_with_dot
 
 MOST_STOPS = 800
@@ -54,7 +54,7 @@ def lay_out_in_columns(
     chips = {place: labels[edge] for place, edge in enumerate(edges) if edge in labels}
     chips = {place: size[::-1] if turned else size for place, size in chips.items()}
     _, along = gaps or standard_gaps(labels)
-    found = arrange(sizes, pairs, chips, shared=True).layout(along * DOTS_PER_INCH)
+    found = arrange(sizes, pairs, chips, shared=True).layout(along * DOTS_PER_INCH * room_for(edges))
     boxes = {node: turn(found.cards[number[node]]) if turned else found.cards[number[node]] for node in cards}
     placed: dict[Edge, Box] = {}
     curves = {}
