@@ -235,3 +235,27 @@ def test_what_a_story_executes_is_the_same(program: Program, seed: int) -> None:
     assert not flat.subgraphs()
     close(value, plain(x), 1e-12)
     close(slopes, gx.grad(plain)(x))
+
+
+def test_reverse_mode_of_a_loop_inside_a_batch_inside_a_hessian() -> None:
+    """The second derivatives of the sum of squared per-example gradients of a recurrence."""
+    rng = np.random.default_rng(0)
+    sequences, weights = rng.standard_normal((4, 5, 3)), rng.standard_normal((3, 3)) * 0.4
+
+    def final(w: Any, x: Any) -> Any:
+        def step(h: Any, one: Any) -> Any:
+            h = np.tanh(h @ w + one)
+            return h, gnp.sum(h * h)
+
+        last, squares = gx.scan(step, np.zeros(3), x)
+        return gnp.sum(squares) + gnp.sum(np.sin(last))
+
+    def total(w: Any) -> Any:
+        return gnp.sum(gx.vmap(gx.grad(final), (None, 0))(w, sequences) ** 2)
+
+    found = np.asarray(gx.jit(gx.hessian(total))(weights)).reshape(9, 9)
+    slope, step = gx.jit(gx.grad(total)), 1e-5
+    for row, direction in zip(found, np.eye(9).reshape(9, 3, 3)):
+        ends = (np.asarray(slope(weights + sign * step * direction)).ravel() for sign in (1, -1))
+        difference = np.subtract(*ends) / (2 * step)
+        np.testing.assert_allclose(row, difference, atol=1e-7 * abs(found).max())
