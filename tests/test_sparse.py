@@ -14,6 +14,7 @@ import graphcomp as gx
 from graphcomp import nn, sparse
 from graphcomp import numpy as gnp
 from graphcomp.errors import DTypeError, ExecutionError, InputError, ShapeError
+from graphcomp.run.array import address
 from graphcomp.run.pipeline import lower
 from graphcomp.trace.tree import leaves
 
@@ -317,3 +318,24 @@ def test_compiled_programs_stay_inside_their_arrays(broken: str) -> None:
     f = gx.jit(lambda matrix, x: (matrix @ x[:5], matrix.T @ x))
     with pytest.raises(ExecutionError, match="out of range"):
         f(sparse.Matrix(matrix.values, matrix.rows, sparse.Groups(**wrong)), np.ones((6, 4)))
+
+
+def test_sizes_that_do_not_fit_a_compilation_for_all_are_named() -> None:
+    f = gx.jit(lambda matrix, x: matrix @ x, specs=(sparse.spec(("N", "M"), "E"), gx.spec(("M", 3), "float32")))
+    matrix, _ = draw(9, 5, 20, "float32")
+    with pytest.raises(InputError, match="the size M is 5 elsewhere but 6"):
+        f(as_specified(matrix), np.ones((6, 3), "float32"))
+    empty = sparse.Matrix(
+        matrix.values, sparse.Groups(matrix.rows.of, np.zeros(1, "int32")), as_specified(matrix).columns
+    )
+    with pytest.raises(InputError, match="the named size N is at least 1"):
+        f(empty, np.ones((5, 3), "float32"))
+
+
+def test_addresses_of_arrays() -> None:
+    """What is read off an array's header is what NumPy says; views, parts and empty arrays too."""
+    base = np.arange(24.0).reshape(4, 6)
+    frozen = np.ones(3)
+    frozen.flags.writeable = False
+    for array in (base, base[1:, 2:], base.T, base[:0], frozen, np.float32(2)[None], np.empty(0, bool)):
+        assert address(array) == array.__array_interface__["data"][0]
