@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
+from operator import matmul
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -46,9 +50,11 @@ def main() -> None:
         given = torch.from_numpy(dense)
         if transposed:
             matrix = matrix.T
-        candidates = [
-            lambda: product(matrix, dense), lambda: by_rows @ dense, lambda: theirs @ given
-        ]  # fmt: skip
+        candidates: list[Callable[[], Any]] = [
+            partial(product, matrix, dense),
+            partial(matmul, by_rows, dense),
+            partial(matmul, theirs, given),
+        ]
         np.testing.assert_allclose(candidates[0](), candidates[1](), rtol=1e-4)
         times: list[list[float]] = [[] for _ in candidates]
         for _ in range(BLOCKS):
@@ -59,9 +65,8 @@ def main() -> None:
                 each.append((time.thread_time() - begin) / REPEATS * 1e6)
         ours, scipys, torchs = map(statistics.median, times)
         ratio, entry = ours / min(scipys, torchs), ours * 1e3 / len(places)
-        print(
-            f"| {what} | {len(places)} × {width} | {ours:.0f} | {scipys:.0f} | {torchs:.0f} | {ratio:.2f} | {entry:.2f} |"
-        )
+        figures = f"{ours:.0f} | {scipys:.0f} | {torchs:.0f} | {ratio:.2f} | {entry:.2f}"
+        print(f"| {what} | {len(places)} × {width} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":
