@@ -26,11 +26,13 @@ from .trace.tracer import Tracer, apply, type_of
 @dataclass(frozen=True, eq=False)
 class Groups:
     """E entries in G groups: `of` [E], the group of each entry; `starts` [G + 1], where each group begins among the
-    entries in the order of their groups; `members` [E], the entries in that order (None: as they stand)."""
+    entries in the order of their groups; `members` [E], the entries in that order (None: as they stand); `across` [E],
+    where they stand in a matrix's other grouping, in that order too (None: it is looked up)."""
 
     of: Any
     starts: Any
     members: Any = None
+    across: Any = None
 
     @property
     def count(self) -> Dimension:
@@ -40,6 +42,10 @@ class Groups:
     @property
     def arrays(self) -> tuple[Any, ...]:
         return (self.of, self.starts) if self.members is None else (self.of, self.starts, self.members)
+
+    def beside(self, other: Groups) -> tuple[Any, ...]:
+        """The arrays that an op takes where each entry also belongs to a group of the other grouping."""
+        return self.arrays if self.across is None else (*self.arrays, other.of, self.across)
 
 
 def groups(of: Any, count: int) -> Groups:
@@ -138,8 +144,8 @@ class Matrix:
         type = type_of(x)
         if not isinstance(type, TensorType) or type.rank == 0 or equal(type.shape[0], self.shape[1]) is False:
             raise ShapeError(f"{self} times {type}: the product takes {self.shape[1]} rows.")
-        taken = group_take(x, self.columns)
-        return group_sum(_along_rows(self.values, type.rank) * taken, self.rows)
+        taken = apply("group_take", _array(x), *self.columns.beside(self.rows))
+        return apply("group_sum", _along_rows(self.values, type.rank) * taken, *self.rows.beside(self.columns))
 
     def __rmatmul__(self, x: Any) -> Any:
         """The product of x [..., R] with the matrix, [..., C]."""
@@ -198,8 +204,10 @@ def coo(values: Any, rows: Any, columns: Any, shape: tuple[int, int]) -> Matrix:
         raise InputError(f"values, rows and columns are of one length, not {values.shape, rows.shape, columns.shape}.")
     in_order = bool(rows.dtype.kind in "iu" and (rows[1:] >= rows[:-1]).all())
     order: Any = slice(None) if in_order else np.argsort(rows, kind="stable")
-    by_row = groups(rows[order], shape[0])
-    return Matrix(np.ascontiguousarray(values[order]), by_row, groups(columns[order], shape[1]))
+    by_row, by_column = groups(rows[order], shape[0]), groups(columns[order], shape[1])
+    members = np.arange(len(rows), dtype=by_column.of.dtype) if by_column.members is None else by_column.members
+    turned = replace(by_column, members=members, across=by_row.of[members])
+    return Matrix(np.ascontiguousarray(values[order]), by_row, turned)
 
 
 def csr(values: Any, columns: Any, row_starts: Any, shape: tuple[int, int]) -> Matrix:
@@ -232,4 +240,4 @@ def spec(shape: Sequence[int | str | Dimension], stored: int | str | Dimension, 
     places = TensorType((entries,), "int32")
     by_row, by_column = (TensorType((size + 1,), "int32") for size in (rows, columns))
     values = TensorType((entries,), str(np.dtype(dtype)))
-    return Matrix(values, Groups(places, by_row), Groups(places, by_column, places))
+    return Matrix(values, Groups(places, by_row), Groups(places, by_column, places, places))

@@ -101,6 +101,20 @@ def test_rows_do_not_depend_on_their_share(dtype, bits, m, k, n, turned):
     assert whole.tobytes() == parts.tobytes()
 
 
+@each_kind
+@pytest.mark.parametrize(("pitch", "n"), [(150, 20), (3000, 20), (40_000, 7), (3000, 530)])
+def test_a_matrix_by_columns_in_blocks(dtype, bits, pitch, n):
+    """However far its columns lie apart, the sums are right, and no bit depends on a row's share."""
+    rng = np.random.default_rng(pitch)
+    left, right = rng.standard_normal((111, pitch)).astype(dtype)[:, 3:64].T, inside(rng, (111, n), dtype)
+    whole, parts = np.full((61, n), np.nan, dtype), np.empty((61, n), dtype)
+    check(left, right, whole, bits)
+    check(left, right, whole.copy(), bits, add=True)
+    for begin, end in ((0, 5), (5, 61)):
+        multiply(left[begin:end], right, parts[begin:end], bits)
+    assert whole.tobytes() == parts.tobytes()
+
+
 def test_infinities_and_nan_arrive():
     left = np.array([[np.inf, 1], [np.nan, 0], [0, 1]], np.float32)
     result = np.empty((3, 2), np.float32)

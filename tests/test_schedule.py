@@ -19,7 +19,7 @@ from graphcomp.ops.record import REGISTRY
 from graphcomp.run.blas import libraries, single_threaded
 from graphcomp.schedule import Program, plan_arena, schedule
 from graphcomp.schedule.memory import lifetimes
-from graphcomp.schedule.program import Buffer, LoopKernel, Nest, ProductKernel, written
+from graphcomp.schedule.program import Buffer, Choose, LoopKernel, Nest, ProductKernel, Store, written
 from graphcomp.schedule.schedule import KERNEL_LIMIT
 from graphcomp.simplify import simplify
 from graphcomp.trace import trace_function
@@ -279,6 +279,37 @@ def test_a_position_is_looked_up_outside_of_what_it_places() -> None:
     wanted = np.zeros_like(table)
     np.add.at(wanted, rows, 3 * table[rows] ** 2)
     np.testing.assert_allclose(np.asarray(gx.jit(table_gradient)(table, rows)), wanted, rtol=1e-14)
+
+
+def test_a_position_is_looked_up_outside_of_a_sum_of_what_it_places() -> None:
+    def scores(x, y, rows, columns):  # type: ignore[no-untyped-def]
+        return gnp.sum(np.take(x, rows, axis=0) * np.take(y, columns, axis=0), axis=1)
+
+    x, y = np.arange(12.0).reshape(4, 3), np.arange(15.0).reshape(5, 3) - 4
+    rows, columns = np.array([3, 0, 3, 1]), np.array([4, 4, 0, 2])
+    f = gx.jit(scores)
+    lines = f.stages(x, y, rows, columns).source.splitlines()
+    looks = [line for line in lines if "= int64(v" in line]
+    (step,) = [line for line in lines if "= add_up(" in line]
+    assert len(looks) == 2 and max(map(indent, looks)) < indent(step)
+    np.testing.assert_allclose(f(x, y, rows, columns), (x[rows] * y[columns]).sum(1), rtol=1e-14)
+    with pytest.raises(ExecutionError, match="out of range"):
+        f(x, y, rows, columns + 3)
+
+
+def test_parts_that_a_product_reads_side_by_side_are_written_without_choices() -> None:
+    def step(x, y, w):  # type: ignore[no-untyped-def]
+        return gnp.concatenate([np.exp(x), x * y, y - 1], axis=1) @ w
+
+    x, y, w = np.full((20, 8), 0.5), np.arange(160.0).reshape(20, 8) / 100, np.arange(48.0).reshape(24, 2) / 40
+    f = gx.jit(step)
+    program, _ = lowered(step, x, y, w)
+    loop, product = program.kernels
+    assert isinstance(loop, LoopKernel) and isinstance(product, ProductKernel)
+    assert not any(isinstance(statement, Choose) for statement in loop.statements())
+    stores = [statement for statement in loop.statements() if isinstance(statement, Store)]
+    assert len(stores) == 3 and {store.buffer.number for store in stores} == {product.left.buffer.number}
+    np.testing.assert_allclose(f(x, y, w), np.concatenate([np.exp(x), x * y, y - 1], 1) @ w, rtol=1e-13)
 
 
 def indent(line: str) -> int:

@@ -14,6 +14,7 @@ import graphcomp as gx
 from graphcomp import nn, sparse
 from graphcomp import numpy as gnp
 from graphcomp.errors import DTypeError, ExecutionError, InputError, ShapeError
+from graphcomp.run.array import address
 from graphcomp.run.pipeline import lower
 from graphcomp.trace.tree import leaves
 
@@ -122,19 +123,11 @@ def test_one_compilation_for_graphs_of_all_sizes() -> None:
     for nodes, edges, graphs in ((30, 90, 4), (7, 20, 1), (40, 1, 9)):
         matrix, dense = draw(nodes, nodes, edges, "float32")
         x, of = RNG.normal(size=(nodes, 10)).astype("float32"), np.sort(RNG.integers(0, graphs, nodes))
-        matrix = as_specified(matrix)
         total, sums = f(matrix, x, sparse.groups(of, graphs))
         hidden = np.maximum(dense @ x, 0)
         np.testing.assert_allclose(total, [hidden[of == g].sum(0) for g in range(graphs)], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(sums, dense.sum(1), rtol=1e-4, atol=1e-5)
     assert len(f.versions) == 1
-
-
-def as_specified(matrix: sparse.Matrix) -> sparse.Matrix:
-    """With members of its columns also where they stand in order already, as `sparse.spec` says."""
-    columns = matrix.columns
-    members = np.arange(matrix.stored, dtype="int32") if columns.members is None else columns.members
-    return sparse.Matrix(matrix.values, matrix.rows, sparse.Groups(columns.of, columns.starts, members))
 
 
 def test_parts_of_a_matrix() -> None:
@@ -308,12 +301,31 @@ def test_mistakes_are_explained() -> None:
         sparse.matrix(np.ones(3))
 
 
-@pytest.mark.parametrize("broken", ["of", "starts", "members"])
+@pytest.mark.parametrize("broken", ["of", "starts", "members", "across"])
 def test_compiled_programs_stay_inside_their_arrays(broken: str) -> None:
     """Groupings are checked when they are made; one changed since stops the program at the edge of an array."""
     matrix, _ = draw(6, 5, 17)
-    wrong = {name: np.array(getattr(matrix.columns, name)) for name in ("of", "starts", "members")}
+    wrong = {name: np.array(getattr(matrix.columns, name)) for name in ("of", "starts", "members", "across")}
     wrong[broken][2] = 1000
     f = gx.jit(lambda matrix, x: (matrix @ x[:5], matrix.T @ x))
     with pytest.raises(ExecutionError, match="out of range"):
         f(sparse.Matrix(matrix.values, matrix.rows, sparse.Groups(**wrong)), np.ones((6, 4)))
+
+
+def test_sizes_that_do_not_fit_a_compilation_for_all_are_named() -> None:
+    f = gx.jit(lambda matrix, x: matrix @ x, specs=(sparse.spec(("N", "M"), "E"), gx.spec(("M", 3), "float32")))
+    matrix, _ = draw(9, 5, 20, "float32")
+    with pytest.raises(InputError, match="the size M is 5 elsewhere but 6"):
+        f(matrix, np.ones((6, 3), "float32"))
+    empty = sparse.Matrix(matrix.values, sparse.Groups(matrix.rows.of, np.zeros(1, "int32")), matrix.columns)
+    with pytest.raises(InputError, match="the named size N is at least 1"):
+        f(empty, np.ones((5, 3), "float32"))
+
+
+def test_addresses_of_arrays() -> None:
+    """What is read off an array's header is what NumPy says; views, parts and empty arrays too."""
+    base = np.arange(24.0).reshape(4, 6)
+    frozen = np.ones(3)
+    frozen.flags.writeable = False
+    for array in (base, base[1:, 2:], base.T, base[:0], frozen, np.float32(2)[None], np.empty(0, bool)):
+        assert address(array) == array.__array_interface__["data"][0]

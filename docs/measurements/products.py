@@ -37,6 +37,8 @@ CASES = [
     ("windows of a convolution", 1, 12544, 25, 6, False, False),
     ("windows of a convolution", 1, 1600, 150, 16, False, False),
     ("graph network", 1, 2708, 1433, 16, False, False),
+    ("graph network, gradient", 1, 1433, 2708, 16, True, False),
+    ("graph network, gradient", 1, 1433, 2708, 64, True, False),
     ("one example", 1, 1, 784, 256, False, False),
     ("matrix and vector", 1, 256, 784, 1, False, False),
     ("square", 1, 512, 512, 512, False, False),

@@ -3,7 +3,8 @@
 A grouping of E entries into G groups is given from both sides: `groups` [E], the group of each entry, and `starts`
 [G + 1], where each group begins among the entries in the order of their groups (the last number is E). `members` [E]
 are the entries in that order; without it they stand in it already. The rows of a sparse matrix, and its columns, group
-its stored entries.
+its stored entries. Where a row's place is looked up for each member, it can be at hand in their order: two more arrays,
+`other` [E] and `across` [E], say that other[members] is across.
 
 The two linear ops are each other's transpose, so derivatives of any order stay sums over groups, each by one loop that
 owns its result: nothing is added up by several threads at one place. A grouping whose sides contradict each other is

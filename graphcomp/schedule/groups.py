@@ -32,6 +32,10 @@ Scheduler: TypeAlias = Any
 """`schedule.Scheduler`, which calls this module and so cannot be named by it."""
 
 
+MEMBERS, OTHER, ACROSS = 3, 4, 5
+"""The arguments of a grouping that may be left out: see `ops.grouping`."""
+
+
 def place_group_sum(scheduler: Scheduler, node: Node) -> None:
     place_combined(scheduler, node, "sum")
 
@@ -52,8 +56,11 @@ def place_combined(scheduler: Scheduler, node: Node, combine: str) -> None:
     member = Loop(body.name("r"), entries, within=(_name(begin), _name(end)))
     with body.block() as found:
         entry: Index = loop(member.variable, entries)
-        if len(node.inputs) == 4:
-            entry = Context(body, node).load(3, (entry,), entries)
+        if len(node.inputs) > MEMBERS:
+            entry = Context(body, node).load(MEMBERS, (entry,), entries)
+        if len(node.inputs) > ACROSS:
+            at_hand = body.value(node.inputs[ACROSS], (loop(member.variable, entries),))
+            body.known[-1][node.inputs[OTHER], (entry,)] = at_hand
         body.known[-1]["position", node.inputs[1], (entry,), count] = rows[0].variable  # the group that it is in
         value = body.value(node.inputs[0], (entry, *place))
     loops = [each for each in rows[1:] if each.extent != 1]

@@ -121,6 +121,7 @@ class Scheduler:
         share_out(kernels)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
+                address_from_begin(kernel)
                 collapse_kernel(kernel)
                 place_positions(kernel)
         inputs = [self.buffers[id] for id in self.graph.inputs]
@@ -648,6 +649,16 @@ def remove_unread(
         each.number = number
     live = {b.root.number for k in kept for b in used(k)} | {b.root.number for b in outputs}
     return kept, [b for b in buffers if b.of is None and (b.number in live or b.role == "input")]
+
+
+def address_from_begin(kernel: LoopKernel) -> None:
+    """Windows at a fixed place are addressed from where their buffer begins: LLVM then sees that parts of one buffer do
+    not overlap, and looks for fewer overlaps with others when the loop begins."""
+    for statement in kernel.statements():
+        if isinstance(statement, (Load, Store)):
+            while statement.buffer.of is not None and not statement.buffer.place.terms:
+                statement.address = statement.address + statement.buffer.place
+                statement.buffer = statement.buffer.of
 
 
 def storing(kernels: list[Kernel]) -> list[Kernel]:

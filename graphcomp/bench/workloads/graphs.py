@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ def grouped(data: Any, of: str) -> sparse.Groups:
 def matrix_of(data: Any, of: str) -> sparse.Matrix:
     """A sparse matrix with a row for each target."""
     target = sparse.Groups(data[f"{of}_target"], data[f"{of}_target_starts"])
-    return sparse.Matrix(data[f"{of}_weight"], target, grouped(data, f"{of}_source"))
+    source = replace(grouped(data, f"{of}_source"), across=data[f"{of}_source_across"])
+    return sparse.Matrix(data[f"{of}_weight"], target, source)
 
 
 def known_nodes(logits: Any, data: Any) -> Any:
@@ -37,6 +39,7 @@ def by_target(source: np.ndarray, target: np.ndarray, sources: int, targets: int
         f"{of}_source": from_source.of,
         f"{of}_source_starts": from_source.starts,
         f"{of}_source_order": order,
+        f"{of}_source_across": to_target.of[order],
         f"{of}_target": to_target.of,
         f"{of}_target_starts": to_target.starts,
     }
