@@ -334,7 +334,7 @@ def test_a_long_formula_and_its_gradient_are_one_loop_without_temporary_values()
         return gnp.sum(a)
 
     arguments = [np.linspace(-1, 1, 100) + k / 3 for k in range(3)]
-    program, graph = lowered(gx.grad(total, (0, 1, 2)), *arguments)
+    program, _ = lowered(gx.grad(total, (0, 1, 2)), *arguments)
     assert len(program.kernels) == 1
     assert [buffer.role for buffer in program.buffers] == ["input"] * 3 + ["output"] * 3
     wanted = gx.jit(gx.grad(total, (0, 1, 2)), target="numpy")(*arguments)
