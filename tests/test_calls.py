@@ -9,14 +9,14 @@ import pytest
 
 import graphcomp as gx
 from graphcomp.errors import ExecutionError, InputError
-from graphcomp.run.array import Array, address, aligned
+from graphcomp.run.array import Array, address_of, aligned
 
 X = np.arange(12.0).reshape(3, 4)
 
 
 def test_addresses() -> None:
     for array in (X, X[1:], X[:, ::2], X.T, np.zeros(()), np.zeros(0), aligned(7), np.broadcast_to(X, (2, 3, 4))):
-        assert address(array) == array.ctypes.data
+        assert address_of(array) == array.ctypes.data
 
 
 def variants() -> list[Any]:
@@ -57,7 +57,7 @@ def test_results_that_are_held_stay_as_they_are() -> None:
 
 def test_memory_of_results_that_nobody_holds_is_used_again() -> None:
     step = gx.jit(lambda x: x + 1)
-    addresses = {step(X).place for _ in range(20)}
+    addresses = {step(X).address for _ in range(20)}
     assert len(addresses) <= 3
 
 

@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 from typing import Any
 
 import numpy as np
 
 from ..errors import ExecutionError
 from ..trace.tree import register_leaf
-
-_HEADER = object.__basicsize__
-_WORD = ctypes.c_size_t.from_address
-
-
-def _slowly(array: np.ndarray) -> int:
-    return int(array.__array_interface__["data"][0])
-
-
-def _quickly(array: np.ndarray) -> int:
-    return _WORD(id(array) + _HEADER).value
-
-
-def _is_known(array: np.ndarray) -> bool:
-    """Whether an array is laid out as NumPy's C interface documents it: the address of its entries comes first."""
-    return sys.implementation.name == "cpython" and _quickly(array) == _slowly(array)
-
-
-address = _quickly if _is_known(np.zeros(3)) else _slowly
-"""Where an array's entries lie. NumPy makes a table of all there is to know about the array first, in 1.7 µs."""
 
 
 def aligned(size: int) -> np.ndarray:
@@ -39,6 +18,25 @@ def aligned(size: int) -> np.ndarray:
     return raw[start : start + size]
 
 
+_HEAD = object.__basicsize__
+"""NumPy's C structure of an array holds the address of the data right after the head that every object has."""
+
+
+def address_of(array: np.ndarray) -> int:
+    """Where the first entry lies: what `array.ctypes.data` says, in a tenth of the time."""
+    return _word(id(array) + _HEAD).value
+
+
+def _slow_address_of(array: np.ndarray) -> int:
+    return int(array.ctypes.data)
+
+
+_word = ctypes.c_ssize_t.from_address
+_SAMPLE = np.zeros(3)
+if address_of(_SAMPLE) != _slow_address_of(_SAMPLE):  # another interpreter, or another NumPy
+    address_of = _slow_address_of
+
+
 @register_leaf
 class Array(np.lib.mixins.NDArrayOperatorsMixin):
     """An array on a device (for now the host's memory). NumPy functions, operators and `np.asarray` work on it.
@@ -46,12 +44,12 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
     An array that was donated to a compiled function has given its memory away and can no longer be read.
     """
 
-    __slots__ = ("_block", "_view", "device", "place")
+    __slots__ = ("_block", "_view", "address", "device")
 
-    def __init__(self, view: np.ndarray, block: np.ndarray | None = None, place: int = 0) -> None:
+    def __init__(self, view: np.ndarray, block: np.ndarray | None = None, address: int = 0) -> None:
         self._view: np.ndarray | None = view
         self._block = block
-        self.place = place or address(view)
+        self.address = address or address_of(view)
         self.device = "cpu"
         view.setflags(write=False)
 

@@ -18,7 +18,7 @@ from ..graph import Graph
 from ..graph.types import substitute
 from ..schedule import Program, plan_arena
 from ..schedule.program import Buffer
-from .array import Array, address, aligned
+from .array import Array, address_of, aligned
 from .blas import factors_large_matrices, single_threaded, uses_blas, worth_a_team
 from .cache import load_entry
 from .interpreter import bind_sizes, check_inputs
@@ -53,15 +53,15 @@ class Binding:
         self.worth_a_team = worth_a_team(program, sizes)
         self.outputs = [self._output(buffer, sizes) for buffer in program.outputs]
         self.words = memoryview(self.context)  # type: ignore[arg-type]
-        self.place = address(self.context)
+        self.place = address_of(self.context)
 
     def _bind(self, buffer: Buffer, graph: Graph, offsets: Any) -> None:
         slot = self.word[buffer.number]
         if buffer.role == "scratch":
-            self.context[slot] = address(self.arena) + offsets[buffer.number]
+            self.context[slot] = address_of(self.arena) + offsets[buffer.number]
         elif buffer.role == "array":
             self.constants.append(np.asarray(graph.arrays[buffer.key], order="C"))
-            self.context[slot] = address(self.constants[-1])
+            self.context[slot] = address_of(self.constants[-1])
 
     def _output(self, buffer: Buffer, sizes: dict[sp.Symbol, int]) -> tuple[int, tuple[int, ...], np.dtype[Any], int]:
         shape = substitute(buffer.type.shape, sizes)
@@ -139,12 +139,12 @@ class Executor:
             for slot, value, dtype in zip(binding.inputs, values, self._dtypes):
                 if type(value) is Array:
                     value.numpy()  # not donated before
-                    words[slot] = value.place
+                    words[slot] = value.address
                 elif type(value) is np.ndarray and value.flags.c_contiguous:
-                    words[slot] = address(value)
+                    words[slot] = address_of(value)
                 else:
                     kept.append(np.asarray(value, dtype, order="C"))
-                    words[slot] = address(kept[-1])
+                    words[slot] = address_of(kept[-1])
         except OverflowError:  # an integer too large: the error is told where values are checked
             check_inputs(self.graph, [_view(value) for value in values])
             raise
@@ -154,15 +154,15 @@ class Executor:
         key = tuple(sizes[symbol] for symbol in self.program.sizes)
         if key not in self._bindings:
             self._bindings[key] = binding = Binding(self.program, self.graph, sizes)
-            binding.words[len(binding.context) - 1] = address(self.stamps)
+            binding.words[len(binding.context) - 1] = address_of(self.stamps)
         return self._bindings[key]
 
     def _result(self, words: Any, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> Array:
         blocks = self._pool.get(size)
-        block, place = blocks.pop() if blocks else _block(size)
-        self._issued[-1].append((block, place))
-        words[slot] = place
-        return Array(np.ndarray(shape, dtype, block), block, place)
+        block, address = blocks.pop() if blocks else _block(size)
+        self._issued[-1].append((block, address))
+        words[slot] = address
+        return Array(np.ndarray(shape, dtype, block), block, address)
 
     def _collect(self) -> None:
         """Take back the memory of earlier results that nobody holds any more; fresh memory costs its page faults."""
@@ -177,11 +177,11 @@ class Executor:
 
     def _reclaim(self, value: Array) -> None:
         """Keep a donated array's memory for a later result, unless somebody still looks at it."""
-        place, block = value.place, value.donate()
+        address, block = value.address, value.donate()
         if block is None or any(block is other for blocks in self._issued for other, _ in blocks):
             return  # one of its own results: taken back before the next run
         if block.base is not None and sys.getrefcount(block.base) <= 2:
-            self._pool.setdefault(block.size, []).append((block, place))
+            self._pool.setdefault(block.size, []).append((block, address))
 
     def _raise(self, words: Any) -> None:
         """Say what the entry stopped at; its table is as before the call."""
@@ -194,7 +194,7 @@ class Executor:
 
 def _block(size: int) -> Block:
     found = aligned(size)
-    return found, address(found)
+    return found, address_of(found)
 
 
 def _view(value: Any) -> Any:
