@@ -14,7 +14,7 @@ import graphcomp as gx
 from graphcomp import nn, sparse
 from graphcomp import numpy as gnp
 from graphcomp.errors import DTypeError, ExecutionError, InputError, ShapeError
-from graphcomp.run.array import address
+from graphcomp.run.array import address_of
 from graphcomp.run.pipeline import lower
 from graphcomp.trace.tree import leaves
 
@@ -328,4 +328,4 @@ def test_addresses_of_arrays() -> None:
     frozen = np.ones(3)
     frozen.flags.writeable = False
     for array in (base, base[1:, 2:], base.T, base[:0], frozen, np.float32(2)[None], np.empty(0, bool)):
-        assert address(array) == array.__array_interface__["data"][0]
+        assert address_of(array) == array.__array_interface__["data"][0]

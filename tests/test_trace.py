@@ -356,7 +356,7 @@ def test_dependent_input_sizes() -> None:
     b = gx.spec("B").shape[0]
     graph = gx.trace(lambda x, y: x * y[1:], gx.spec("B"), gx.spec((b + 1,)))
     assert interpret(graph, [np.ones(2), np.arange(3.0)])[0].tolist() == [1, 2]
-    with pytest.raises(InputError, match=r"`y` is float64\[B \+ 1\], but was given the shape \(4,\)"):
+    with pytest.raises(InputError, match="the size B is 2 elsewhere but 3 in `y`"):
         interpret(graph, [np.ones(2), np.ones(4)])
 
 
