@@ -105,7 +105,7 @@ def emit_cpu(program: Program, graph: Graph, timed: bool = False, fastmath: bool
     texts = [*map(_helper_text, emission.helpers.values()), *emission.texts, *emission.part_texts, _entry(parts)]
     calls = {f"{k.function}_{k.of.dtype}" for k in leaves(program.kernels) if isinstance(k, CallKernel)}
     products = [kernel for kernel in leaves(program.kernels) if isinstance(kernel, ProductKernel)]
-    wanted = [(module, {routine_name(k) for k in products if routine_of(k)[0] is module}) for module in (matrix, nests)]
+    wanted = [(m, {routine_name(k) for k in products if routine_of(k).module == m.__name__}) for m in (matrix, nests)]
     vectored = set(re.findall(rf"\b{lanes.PREFIX}\w+", "".join(texts)))
     imported = [(module, names) for module, names in ((lanes, vectored), (lapack, calls), *wanted) if names]
     header = (

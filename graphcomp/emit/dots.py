@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..schedule.program import INNER_LOOPS
 from .tiles import FLAG, inner_loops
 from .vectors import POINTER, WORD, Code, Vector, internal_function, word
 
@@ -13,9 +14,6 @@ HEIGHTS = (4, 3, 2, 1)
 
 COLUMNS = {512: 5, 256: 2, 128: 2}
 """The most columns of a tile, by the vectors' width: sums and vectors just fit the registers."""
-
-LEVELS = 3
-"""How many loops the inner index may have."""
 
 
 def dots_shapes(bits: int) -> list[tuple[int, int]]:
@@ -29,7 +27,7 @@ def dots_function(module: Any, name: str, vector: Vector, rows: int, columns: in
     (whether to add, a, a_row, b, b_column, c, c_row, c_column, then of each loop over the inner index, from the
     outermost on, its turns, A's step and B's step; of the innermost only its turns, over neighbours in memory)
     """
-    arguments = [FLAG, POINTER, WORD, POINTER, WORD, POINTER, WORD, WORD, *[WORD] * (3 * LEVELS - 2)]
+    arguments = [FLAG, POINTER, WORD, POINTER, WORD, POINTER, WORD, WORD, *[WORD] * (3 * INNER_LOOPS - 2)]
     function, builder = internal_function(module, name, arguments)
     add, a, a_row, b, b_column, c, c_row, c_column, *levels, depth = function.args
     code = Code(builder, vector)

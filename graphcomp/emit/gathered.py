@@ -13,7 +13,8 @@ from ..schedule.loops import mentioned
 from ..schedule.program import Buffer, Compute, Gathered, Load
 from ..schedule.schedule import neutral_text
 from ..schedule.text import index_text, size_text
-from .lanes import BYTES, OPERATIONS, PREFIX
+from .lanes import OPERATIONS, PREFIX
+from .vectors import SIZES
 
 MOST_VECTORS = 8
 """Vectors of a row that are summed up at once; longer rows are taken in parts."""
@@ -53,9 +54,9 @@ def row_form(statement: Gathered, bits: int) -> RowForm | None:
     with them than vectors can."""
     dtype = statement.store.buffer.type.dtype
     extents = [loop.extent for loop in statement.loops]
-    if dtype not in BYTES or not extents or not all(isinstance(extent, int) for extent in extents):
+    if dtype not in SIZES or not extents or not all(isinstance(extent, int) for extent in extents):
         return None
-    width, lanes = int(product(extents)), bits // (8 * BYTES[dtype])
+    width, lanes = int(product(extents)), bits // (8 * SIZES[dtype])
     loads: dict[str, Span] = {}
     for each in statement.body:
         if isinstance(each, Load) and each.dtype == dtype:

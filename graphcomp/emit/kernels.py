@@ -35,9 +35,8 @@ from ..schedule.schedule import neutral_text
 from ..schedule.text import guard_text, index_text, size_name, size_text
 from .gathered import row_form, write_rows
 from .routine_calls import routine_call
-from .routines import SIZES
 from .scalar import scalar_code
-from .vectors import vector_bits
+from .vectors import SIZES, vector_bits
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,17 +17,16 @@ from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
-from .vectors import Code, Vector
+from .vectors import SIZES, Code, Vector
 
 PREFIX = "lanes_"
-BYTES = {"float32": 4, "float64": 8}
 
 
 class Lanes(types.Type):
     """A vector of so many numbers."""
 
     def __init__(self, dtype: str, count: int) -> None:
-        self.vector = Vector(BYTES[dtype], 8 * BYTES[dtype] * count)
+        self.vector = Vector(SIZES[dtype], 8 * SIZES[dtype] * count)
         super().__init__(name=f"lanes({dtype}, {count})")
 
 

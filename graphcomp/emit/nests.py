@@ -10,13 +10,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from ..schedule.program import INNER_LOOPS
 from . import dots, routines, tiles, vectors
-from .dots import LEVELS, dots_function, dots_shapes
+from .dots import dots_function, dots_shapes
 from .tiles import HEIGHTS, VECTORS, Tile, call_tile, tile_function
 from .vectors import POINTER, WORD, Code, Vector, word
 
-NEST = [WORD, WORD, POINTER, WORD, POINTER, POINTER, WORD, WORD, *[WORD] * (3 * LEVELS)]
-DOTS = [WORD, WORD, POINTER, WORD, POINTER, WORD, POINTER, WORD, WORD, WORD, *[WORD] * (3 * LEVELS - 2)]
+NEST = [WORD, WORD, POINTER, WORD, POINTER, POINTER, WORD, WORD, *[WORD] * (3 * INNER_LOOPS)]
+DOTS = [WORD, WORD, POINTER, WORD, POINTER, WORD, POINTER, WORD, WORD, WORD, *[WORD] * (3 * INNER_LOOPS - 2)]
 
 
 def write_nest(module: Any, name: str, vector: Vector) -> None:
@@ -29,7 +30,7 @@ def write_nest(module: Any, name: str, vector: Vector) -> None:
     levels = in_bytes(code, levels)
     adds = builder.icmp_unsigned("!=", add, word(0))
     functions = {
-        (rows, wide): tile_function(module, f"{name}_{rows}x{wide}", vector, Tile(rows, wide, False, LEVELS))
+        (rows, wide): tile_function(module, f"{name}_{rows}x{wide}", vector, Tile(rows, wide, False, INNER_LOOPS))
         for rows in heights
         for wide in range(1, widest + 1)
     }

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
-from ..schedule.program import ProductKernel
+from ..schedule.program import INNER_LOOPS, ProductKernel
 from ..schedule.text import size_text
-from . import matrix, nests
-from .dots import LEVELS
+from .matrix import PRODUCTS
+from .nests import NESTS, WINDOW_DOTS
 from .routines import Family
 from .vectors import vector_bits
 
 
-def routine_of(kernel: ProductKernel) -> tuple[ModuleType, Family]:
-    """The routine for a product, and the module that has it.
+def routine_of(kernel: ProductKernel) -> Family:
+    """The routine for a product.
 
     One loop over the inner index: the product of two matrices. Several: a nest where columns of the right operand lie
     side by side, sums of products of neighbours where the innermost entries of both operands do.
     """
     if len(kernel.inner) == 1 and not kernel.along_inner:
-        return matrix, matrix.PRODUCTS
-    return nests, nests.WINDOW_DOTS if kernel.along_inner else nests.NESTS
+        return PRODUCTS
+    return WINDOW_DOTS if kernel.along_inner else NESTS
 
 
 def routine_name(kernel: ProductKernel) -> str:
     """The name of the routine in generated code."""
-    return routine_of(kernel)[1].name(kernel.dtype, vector_bits())
+    return routine_of(kernel).name(kernel.dtype, vector_bits())
 
 
 def routine_call(kernel: ProductKernel, m: str, n: str, a: str, b: str, c: str) -> str:
     """The call: sizes, and each operand's address with its steps, counted in numbers."""
-    left, right, result, family = kernel.left, kernel.right, kernel.result, routine_of(kernel)[1]
-    if family is matrix.PRODUCTS:
+    left, right, result, family = kernel.left, kernel.right, kernel.result, routine_of(kernel)
+    if family is PRODUCTS:
         first, second = (a, left.m, left.k[0]), (b, right.k[0], right.n)
         place = (c, result.m)
         if kernel.m == 1 and right.n != 1:
@@ -39,13 +37,13 @@ def routine_call(kernel: ProductKernel, m: str, n: str, a: str, b: str, c: str) 
             m, n, first, second, place = n, m, (b, right.n, right.k[0]), (a, left.k[0], left.m), (c, result.n)
         return call_text(kernel, m, n, kernel.k, *first, *second, *place, int(kernel.adds))
     # Loops that are not there turn once.
-    missing = LEVELS - len(kernel.inner)
+    missing = INNER_LOOPS - len(kernel.inner)
     once = [(1, 0, 0)] * missing
     levels = [number for level in [*once, *zip(kernel.inner, left.k, right.k)] for number in level]
-    if family is nests.NESTS:
+    if family is NESTS:
         return call_text(kernel, m, n, a, left.m, b, c, result.m, int(kernel.adds), *levels)
     return call_text(
-        kernel, m, n, a, left.m, b, right.n, c, result.m, result.n, int(kernel.adds), *levels[: 3 * LEVELS - 2]
+        kernel, m, n, a, left.m, b, right.n, c, result.m, result.n, int(kernel.adds), *levels[: 3 * INNER_LOOPS - 2]
     )
 
 

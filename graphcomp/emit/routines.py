@@ -24,10 +24,7 @@ from numba.extending import intrinsic
 
 from .. import storage
 from ..files import write_whole
-from .vectors import POINTER, WIDTHS, Code, Vector, processor
-
-SIZES = {"float32": 4, "float64": 8}
-"""Bytes of the numbers that routines are written for."""
+from .vectors import POINTER, SIZES, WIDTHS, Code, Vector, processor
 
 OBJECT = "code.object"
 
@@ -95,6 +92,11 @@ class Family:
     write: Callable[..., None]
     sources: tuple[ModuleType, ...]
     intrinsics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def module(self) -> str:
+        """The name of the module that has it."""
+        return self.write.__module__
 
     def name(self, dtype: str, bits: int) -> str:
         """What the routine is called in generated code."""

@@ -14,6 +14,9 @@ from numba.core import cgutils
 
 from ..errors import InputError
 
+SIZES = {"float32": 4, "float64": 8}
+"""Bytes of the numbers that vectors hold."""
+
 WORD = ir.IntType(64)
 BYTE = ir.IntType(8)
 POINTER = ir.PointerType()

@@ -56,15 +56,6 @@ def reverse_mode(account: Account, ends: Ends, known: bool = False) -> Told:
     return Told("reverse", with_held(frames, execution), tuple(sweeps), partials.formulas, tuple(given))
 
 
-def output_seeds(account: Account, outputs: Sequence[int], seed: Seed) -> list[Any]:
-    """The outputs' cotangents: that of the output explained, and zeros for the others (and for its repetitions)."""
-    first = outputs.index(seed.id)
-    return [
-        seed.array(account.values[id]) if position == first else np.zeros_like(account.values[id])
-        for position, id in enumerate(outputs)
-    ]
-
-
 def saved_values(account: Account) -> set[int]:
     """The nodes whose values reverse mode reads again."""
     derived = reverse(account.graph)

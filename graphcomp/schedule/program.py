@@ -20,6 +20,9 @@ from ..ops.index import Guard, Index
 
 START = Index()
 
+INNER_LOOPS = 3
+"""How many loops the inner index of a product may have."""
+
 
 @dataclass(slots=True)
 class Buffer:

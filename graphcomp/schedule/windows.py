@@ -20,8 +20,8 @@ from ..graph.types import equal, magnitude, product
 from ..ops.index import Index, at_least, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .lower import Unknowing
-from .products import Letters, View, classify, stored_view, view_of
-from .program import Buffer, Operand, ProductKernel
+from .products import Letters, View, by_stride, classify, stored_view, view_of
+from .program import INNER_LOOPS, Buffer, Operand, ProductKernel
 
 Scheduler: TypeAlias = Any
 """`schedule.Scheduler`, which calls this module and so cannot be named by it."""
@@ -31,9 +31,6 @@ LANES = 16
 
 LEAST_FILLED = 0.5
 """A letter that fills less of its vectors is not worth the layout; windows are then copied, and joined into rows."""
-
-LEVELS = 3
-"""How many loops over the inner index the routines have."""
 
 RUN_BYTES = 1 << 16
 """How much of an operand a sum over the inner index reads before the next sum reads it again: it stays in the cache."""
@@ -323,19 +320,21 @@ def result_view(scheduler: Scheduler, node: Node, places: Places) -> tuple[Buffe
 def plan_loops(letters: Letters, vector: str, views: tuple[View, View, View], sizes: Mapping[str, Dimension]) -> Loops:
     """Which letters are rows and columns, which count the inner index, and which are left to the loops around."""
     left, right, into = views
-    inner = joined(sorted(letters.inner, key=lambda c: -magnitude(right.strides[c])), (left, right), sizes)
+    inner = joined(by_stride(letters.inner, right), (left, right), sizes)
     if vector in letters.inner:
         inner = sorted(inner, key=lambda part: vector in part)
         columns = largest_run(letters.columns, (right, into), sizes, lambda part: -magnitude(right.strides[part[-1]]))
     elif magnitude(sizes[vector]) >= 2 * LANES:
         columns = vector
     else:
-        columns = next(part for part in joined(by_step(letters.columns, right), (right, into), sizes) if vector in part)
+        columns = next(
+            part for part in joined(by_stride(letters.columns, right), (right, into), sizes) if vector in part
+        )
     apart = "".join(c for c in letters.rows if not meets(into, c, columns, sizes))
     rows = largest_run(apart, (left, into), sizes, lambda part: magnitude(product(sizes[c] for c in part)))
     kept = [c for c in letters.batch + letters.rows + letters.columns if c not in rows + columns]
-    around = inner[:-LEVELS]
-    inner = inner[-LEVELS:]
+    around = inner[:-INNER_LOOPS]
+    inner = inner[-INNER_LOOPS:]
     if vector in letters.inner:
         while len(inner) > 1 and 4 * magnitude(product(sizes[c] for part in inner for c in part)) > RUN_BYTES:
             around.append(inner.pop(0))
@@ -354,14 +353,9 @@ def meets(into: View, letter: str, columns: str, sizes: Mapping[str, Dimension])
     return not (at_least(step - reach, 0) or at_least(inside, 0))
 
 
-def by_step(letters: str, view: View) -> list[str]:
-    """Letters from the widest to the narrowest step."""
-    return sorted(letters, key=lambda c: -magnitude(view.strides[c]))
-
-
 def largest_run(letters: str, views: Sequence[View], sizes: Mapping[str, Dimension], rank: Any) -> str:
     """The letters that make the best single loop."""
-    return max(joined(by_step(letters, views[0]), views, sizes), key=rank, default="")
+    return max(joined(by_stride(letters, views[0]), views, sizes), key=rank, default="")
 
 
 def joined(letters: Sequence[str], views: Sequence[View], sizes: Mapping[str, Dimension]) -> list[str]:

@@ -39,11 +39,6 @@ def size(shape: Sequence[Any]) -> tuple[Any, Any]:
     return (*shape, 1, 1)[:2]
 
 
-def is_row(shape: Sequence[Any]) -> bool:
-    """Whether a shape lays its entries out in one row."""
-    return len(shape) == 2 and shape[0] == 1
-
-
 def written(graph: Graph, node: Node, arguments: list[Any]) -> Any:
     """One node as a matrix expression."""
     shapes = [graph.type(source).shape for source in node.inputs]
