@@ -120,6 +120,25 @@ def test_windows_that_do_not_overlap_are_put_back_without_a_sum() -> None:
     assert not any(type(s).__name__ == "Reduce" for s in program.kernels[-1].statements())
 
 
+def test_rows_that_overlap_in_the_result_are_added_one_after_the_other() -> None:
+    """Of one image with one channel only the window's entries could be rows, and they meet in the result."""
+    rng = np.random.default_rng(5)
+    layer = nn.TransposedConv1d.create(3, 1, 5, key=0, dtype="float64")
+    x = rng.standard_normal((1, 3, 40))
+    (product,) = products(program_of(layer, x))
+    assert product.adds and product.m == 1
+    np.testing.assert_allclose(gx.jit(layer)(x), interpret(gx.trace(layer, x), [x])[0], rtol=1e-12, atol=1e-12)
+
+
+def test_places_whose_windows_overlap_are_not_shared_out() -> None:
+    """Two threads would add to the same entries at the same time."""
+    weight, x = np.ones((4, 3, 3, 3)), np.ones((1, 3, 34, 18))
+    program = program_of(gx.grad(lambda x: gnp.sum(np.sin(convolution(weight, x)))), x)
+    (adding,) = [product for product in products(program) if product.adds]
+    assert adding.batch[0] == 16  # lines of places, enough of them for a team
+    assert adding.shared == ""
+
+
 def test_a_named_batch() -> None:
     rng = np.random.default_rng(3)
     weight = rng.standard_normal((5, 2, 3, 3))
