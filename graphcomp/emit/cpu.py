@@ -3,6 +3,7 @@
 One entry `step(thread, context)` runs every kernel; each thread of a team calls it, and does its share. `context` is a
 table of 64-bit integers: a status word, the team's memory and number, the named sizes, then the addresses of all
 buffers. No address is baked into the code, so the compiled code can be cached on disk.
+Where the status word says that an index was out of range, no input is updated in place.
 Kernels with the same body share one function.
 """
 
@@ -32,8 +33,10 @@ from ..schedule.program import (
     LoopOver,
     ProductKernel,
     Program,
+    checks,
     describe,
     leaves,
+    updates,
 )
 from ..schedule.text import index_text, size_name, size_text
 from . import lanes, lapack, mathematics, matrix, nests, runtime, team, vectors
@@ -71,7 +74,8 @@ FAST = "from graphcomp.emit.mathematics.fast import *\n"
 
 @dataclass(slots=True)
 class Source:
-    """The text of a program and what its context table holds: FIRST_SIZE words, `sizes`, then a word for each buffer.
+    """The text of a program and what its context table holds: FIRST_SIZE words, `sizes`, then a word for each buffer,
+    the inputs first.
 
     `numberings` resolve the nodes that the status word names.
     """
@@ -120,7 +124,7 @@ def emit_cpu(program: Program, graph: Graph, timed: bool = False, fastmath: bool
     whole = text.replace("@@KEY@@", key)
     routines = tuple((module.__name__, name) for module, names in imported for name in sorted(names))
     return Source(
-        whole, key, program.sizes, program.buffers, emission.numberings, routines, hashes, emission.stamps, fastmath
+        whole, key, program.sizes, program.table, emission.numberings, routines, hashes, emission.stamps, fastmath
     )
 
 
@@ -148,9 +152,8 @@ class _Emission:
         self.stamps = len(program.kernels) + 1 if timed else 0
         self.table = FIRST_SIZE + len(program.sizes) + len(program.buffers)
         self.sizes = program.sizes
-        self.position = {
-            b.number: slot for slot, b in enumerate(program.buffers, start=FIRST_SIZE + len(program.sizes))
-        }
+        self.checks = any(map(checks, program.kernels))
+        self.position = {b.number: slot for slot, b in enumerate(program.table, start=FIRST_SIZE + len(program.sizes))}
         self.texts: list[str] = []
         self.part_texts: list[str] = []
         self.helpers: dict[str, Callable[..., Any]] = {}
@@ -212,6 +215,8 @@ class _Emission:
         """The lines of a kernel for a team: who runs them, and whether the threads meet before."""
         if kernel.meets:
             heading = [*heading, "    meet(context, threads)"]
+        if self.checks and updates(kernel):
+            heading = [*heading, "    if context[0] != 0:", "        return"]
         if kernel.is_shared:
             return [*heading, *lines]
         return [*heading, "    if thread == 0:", *(f"    {line}" for line in lines)]

@@ -8,7 +8,7 @@ for what is computed as a whole, such as a factorisation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
@@ -362,7 +362,8 @@ Kernel: TypeAlias = Leaf | LoopOver
 class Program:
     """Kernels in the order they run. `inputs` and `outputs` are buffers in the order of the graph's.
 
-    `repeated` are the numbers of kernels that compute values a second time, to save memory.
+    `repeated` are the numbers of kernels that compute values a second time, to save memory. `updated` tells for outputs
+    that lie in the memory of a donated input, by the buffer's number, which input that is.
     """
 
     buffers: list[Buffer]
@@ -371,6 +372,13 @@ class Program:
     inputs: list[Buffer]
     outputs: list[Buffer]
     repeated: frozenset[int] = frozenset()
+    updated: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def table(self) -> list[Buffer]:
+        """The buffers in the order in which their addresses stand in the context: the inputs first."""
+        numbers = {buffer.number for buffer in self.inputs}
+        return [*self.inputs, *(buffer for buffer in self.buffers if buffer.number not in numbers)]
 
     def __str__(self) -> str:
         lines = [f"program({', '.join(map(str, self.sizes))}):"]
@@ -448,6 +456,20 @@ def written(kernel: Kernel) -> list[Buffer]:
         else:
             found |= {s.buffer.number: s.buffer for s in leaf.statements() if isinstance(s, Store)}
     return list(found.values())
+
+
+def checks(kernel: Kernel) -> bool:
+    """Whether a kernel may find that something is wrong with the numbers: an index out of range."""
+    return any(
+        isinstance(leaf, CallKernel)
+        or (isinstance(leaf, LoopKernel) and any(isinstance(s, Position) for s in leaf.statements()))
+        for leaf in leaves([kernel])
+    )
+
+
+def updates(kernel: Kernel) -> bool:
+    """Whether a kernel overwrites an input."""
+    return any(buffer.root.role == "input" for buffer in written(kernel))
 
 
 def used(kernel: Kernel) -> list[Buffer]:

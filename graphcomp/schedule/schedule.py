@@ -6,7 +6,7 @@ kernel has just computed are then used from registers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .. import ops
@@ -47,6 +47,7 @@ from .program import (
 )
 from .repeat import place_cond, place_scan, place_while
 from .shares import share_out
+from .updates import update_in_place
 from .windows import corresponding, innermost, place_windows, wished_axes
 
 KERNEL_LIMIT = 250
@@ -111,10 +112,12 @@ class Scheduler:
 
     # the walk --------------------------------------------------------------------------------------------------------
 
-    def run(self) -> Program:
+    def run(self, donated: Sequence[int] = ()) -> Program:
         self.walk()
         outputs = [self.output(id) for id in self.graph.outputs]
+        inputs = [self.buffers[id] for id in self.graph.inputs]
         kernels, buffers = remove_unread(self.kernels, self.all, outputs)
+        updated = update_in_place(kernels, {number: inputs[number] for number in donated}, outputs)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 block_transposition(kernel)
@@ -124,10 +127,9 @@ class Scheduler:
                 address_from_begin(kernel)
                 collapse_kernel(kernel)
                 place_positions(kernel)
-        inputs = [self.buffers[id] for id in self.graph.inputs]
         read = {buffer.root.number for kernel in kernels for buffer in used(kernel)}
-        kept = [b for b in buffers if b.role != "array" or b.number in read]
-        return Program(kept, kernels, self.graph.symbols(), inputs, outputs)
+        kept = [b for b in buffers if b.of is None and (b.role != "array" or b.number in read)]
+        return Program(kept, kernels, self.graph.symbols(), inputs, outputs, updated=updated)
 
     def walk(self) -> None:
         """Place every stored value, in order."""
@@ -677,6 +679,9 @@ def every(kernels: list[Kernel]) -> Iterator[Kernel]:
             yield from every(kernel.kernels)
 
 
-def schedule(graph: Graph) -> Program:
-    """Decide what is stored, in which order in memory, and by which kernels."""
-    return Scheduler(graph).run()
+def schedule(graph: Graph, donated: Sequence[int] = ()) -> Program:
+    """Decide what is stored, in which order in memory, and by which kernels.
+
+    Outputs may lie in the memory of the inputs with the numbers `donated`.
+    """
+    return Scheduler(graph).run(donated)

@@ -34,6 +34,8 @@ from .program import (
     Sort,
     Statement,
     Store,
+    checks,
+    updates,
     walk,
 )
 
@@ -58,7 +60,10 @@ class Owner:
     step: Dimension = 1
 
 
-FIRST = Owner()
+FIRST, ANYBODY = Owner(), Owner(0)
+
+STATUS = -1
+"""The number of what tells that something is wrong, as if it were a buffer."""
 
 Access: TypeAlias = tuple[int, bool, Owner | None]
 """(number of a root buffer, whether it is written, who touches it: None where that is not known)."""
@@ -239,7 +244,14 @@ def conflict(since: Touched, touched: Sequence[Access]) -> bool:
 
 
 def accesses(kernel: Leaf) -> Iterator[Access]:
-    """What a kernel touches, and who does."""
+    """What a kernel touches, and who does.
+
+    Any thread may say that something is wrong; before a kernel overwrites inputs, all have to have heard of it.
+    """
+    if checks(kernel):
+        yield STATUS, True, ANYBODY
+    if updates(kernel):
+        yield STATUS, False, None
     if isinstance(kernel, CallKernel):
         inputs = {buffer.number for buffer in kernel.inputs}
         yield from ((buffer.root.number, buffer.number not in inputs, FIRST) for buffer in kernel.buffers)
