@@ -346,9 +346,12 @@ class Scheduler:
         self.buffers[node.id] = target
 
     def runs_along_kept(self, node: Node, target: Buffer) -> bool:
-        """Whether neighbouring entries in memory belong to different results, over a long box."""
+        """Whether neighbouring entries in memory belong to different results, over a long box.
+
+        What is the same for all results does not count: it is read once for each slice.
+        """
         body = Body(self.graph, self.buffers)
-        _, index = domain_loops(target)
+        kept, index = domain_loops(target)
         contraction = body.contraction(node, index)
         if contraction.combine.startswith("arg") or not index:
             return False
@@ -356,10 +359,11 @@ class Scheduler:
         if equal(product(contraction.extents), 1) or short(contraction.extents):
             return False
         body.factors(node, contraction, box)
-        inner = {loop.variable for loop in loops}
+        inner, outer = {loop.variable for loop in loops}, {loop.variable for loop in kept}
         along = False
         for statement in walk(body.blocks[0]):
-            if isinstance(statement, Load) and inner & set(mentioned(statement.address)):
+            names = set(mentioned(statement.address)) if isinstance(statement, Load) else set()
+            if isinstance(statement, Load) and inner & names and outer & names:
                 fast = {a.name for a, c in statement.address.terms if c == 1}
                 if fast & inner:
                     return False
