@@ -168,3 +168,10 @@ def test_what_lies_the_other_way_is_read_in_blocks() -> None:
     wanted = sum(np.tanh(rows[:, 0, k : k + 4096]) for k in range(3))
     np.testing.assert_allclose(gx.jit(smooth)(weight, rows)[:, 0], wanted, rtol=1e-12, atol=1e-14)
     np.testing.assert_array_equal(gx.jit(lambda x: np.negative(x).T)(x), -x.T)
+
+
+@pytest.mark.parametrize(("batch", "shared"), [(32, "batch"), (64, "columns")])
+def test_columns_are_shared_out_where_they_are_long(batch: int, shared: str) -> None:
+    """Half of a few columns would fill a part of each tile; of few, the places are shared out."""
+    program = program_of(convolution, np.ones((8, 4, 3, 3), "float32"), np.ones((batch, 4, 12, 12), "float32"))
+    assert [product.shared for product in products(program)] == [shared]
