@@ -175,3 +175,29 @@ def test_columns_are_shared_out_where_they_are_long(batch: int, shared: str) -> 
     """Half of a few columns would fill a part of each tile; of few, the places are shared out."""
     program = program_of(convolution, np.ones((8, 4, 3, 3), "float32"), np.ones((batch, 4, 12, 12), "float32"))
     assert [product.shared for product in products(program)] == [shared]
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+def test_gradients_of_images_are_added_up_in_registers(seed: int, threads: int, monkeypatch: Any) -> None:
+    """Entry by entry over the window, whose offsets end where the places do: infinite weights spoil no more of it."""
+    monkeypatch.setattr(blas, "WORTH_A_TEAM", 0)
+    rng = np.random.default_rng(seed)
+    rank = int(rng.integers(1, 3))
+    window, dilation = tuple(map(int, rng.integers(2, 5, rank))), tuple(map(int, rng.integers(1, 4, rank)))
+    padding = tuple(int(rng.integers(0, size + 2)) for size in window)
+    layer = getattr(nn, f"Conv{rank}d").create(2, 3, window, key=seed, padding=padding,
+                                               dilation=dilation, dtype="float64")  # fmt: skip
+    if seed % 2:
+        layer.weight.flat[int(rng.integers(layer.weight.size))] = np.inf
+    x = rng.standard_normal((int(rng.choice([16, 32, 48])), 2, *(int(n) for n in rng.integers(10, 14, rank))))
+
+    def gradient(x: Any) -> Any:
+        return gx.grad(lambda x: gnp.sum(layer(np.tanh(x)) * weights))(x)
+
+    weights = rng.standard_normal(layer(x).shape)
+    (product,) = products(program_of(gradient, x))
+    assert product.limits and not product.adds
+    wanted = interpret(gx.trace(gradient, x), [x])[0]
+    for _ in range(3):
+        np.testing.assert_allclose(gx.jit(gradient, threads=threads)(x), wanted, rtol=1e-10, atol=1e-10)

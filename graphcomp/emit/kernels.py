@@ -321,17 +321,37 @@ def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> Non
         is_shared = kernel.shared == "batch" and number == 0
         function.line(f"for q{number} in range({_share(size_text(extent)) if is_shared else size_text(extent)}):")
         function.depth += 1
-    addresses = [_address(function, part, kernel.dtype, moves) for part in (kernel.left, kernel.right, kernel.result)]
+        _limit_turns(function, kernel, number)
+    _limit_turns(function, kernel, None)
+    begins = [limit.inner for limit in kernel.limits]
+    addresses = [
+        _address(function, part, kernel.dtype, moves, begins) for part in (kernel.left, kernel.right, kernel.result)
+    ]
     comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
     function.line(routine_call(kernel, m, n, *addresses), comment)
     function.depth -= len(kernel.batch)
 
 
-def _address(function: Function, operand: Operand, dtype: str, moves: Sequence[tuple[str, str]]) -> str:
-    """Where a product begins to read or write an operand, `moves` further along a side than the operand begins."""
+def _limit_turns(function: Function, kernel: ProductKernel, batch: int | None) -> None:
+    """Between which turns the inner loops run that this batch loop limits: those to a place that there is."""
+    for limit in kernel.limits:
+        if limit.batch == batch:
+            place = size_text(limit.begin) if batch is None else f"q{batch} + {size_text(limit.begin)}"
+            step, size, turns = map(size_text, (limit.step, limit.size, kernel.inner[limit.inner]))
+            function.line(f"low{limit.inner} = first_turn({place}, {step}, {size})")
+            function.line(f"high{limit.inner} = last_turn({place}, {step}, {turns})")
+
+
+def _address(
+    function: Function, operand: Operand, dtype: str, moves: Sequence[tuple[str, str]], begins: Sequence[int]
+) -> str:
+    """Where a product begins to read or write an operand, `moves` further along a side than the operand begins, and at
+    the first turns of the inner loops `begins`.
+    """
     pointer = f"address({function.pointer(operand.buffer)})"
     steps = [f"{count}*{size_text(getattr(operand, side))}" for count, side in moves if getattr(operand, side) != 0]
     steps += [f"q{number}*{size_text(step)}" for number, step in enumerate(operand.batch) if step != 0]
+    steps += [f"low{inner}*{size_text(operand.k[inner])}" for inner in begins if operand.k]
     steps += [size_text(operand.offset)] if operand.offset != 0 else []
     return f"{pointer} + ({' + '.join(steps)})*{SIZES[dtype]}" if steps else pointer
 

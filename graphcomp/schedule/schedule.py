@@ -16,6 +16,7 @@ from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
+from .folds import place_fold
 from .groups import GROUPS
 from .loops import block_transposition, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context
@@ -147,7 +148,9 @@ class Scheduler:
             raise LoweringError(f"{node.op}: the CPU has no kernel template `{record.kernel}`; use target='numpy'.")
         if template is not None:
             template(self, node)
-        elif record.subscripts is not None and (place_windows(self, node) or self.place_product(node, record)):
+        elif record.subscripts is not None and (
+            place_fold(self, node) or place_windows(self, node) or self.place_product(node, record)
+        ):
             pass
         elif record.contraction is not None or record.subscripts is not None:
             self.place_contraction(node)
