@@ -11,7 +11,7 @@ from graphcomp import numpy as gnp
 from graphcomp.run import blas
 from graphcomp.run.interpreter import interpret
 from graphcomp.schedule import Program, schedule
-from graphcomp.schedule.program import LoopKernel, ProductKernel
+from graphcomp.schedule.program import LoopKernel, ProductKernel, used
 from graphcomp.schedule.windows import find_places
 from graphcomp.simplify import simplify
 from graphcomp.trace.tree import flatten
@@ -201,3 +201,20 @@ def test_gradients_of_images_are_added_up_in_registers(seed: int, threads: int, 
     wanted = interpret(gx.trace(gradient, x), [x])[0]
     for _ in range(3):
         np.testing.assert_allclose(gx.jit(gradient, threads=threads)(x), wanted, rtol=1e-10, atol=1e-10)
+
+
+def test_what_is_read_across_is_read_from_the_copy_that_a_product_made() -> None:
+    """The images that are added after two layers are read from the padded copy that the first one reads."""
+    layer = nn.Conv2d.create(3, 3, 3, key=0, padding=1, dtype="float64")
+    x = np.random.default_rng(0).standard_normal((32, 3, 12, 12))
+
+    def skip(x: Any) -> Any:
+        return gnp.sum(np.tanh(layer(np.tanh(layer(x)) + x)) ** 2)
+
+    program = program_of(skip, x)
+    readers = [kernel for kernel in program.kernels if any(b is program.inputs[0] for b in used(kernel))]
+    assert len(readers) == 1
+    wanted = interpret(gx.trace(skip, x), [x])[0]
+    np.testing.assert_allclose(gx.jit(skip)(x), wanted, rtol=1e-12)
+    gradient = gx.grad(skip)
+    np.testing.assert_allclose(gx.jit(gradient)(x), interpret(gx.trace(gradient, x), [x])[0], rtol=1e-9, atol=1e-12)

@@ -15,9 +15,7 @@ from typing import Any, TypeAlias
 from .. import ops
 from ..graph import Dimension, Graph, Node
 from ..graph.types import product
-from ..ops.index import loop
-from .lower import Unknowing
-from .products import Letters, View, stored_view
+from .products import Letters, View, fits, moved_by, stored_view
 from .program import INNER_LOOPS, Limit, ProductKernel
 from .windows import (
     Loops,
@@ -99,23 +97,10 @@ def kept(graph: Graph, fold: Node) -> tuple[Node, Sequence[Dimension]]:
     users = graph.users(fold.id)
     if len(users) == 1 and fold.id not in graph.outputs:
         user = graph.node(users[0][0])
-        begins = begins_of(user, fold)
-        if begins is not None:
+        begins = moved_by(graph, user)
+        if begins is not None and all(map(fits, begins, user.shape, fold.shape)):
             return user, begins
     return fold, [0] * fold.tensor.rank
-
-
-def begins_of(part: Node, whole: Node) -> list[Dimension] | None:
-    """Where a node that is a box of another one's entries begins; None for any other node."""
-    record = ops.get(part.op)
-    if record.index_map is None or len(part.inputs) != 1 or part.tensor.rank != whole.tensor.rank:
-        return None
-    index = tuple(loop(f"i{axis}", size) for axis, size in enumerate(part.shape))
-    pieces = record.index_map(Unknowing(part), index, [whole.type], **part.attributes)
-    if len(pieces) != 1 or not all(guard.always() for guard in pieces[0].guards):
-        return None
-    moved = [entry - own for entry, own in zip(pieces[0].index, index)]
-    return None if any(entry.terms for entry in moved) else [entry.constant for entry in moved]
 
 
 def place_fold(scheduler: Scheduler, node: Node) -> bool:

@@ -13,6 +13,7 @@ from ..graph.types import equal, magnitude
 from ..ops.index import Atom, Guard, Index
 from ..ops.index import loop as counter
 from .program import (
+    LINE,
     Assign,
     Choose,
     Gathered,
@@ -132,9 +133,6 @@ PIVOT = 64
 
 FEWEST_IN_BLOCK = 4
 """A part of a loop with fewer turns is not worth a loop of its own."""
-
-LINE = 16
-"""With a step of so many entries, neighbours lie in lines of their own."""
 
 FAR = 1024
 """A step of so many entries meets another page, and the same few places of the cache, each time."""

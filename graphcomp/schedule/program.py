@@ -23,6 +23,9 @@ START = Index()
 INNER_LOOPS = 3
 """How many loops the inner index of a product may have."""
 
+LINE = 16
+"""With a step of so many entries, neighbours lie in lines of the cache of their own."""
+
 
 @dataclass(slots=True)
 class Buffer:

@@ -21,7 +21,7 @@ from .groups import GROUPS
 from .loops import block_transposition, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context
 from .placement import is_source, moves_entries, stored_values
-from .products import View, classify, packed, plan_product, stored_view, view_of
+from .products import View, classify, fits, moved_by, packed, plan_product, stored_view, view_of
 from .program import (
     START,
     Buffer,
@@ -83,6 +83,8 @@ class Scheduler:
         self.wishes = wished_axes(graph)
         self.buffers: dict[int, Buffer] = {}
         self.packed: dict[tuple[int, tuple[int, ...]], Buffer] = {}
+        self.copies: dict[int, list[Buffer]] = {}
+        """Where values that have a buffer lie a second time: in what was packed, or inside of it."""
         self.all: list[Buffer] = [] if all is None else all
         self.kernels: list[Kernel] = []
         self.groups: dict[int, Group] = {}
@@ -253,6 +255,7 @@ class Scheduler:
             stopped = stopped or (group.kernel, reason)
         body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
+        body.copies, body.innermost = self.copies, loops[-1].variable if loops else ""
         kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], [], domain_key(target), body.helpers)
         kernel.stopped = stopped
         group = Group(body, kernel)
@@ -434,7 +437,24 @@ class Scheduler:
             self.packed[id, order] = made
             if id not in self.buffers and not moves_entries(node):
                 self.buffers[id] = made
+            else:
+                self.note_copy(node, made)
         return self.packed[id, order]
+
+    def note_copy(self, node: Node, packed: Buffer) -> None:
+        """Remember that a copy holds a value that has a buffer, or what was copied with zeros around it."""
+        if node.id in self.buffers:
+            self.copies.setdefault(node.id, []).append(packed)
+            return
+        moved = moved_by(self.graph, node)
+        source = self.graph.node(node.inputs[0])
+        sizes = zip(moved or (), source.shape, node.shape)
+        if moved is not None and source.id in self.buffers and all(fits(-by, *whole) for by, *whole in sizes):
+            place = Index((), sum((step * -by for by, step in zip(moved, packed.strides)), 0))
+            window = self.window(source, packed, place, packed.order)
+            window.steps = packed.strides
+            self.ready[window.number] = self.ready[packed.number]
+            self.copies.setdefault(source.id, []).append(window)
 
     # templates -------------------------------------------------------------------------------------------------------
 
