@@ -218,3 +218,20 @@ def test_what_is_read_across_is_read_from_the_copy_that_a_product_made() -> None
     np.testing.assert_allclose(gx.jit(skip)(x), wanted, rtol=1e-12)
     gradient = gx.grad(skip)
     np.testing.assert_allclose(gx.jit(gradient)(x), interpret(gx.trace(gradient, x), [x])[0], rtol=1e-9, atol=1e-12)
+
+
+def test_what_a_product_makes_for_a_layer_of_windows_is_laid_out_for_it() -> None:
+    """The gradient that comes down from a dense layer has the batch innermost, as the convolution below reads it."""
+    rng = np.random.default_rng(0)
+    layer, dense = nn.Conv2d.create(2, 3, 3, key=0, dtype="float64"), rng.standard_normal((3, 7))
+    x = rng.standard_normal((32, 2, 9, 9))
+
+    def loss(layer: Any, x: Any) -> Any:
+        return gnp.sum(np.sin(gnp.mean(layer(x), axis=(2, 3)) @ dense))
+
+    gradient = gx.grad(loss)
+    made = products(program_of(gradient, layer, x))
+    assert any(product.result.buffer.type.shape == (32, 3) and product.n == 32 for product in made)
+    wanted = interpret(gx.trace(gradient, layer, x), leaves_of((layer, x)))
+    for found, expected in zip(leaves_of(gx.jit(gradient)(layer, x)), wanted, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)

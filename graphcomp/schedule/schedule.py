@@ -21,7 +21,7 @@ from .groups import GROUPS
 from .loops import block_transposition, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context
 from .placement import is_source, moves_entries, stored_values
-from .products import View, classify, fits, moved_by, packed, plan_product, stored_view, view_of
+from .products import Letters, View, classify, fits, moved_by, packed, plan_product, stored_view, view_of
 from .program import (
     START,
     Buffer,
@@ -401,10 +401,15 @@ class Scheduler:
             return False
         sizes = letter_sizes(self.graph, types, subscripts)
         (left, right), result = split_subscripts(subscripts)
-        plan = plan_product(letters, self.views(node.inputs[0], left), self.views(node.inputs[1], right), sizes)
+        first, second = node.inputs
+        if node.id in self.wishes and result[self.wishes[node.id]] in letters.rows:
+            # What is wished innermost in memory are columns: the product is the turned one of the turned operands.
+            letters = Letters(letters.batch, letters.columns, letters.rows, letters.inner)
+            first, second, left, right = second, first, right, left
+        plan = plan_product(letters, self.views(first, left), self.views(second, right), sizes)
         chosen = plan.letters
-        a = plan.left or packed(node.inputs[0], left, chosen.batch, chosen.rows, chosen.inner, sizes, self.pack)
-        b = plan.right or packed(node.inputs[1], right, chosen.batch, chosen.inner, chosen.columns, sizes, self.pack)
+        a = plan.left or packed(first, left, chosen.batch, chosen.rows, chosen.inner, sizes, self.pack)
+        b = plan.right or packed(second, right, chosen.batch, chosen.inner, chosen.columns, sizes, self.pack)
         order = chosen.batch + chosen.rows + chosen.columns
         target = self.buffer(node, tuple(result.index(letter) for letter in order))
         strides = dict(zip(result, target.strides))
