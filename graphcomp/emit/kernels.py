@@ -227,21 +227,22 @@ _STEPS = {"sum": "add_up", "product": "multiply_up", "maximum": "larger", "minim
 
 def _reduce(function: Function, statement: Reduce, graph: Numbering) -> None:
     """An accumulator; sums and products of float32 are kept in float64 until the end."""
-    comment = graph.comment(statement.node, graph.node(statement.node).op)
-    total = f"a_{statement.target}"
-    combine = statement.combine
-    if combine in ("argmax", "argmin"):
-        _reduce_position(function, statement, graph, total, comment)
+    if statement.combine in ("argmax", "argmin"):
+        _reduce_position(function, statement, graph)
         return
-    total, wide = _start(function, statement, comment)
+    together = [statement, *statement.beside]
+    comments = [graph.comment(each.node, graph.node(each.node).op) for each in together]
+    totals = [_start(function, each, comment) for each, comment in zip(together, comments)]
     for loop in statement.loops:
         function.line(f"for {loop.variable} in range({size_text(loop.extent)}):")
         function.depth += 1
     for inner in statement.body:
         _statement(function, inner, graph)
-    _step(function, statement, total, wide, comment)
+    for each, (total, wide), comment in zip(together, totals, comments):
+        _step(function, each, total, wide, comment)
     function.depth -= len(statement.loops)
-    function.line(f"{statement.target} = {statement.dtype}({total})", comment)
+    for each, (total, _), comment in zip(together, totals, comments):
+        function.line(f"{each.target} = {each.dtype}({total})", comment)
 
 
 def _start(function: Function, statement: Reduce, comment: str) -> tuple[str, str]:
@@ -292,8 +293,9 @@ def _gathered(function: Function, statement: Gathered, graph: Numbering) -> None
     function.depth -= 1
 
 
-def _reduce_position(function: Function, statement: Reduce, graph: Numbering, total: str, comment: str) -> None:
+def _reduce_position(function: Function, statement: Reduce, graph: Numbering) -> None:
     (loop,) = statement.loops
+    total, comment = f"a_{statement.target}", graph.comment(statement.node, graph.node(statement.node).op)
     extremum = "maximum" if statement.combine == "argmax" else "minimum"
     sign = ">" if statement.combine == "argmax" else "<"
     function.line(f"{total} = {neutral_text(extremum, statement.value_dtype)}", comment)

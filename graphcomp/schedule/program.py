@@ -150,7 +150,10 @@ class Choose:
 
 @dataclass(slots=True)
 class Reduce:
-    """Combine `value` over the loops of a box; `combine` as in `ops.record.Contraction`."""
+    """Combine `value` over the loops of a box; `combine` as in `ops.record.Contraction`.
+
+    `beside` are reductions that run in the same loops; their bodies are part of this one's.
+    """
 
     target: str
     combine: str
@@ -160,6 +163,7 @@ class Reduce:
     value_dtype: str
     dtype: str
     node: int
+    beside: list[Reduce] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -46,6 +46,7 @@ from .program import (
     walk,
     written,
 )
+from .reductions import join_reductions
 from .repeat import place_cond, place_scan, place_while
 from .shares import share_out
 from .windows import corresponding, innermost, place_windows, wished_axes
@@ -120,6 +121,7 @@ class Scheduler:
         kernels, buffers = remove_unread(self.kernels, self.all, outputs)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
+                join_reductions(kernel)
                 block_transposition(kernel)
         share_out(kernels)
         for kernel in leaves(kernels):
