@@ -227,21 +227,22 @@ _STEPS = {"sum": "add_up", "product": "multiply_up", "maximum": "larger", "minim
 
 def _reduce(function: Function, statement: Reduce, graph: Numbering) -> None:
     """An accumulator; sums and products of float32 are kept in float64 until the end."""
-    comment = graph.comment(statement.node, graph.node(statement.node).op)
-    total = f"a_{statement.target}"
-    combine = statement.combine
-    if combine in ("argmax", "argmin"):
-        _reduce_position(function, statement, graph, total, comment)
+    if statement.combine in ("argmax", "argmin"):
+        _reduce_position(function, statement, graph)
         return
-    total, wide = _start(function, statement, comment)
+    together = [statement, *statement.beside]
+    comments = [graph.comment(each.node, graph.node(each.node).op) for each in together]
+    totals = [_start(function, each, comment) for each, comment in zip(together, comments)]
     for loop in statement.loops:
         function.line(f"for {loop.variable} in range({size_text(loop.extent)}):")
         function.depth += 1
     for inner in statement.body:
         _statement(function, inner, graph)
-    _step(function, statement, total, wide, comment)
+    for each, (total, wide), comment in zip(together, totals, comments):
+        _step(function, each, total, wide, comment)
     function.depth -= len(statement.loops)
-    function.line(f"{statement.target} = {statement.dtype}({total})", comment)
+    for each, (total, _), comment in zip(together, totals, comments):
+        function.line(f"{each.target} = {each.dtype}({total})", comment)
 
 
 def _start(function: Function, statement: Reduce, comment: str) -> tuple[str, str]:
@@ -292,8 +293,9 @@ def _gathered(function: Function, statement: Gathered, graph: Numbering) -> None
     function.depth -= 1
 
 
-def _reduce_position(function: Function, statement: Reduce, graph: Numbering, total: str, comment: str) -> None:
+def _reduce_position(function: Function, statement: Reduce, graph: Numbering) -> None:
     (loop,) = statement.loops
+    total, comment = f"a_{statement.target}", graph.comment(statement.node, graph.node(statement.node).op)
     extremum = "maximum" if statement.combine == "argmax" else "minimum"
     sign = ">" if statement.combine == "argmax" else "<"
     function.line(f"{total} = {neutral_text(extremum, statement.value_dtype)}", comment)
@@ -321,17 +323,37 @@ def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> Non
         is_shared = kernel.shared == "batch" and number == 0
         function.line(f"for q{number} in range({_share(size_text(extent)) if is_shared else size_text(extent)}):")
         function.depth += 1
-    addresses = [_address(function, part, kernel.dtype, moves) for part in (kernel.left, kernel.right, kernel.result)]
+        _limit_turns(function, kernel, number)
+    _limit_turns(function, kernel, None)
+    begins = [limit.inner for limit in kernel.limits]
+    addresses = [
+        _address(function, part, kernel.dtype, moves, begins) for part in (kernel.left, kernel.right, kernel.result)
+    ]
     comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
     function.line(routine_call(kernel, m, n, *addresses), comment)
     function.depth -= len(kernel.batch)
 
 
-def _address(function: Function, operand: Operand, dtype: str, moves: Sequence[tuple[str, str]]) -> str:
-    """Where a product begins to read or write an operand, `moves` further along a side than the operand begins."""
+def _limit_turns(function: Function, kernel: ProductKernel, batch: int | None) -> None:
+    """Between which turns the inner loops run that this batch loop limits: those to a place that there is."""
+    for limit in kernel.limits:
+        if limit.batch == batch:
+            place = size_text(limit.begin) if batch is None else f"q{batch} + {size_text(limit.begin)}"
+            step, size, turns = map(size_text, (limit.step, limit.size, kernel.inner[limit.inner]))
+            function.line(f"low{limit.inner} = first_turn({place}, {step}, {size})")
+            function.line(f"high{limit.inner} = last_turn({place}, {step}, {turns})")
+
+
+def _address(
+    function: Function, operand: Operand, dtype: str, moves: Sequence[tuple[str, str]], begins: Sequence[int]
+) -> str:
+    """Where a product begins to read or write an operand, `moves` further along a side than the operand begins, and at
+    the first turns of the inner loops `begins`.
+    """
     pointer = f"address({function.pointer(operand.buffer)})"
     steps = [f"{count}*{size_text(getattr(operand, side))}" for count, side in moves if getattr(operand, side) != 0]
     steps += [f"q{number}*{size_text(step)}" for number, step in enumerate(operand.batch) if step != 0]
+    steps += [f"low{inner}*{size_text(operand.k[inner])}" for inner in begins if operand.k]
     steps += [size_text(operand.offset)] if operand.offset != 0 else []
     return f"{pointer} + ({' + '.join(steps)})*{SIZES[dtype]}" if steps else pointer
 

@@ -13,6 +13,7 @@ from ..graph.types import equal, magnitude
 from ..ops.index import Atom, Guard, Index
 from ..ops.index import loop as counter
 from .program import (
+    LINE,
     Assign,
     Choose,
     Gathered,
@@ -133,9 +134,6 @@ PIVOT = 64
 FEWEST_IN_BLOCK = 4
 """A part of a loop with fewer turns is not worth a loop of its own."""
 
-LINE = 16
-"""With a step of so many entries, neighbours lie in lines of their own."""
-
 FAR = 1024
 """A step of so many entries meets another page, and the same few places of the cache, each time."""
 
@@ -176,10 +174,12 @@ def number(loop: Loop) -> int:
 
 
 def read_along(kernel: LoopKernel) -> Iterator[tuple[Loop, float]]:
-    """The loops along which a load goes in steps of one, and its step along the innermost loop, where that is long."""
+    """The loops along which a load of what the nearest cache cannot hold goes in steps of one, and its step along the
+    innermost loop, where that is long.
+    """
     *loops, innermost = kernel.loops
     for statement in walk(kernel.body):
-        if isinstance(statement, Load):
+        if isinstance(statement, Load) and magnitude(statement.buffer.size) > BLOCK:
             steps = {atom.name: by for atom, by in statement.address.terms if atom.kind == "loop"}
             step = magnitude(steps.get(innermost.variable, 0))
             yield from ((loop, step) for loop in loops if steps.get(loop.variable) == 1 and step >= LINE)

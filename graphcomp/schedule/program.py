@@ -23,6 +23,9 @@ START = Index()
 INNER_LOOPS = 3
 """How many loops the inner index of a product may have."""
 
+LINE = 16
+"""With a step of so many entries, neighbours lie in lines of the cache of their own."""
+
 
 @dataclass(slots=True)
 class Buffer:
@@ -147,7 +150,10 @@ class Choose:
 
 @dataclass(slots=True)
 class Reduce:
-    """Combine `value` over the loops of a box; `combine` as in `ops.record.Contraction`."""
+    """Combine `value` over the loops of a box; `combine` as in `ops.record.Contraction`.
+
+    `beside` are reductions that run in the same loops; their bodies are part of this one's.
+    """
 
     target: str
     combine: str
@@ -157,6 +163,7 @@ class Reduce:
     value_dtype: str
     dtype: str
     node: int
+    beside: list[Reduce] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -273,6 +280,20 @@ class Operand:
     k: tuple[Dimension, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The turns of an inner loop of a product: those where begin + counter - step · turn lies in range(size).
+
+    `inner` says which loop, `batch` which batch loop's counter is meant; None is a counter that stays 0.
+    """
+
+    inner: int
+    batch: int | None
+    begin: Dimension
+    step: Dimension
+    size: Dimension
+
+
 @dataclass(slots=True)
 class ProductKernel:
     """result[m, n] = Σₖ left[m, k] · right[k, n] for every step of the batch loops.
@@ -280,7 +301,8 @@ class ProductKernel:
     The inner index has a loop for each of the extents `inner`, the outermost first: several where the operands are
     windows, whose entries do not lie evenly in memory. With `adds` it adds to what is in the result. What lies side by
     side in both operands are entries of the inner index where it is `along_inner`, else the columns.
-    `shared` is what the threads of a team share out: batch, rows, columns or nothing.
+    `shared` is what the threads of a team share out: batch, rows, columns or nothing. `limits` are those of inner loops
+    that do not make all of their turns everywhere.
     """
 
     number: int
@@ -297,6 +319,7 @@ class ProductKernel:
     along_inner: bool = False
     shared: str = ""
     meets: bool = False
+    limits: tuple[Limit, ...] = ()
 
     @property
     def k(self) -> Dimension:

@@ -16,11 +16,12 @@ from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
+from .folds import place_fold
 from .groups import GROUPS
 from .loops import block_transposition, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context
 from .placement import is_source, moves_entries, stored_values
-from .products import View, classify, packed, plan_product, stored_view, view_of
+from .products import Letters, View, classify, fits, moved_by, packed, plan_product, stored_view, view_of
 from .program import (
     START,
     Buffer,
@@ -45,6 +46,7 @@ from .program import (
     walk,
     written,
 )
+from .reductions import join_reductions
 from .repeat import place_cond, place_scan, place_while
 from .shares import share_out
 from .updates import update_in_place
@@ -83,6 +85,8 @@ class Scheduler:
         self.wishes = wished_axes(graph)
         self.buffers: dict[int, Buffer] = {}
         self.packed: dict[tuple[int, tuple[int, ...]], Buffer] = {}
+        self.copies: dict[int, list[Buffer]] = {}
+        """Where values that have a buffer lie a second time: in what was packed, or inside of it."""
         self.all: list[Buffer] = [] if all is None else all
         self.kernels: list[Kernel] = []
         self.groups: dict[int, Group] = {}
@@ -120,6 +124,7 @@ class Scheduler:
         updated = update_in_place(kernels, {number: inputs[number] for number in donated}, outputs)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
+                join_reductions(kernel)
                 block_transposition(kernel)
         share_out(kernels)
         for kernel in leaves(kernels):
@@ -149,7 +154,9 @@ class Scheduler:
             raise LoweringError(f"{node.op}: the CPU has no kernel template `{record.kernel}`; use target='numpy'.")
         if template is not None:
             template(self, node)
-        elif record.subscripts is not None and (place_windows(self, node) or self.place_product(node, record)):
+        elif record.subscripts is not None and (
+            place_fold(self, node) or place_windows(self, node) or self.place_product(node, record)
+        ):
             pass
         elif record.contraction is not None or record.subscripts is not None:
             self.place_contraction(node)
@@ -252,6 +259,7 @@ class Scheduler:
             stopped = stopped or (group.kernel, reason)
         body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
+        body.copies, body.innermost = self.copies, loops[-1].variable if loops else ""
         kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], [], domain_key(target), body.helpers)
         kernel.stopped = stopped
         group = Group(body, kernel)
@@ -401,10 +409,15 @@ class Scheduler:
             return False
         sizes = letter_sizes(self.graph, types, subscripts)
         (left, right), result = split_subscripts(subscripts)
-        plan = plan_product(letters, self.views(node.inputs[0], left), self.views(node.inputs[1], right), sizes)
+        first, second = node.inputs
+        if node.id in self.wishes and result[self.wishes[node.id]] in letters.rows:
+            # What is wished innermost in memory are columns: the product is the turned one of the turned operands.
+            letters = Letters(letters.batch, letters.columns, letters.rows, letters.inner)
+            first, second, left, right = second, first, right, left
+        plan = plan_product(letters, self.views(first, left), self.views(second, right), sizes)
         chosen = plan.letters
-        a = plan.left or packed(node.inputs[0], left, chosen.batch, chosen.rows, chosen.inner, sizes, self.pack)
-        b = plan.right or packed(node.inputs[1], right, chosen.batch, chosen.inner, chosen.columns, sizes, self.pack)
+        a = plan.left or packed(first, left, chosen.batch, chosen.rows, chosen.inner, sizes, self.pack)
+        b = plan.right or packed(second, right, chosen.batch, chosen.inner, chosen.columns, sizes, self.pack)
         order = chosen.batch + chosen.rows + chosen.columns
         target = self.buffer(node, tuple(result.index(letter) for letter in order))
         strides = dict(zip(result, target.strides))
@@ -437,7 +450,24 @@ class Scheduler:
             self.packed[id, order] = made
             if id not in self.buffers and not moves_entries(node):
                 self.buffers[id] = made
+            else:
+                self.note_copy(node, made)
         return self.packed[id, order]
+
+    def note_copy(self, node: Node, packed: Buffer) -> None:
+        """Remember that a copy holds a value that has a buffer, or what was copied with zeros around it."""
+        if node.id in self.buffers:
+            self.copies.setdefault(node.id, []).append(packed)
+            return
+        moved = moved_by(self.graph, node)
+        source = self.graph.node(node.inputs[0])
+        sizes = zip(moved or (), source.shape, node.shape)
+        if moved is not None and source.id in self.buffers and all(fits(-by, *whole) for by, *whole in sizes):
+            place = Index((), sum((step * -by for by, step in zip(moved, packed.strides)), 0))
+            window = self.window(source, packed, place, packed.order)
+            window.steps = packed.strides
+            self.ready[window.number] = self.ready[packed.number]
+            self.copies.setdefault(source.id, []).append(window)
 
     # templates -------------------------------------------------------------------------------------------------------
 

@@ -135,15 +135,19 @@ def ways(kernel: LoopKernel | ProductKernel) -> Iterator[Way]:
 
 
 def product_ways(kernel: ProductKernel) -> Iterator[Way]:
-    """Its batch, rows or columns; nothing of a small one. The columns first where windows leave nothing else even."""
+    """Its batch, rows or columns; nothing of a small one. The columns of windows first where they are long, since the
+    layers around are then shared out alike, and last where they are short: their tiles would be cut.
+    """
     if kernel.along_inner:
         parts = [("batch", kernel.batch[0] if kernel.batch else 1, 2), ("rows", kernel.m, 2), ("columns", kernel.n, 2)]
     else:
         parts = [("rows", kernel.m, FEWEST_ROWS), ("columns", kernel.n, FEWEST_COLUMNS)]
         if kernel.batch:
             parts.insert(0, ("batch", kernel.batch[0], FEWEST_TURNS))
-        if len(kernel.inner) > 1:
-            parts.insert(0, ("columns", kernel.n, FEWEST_INNER_TURNS))
+        if len(kernel.inner) > 1 and many(kernel.n, FEWEST_COLUMNS):
+            parts.insert(0, ("columns", kernel.n, FEWEST_COLUMNS))
+        elif len(kernel.inner) > 1:
+            parts.append(("columns", kernel.n, FEWEST_INNER_TURNS))
     for part, extent, least in parts:
         take(kernel, (part,))
         address = operand_address(kernel, kernel.result)
