@@ -33,8 +33,9 @@ from ..schedule.program import (
 )
 from ..schedule.schedule import neutral_text
 from ..schedule.text import guard_text, index_text, size_name, size_text
-from .gathered import row_form, write_rows
+from .gathered import gathered_row, write_rows
 from .routine_calls import routine_call
+from .rows import inner_rows, write_inner
 from .scalar import scalar_code
 from .vectors import SIZES, vector_bits
 
@@ -129,14 +130,29 @@ def kernel_function(kernel: Leaf, graph: Numbering, sizes: list[sp.Symbol]) -> F
 def _nest(
     function: Function, loops: list[Loop], body: list[Statement], graph: Numbering, extents: Sequence[str] = ()
 ) -> None:
+    inner = inner_rows(loops[bool(extents) :], body, vector_bits())
+    if inner is not None:
+        loops = loops[: len(loops) - len(inner.row.loops)]
     for loop, extent in zip(loops, extents or [size_text(loop.extent) for loop in loops]):
         bounds = f"{extent} - 1, -1, -1" if loop.reverse else extent
         if loop.shared:
             bounds = _share(extent, function.constant(size_text(loop.unit)))
         function.line(f"for {loop.variable} in range({bounds}):")
         function.depth += 1
-    _statements(function, body, graph)
+    if inner is not None:
+        write_inner(function, inner, partial(_statements, function, inner.once, graph), partial(_comment, graph))
+    else:
+        _statements(function, body, graph)
     function.depth -= len(loops)
+
+
+def _comment(graph: Numbering, statement: Statement) -> str:
+    match statement:
+        case Load(buffer=buffer):
+            return graph.comment(buffer.node)
+        case Compute(node=node) | Reduce(node=node) | Store(node=node):
+            return graph.comment(node, graph.node(node).op)
+    return ""
 
 
 def _share(extent: str, unit: str = "1") -> str:
@@ -265,9 +281,9 @@ def _gathered(function: Function, statement: Gathered, graph: Numbering) -> None
     """A row of sums over the members of a group: in registers, or one number, or in its place in memory."""
     store, member, combine = statement.store, statement.member, statement.combine
     comment = graph.comment(store.node, graph.node(store.node).op)
-    form = row_form(statement, vector_bits())
-    if form is not None:
-        write_rows(function, form, partial(_statements, function, statement.lookups, graph), comment)
+    row = gathered_row(statement, vector_bits())
+    if row is not None:
+        write_rows(function, statement, row, partial(_statements, function, statement.lookups, graph), comment)
         return
     assert member.within is not None
     dtype = store.buffer.type.dtype
