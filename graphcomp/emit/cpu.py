@@ -39,7 +39,7 @@ from ..schedule.program import (
     updates,
 )
 from ..schedule.text import index_text, size_name, size_text
-from . import lanes, lapack, mathematics, matrix, nests, runtime, team, vectors
+from . import formulas, lanes, lapack, mathematics, matrix, nests, runtime, team, vectors
 from .kernels import Function, Numbering, kernel_function
 from .routine_calls import routine_name, routine_of
 
@@ -118,8 +118,14 @@ def emit_cpu(program: Program, graph: Graph, timed: bool = False, fastmath: bool
         + "".join(f"from {m.__name__} import {', '.join(sorted(names))}\n" for m, names in imported)
     )
     text = "\n\n".join([header, *texts])
-    called = [runtime, team, *mathematics.MODULES, *(module for module, _ in imported), *([vectors] * bool(vectored))]
-    hashes = _hash(text), _hash("".join(map(_text, called)))
+    called = [
+        runtime,
+        team,
+        *mathematics.MODULES,
+        *(module for module, _ in imported),
+        *([vectors, formulas] * bool(vectored)),
+    ]
+    hashes = _hash(text), _hash("".join([*map(_text, called), lanes.codes(vectored)]))
     key = _hash("".join(hashes))
     whole = text.replace("@@KEY@@", key)
     routines = tuple((module.__name__, name) for module, names in imported for name in sorted(names))

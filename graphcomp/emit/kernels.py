@@ -33,8 +33,9 @@ from ..schedule.program import (
 )
 from ..schedule.schedule import neutral_text
 from ..schedule.text import guard_text, index_text, size_name, size_text
-from .gathered import row_form, write_rows
+from .gathered import gathered_row, write_rows
 from .routine_calls import routine_call
+from .rows import inner_rows, write_inner
 from .scalar import scalar_code
 from .vectors import SIZES, vector_bits
 
@@ -129,14 +130,29 @@ def kernel_function(kernel: Leaf, graph: Numbering, sizes: list[sp.Symbol]) -> F
 def _nest(
     function: Function, loops: list[Loop], body: list[Statement], graph: Numbering, extents: Sequence[str] = ()
 ) -> None:
+    inner = inner_rows(loops[bool(extents) :], body, vector_bits())
+    if inner is not None:
+        loops = loops[: len(loops) - len(inner.row.loops)]
     for loop, extent in zip(loops, extents or [size_text(loop.extent) for loop in loops]):
         bounds = f"{extent} - 1, -1, -1" if loop.reverse else extent
         if loop.shared:
             bounds = _share(extent, function.constant(size_text(loop.unit)))
         function.line(f"for {loop.variable} in range({bounds}):")
         function.depth += 1
-    _statements(function, body, graph)
+    if inner is not None:
+        write_inner(function, inner, partial(_statements, function, inner.once, graph), partial(_comment, graph))
+    else:
+        _statements(function, body, graph)
     function.depth -= len(loops)
+
+
+def _comment(graph: Numbering, statement: Statement) -> str:
+    match statement:
+        case Load(buffer=buffer):
+            return graph.comment(buffer.node)
+        case Compute(node=node) | Reduce(node=node) | Store(node=node):
+            return graph.comment(node, graph.node(node).op)
+    return ""
 
 
 def _share(extent: str, unit: str = "1") -> str:
@@ -144,12 +160,13 @@ def _share(extent: str, unit: str = "1") -> str:
     return f"share(thread, threads, {extent}, {unit}), share(thread + 1, threads, {extent}, {unit})"
 
 
-def _statements(function: Function, statements: Sequence[Statement], graph: Numbering) -> None:
+def _statements(function: Function, statements: Sequence[Statement], graph: Numbering, ends: bool = False) -> None:
+    """The lines of statements; in a loop that a wrong position `ends`, if it does."""
     for statement in statements:
-        _statement(function, statement, graph)
+        _statement(function, statement, graph, ends)
 
 
-def _statement(function: Function, statement: Statement, graph: Numbering) -> None:
+def _statement(function: Function, statement: Statement, graph: Numbering, ends: bool = False) -> None:
     match statement:
         case Load(target=target, buffer=buffer, address=address):
             function.line(f"{target} = {function.place(buffer, address)}", graph.comment(buffer.node))
@@ -164,7 +181,7 @@ def _statement(function: Function, statement: Statement, graph: Numbering) -> No
                 text = function.constant(text)
             function.line(f"{target} = {dtype}({text})", graph.comment(node, graph.node(node).op))
         case Position():
-            _position(function, statement, graph)
+            _position(function, statement, graph, ends)
         case Choose():
             _choose(function, statement, graph)
         case Reduce():
@@ -191,13 +208,14 @@ def _combined(combine: str, old: str, new: str, dtype: str) -> str:
     return f"{new} if ({new} {sign} {old} or {new} != {new}) else {old}"
 
 
-def _position(function: Function, statement: Position, graph: Numbering) -> None:
-    """An index read from an array: out of range is reported through the status word, and reads entry 0 instead."""
+def _position(function: Function, statement: Position, graph: Numbering, ends: bool) -> None:
+    """An index read from an array: out of range is reported through the status word, and reads entry 0 instead, or ends
+    the loop around it."""
     name = statement.target
     function.line(f"{name} = int64({statement.value})", graph.comment(statement.node, graph.node(statement.node).op))
     function.line(f"if not 0 <= {name} < {size_text(statement.extent)}:")
     function.line(f"    status[0] = {graph.status(statement.node)}")
-    function.line(f"    {name} = 0")
+    function.line("    break" if ends else f"    {name} = 0")
 
 
 def _choose(function: Function, statement: Choose, graph: Numbering) -> None:
@@ -263,12 +281,18 @@ def _step(function: Function, statement: Reduce, total: str, wide: str, comment:
 
 
 def _gathered(function: Function, statement: Gathered, graph: Numbering) -> None:
-    """A row of sums over the members of a group: in registers, or one number, or in its place in memory."""
+    """A row of sums over the members of a group: in registers, or one number, or in its place in memory.
+
+    A wrong position ends the loop over the members, so LLVM does not write out several of its turns, with a second loop
+    for what is left of a group: groups are small, and the ends of both would be guessed wrong.
+    """
     store, member, combine = statement.store, statement.member, statement.combine
     comment = graph.comment(store.node, graph.node(store.node).op)
-    form = row_form(statement, vector_bits())
-    if form is not None:
-        write_rows(function, form, partial(_statements, function, statement.lookups, graph), comment)
+    row = gathered_row(statement, vector_bits())
+    if row is not None:
+        write_rows(
+            function, statement, row, partial(_statements, function, statement.lookups, graph, ends=True), comment
+        )
         return
     assert member.within is not None
     dtype = store.buffer.type.dtype
@@ -278,7 +302,7 @@ def _gathered(function: Function, statement: Gathered, graph: Numbering) -> None
         total, wide = _start(function, reduced, comment)
         function.line(header)
         function.depth += 1
-        _statements(function, [*statement.lookups, *statement.body], graph)
+        _statements(function, [*statement.lookups, *statement.body], graph, ends=True)
         _step(function, reduced, total, wide, comment)
         function.depth -= 1
         function.line(f"{function.place(store.buffer, store.address)} = {dtype}({total})", comment)
@@ -287,7 +311,7 @@ def _gathered(function: Function, statement: Gathered, graph: Numbering) -> None
     _nest(function, statement.loops, [empty], graph)
     function.line(header)
     function.depth += 1
-    _statements(function, statement.lookups, graph)
+    _statements(function, statement.lookups, graph, ends=True)
     again = Store(store.buffer, store.address, store.value, store.node, combine)
     _nest(function, statement.loops, [*statement.body, again], graph)
     function.depth -= 1
