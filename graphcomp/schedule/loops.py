@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..graph.types import equal, magnitude
-from ..ops.index import Atom, Guard, Index
+from ..ops.index import Atom, Guard, Index, replaced
 from ..ops.index import loop as counter
 from .program import (
     Assign,
@@ -202,34 +202,28 @@ def part(loop: Loop, block: int, body: list[Statement]) -> tuple[list[Loop], Loo
 
 def is_nested(loop: Loop, body: list[Statement]) -> bool:
     """Whether the loop's counter stands in a text, or in a quotient or remainder."""
-    if any(isinstance(s, Assign) and loop.variable in s.text for s in walk(body)):
+    if is_in_text(loop, body):
         return True
     inside = (atom.of for index in [*addresses(body), *guards(body)] for atom, _ in index.terms)
     return any(loop.variable in mentioned(index) for index in inside if index is not None)
 
 
+def is_in_text(loop: Loop, body: list[Statement]) -> bool:
+    """Whether an op's own code names the loop's counter."""
+    return any(isinstance(statement, Assign) and loop.variable in statement.text for statement in walk(body))
+
+
 def split(loop: Loop, outer: Loop, inner: Loop, body: list[Statement]) -> None:
     """Count a loop by two."""
+    value = counter(outer.variable, outer.extent) * inner.extent + counter(inner.variable, inner.extent)
     for statement in walk(body):
         if isinstance(statement, (Load, Store)):
-            statement.address = split_index(statement.address, loop, outer, inner)
+            statement.address = replaced(statement.address, loop.variable, value)
         elif isinstance(statement, Choose):
             statement.branches = [
-                (tuple(Guard(split_index(g.index, loop, outer, inner), g.size) for g in guards), branch, value)
-                for guards, branch, value in statement.branches
+                (tuple(Guard(replaced(g.index, loop.variable, value), g.size) for g in guards), branch, result)
+                for guards, branch, result in statement.branches
             ]
-
-
-def split_index(index: Index, loop: Loop, outer: Loop, inner: Loop) -> Index:
-    """An index with the loop counted by two."""
-    found = Index((), index.constant)
-    for atom, step in index.terms:
-        if atom.kind == "loop" and atom.name == loop.variable:
-            found = found + counter(outer.variable, outer.extent) * (step * inner.extent)
-            found = found + counter(inner.variable, inner.extent) * step
-        else:
-            found = found + Index(((atom, step),))
-    return found
 
 
 # positions -----------------------------------------------------------------------------------------------------------

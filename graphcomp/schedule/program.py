@@ -56,6 +56,7 @@ class Buffer:
     def become_window(self, target: Buffer) -> None:
         """Lie where the window `target` lies."""
         self.role, self.of, self.place = "window", target.of, target.place
+        self.type = self.type.with_dtype(target.type.dtype)
 
     @property
     def strides(self) -> tuple[Dimension, ...]:
@@ -127,12 +128,16 @@ class Assign:
 
 @dataclass(slots=True)
 class Position:
-    """A value loaded from an integer array and used as an index into an axis of `extent` entries; checked."""
+    """A value loaded from an integer array and used as an index into an axis of `extent` entries.
+
+    It is checked, unless it is `known` to lie in range.
+    """
 
     target: str
     value: str
     extent: Dimension
     node: int
+    known: bool = False
 
 
 @dataclass(slots=True)
@@ -147,7 +152,10 @@ class Choose:
 
 @dataclass(slots=True)
 class Reduce:
-    """Combine `value` over the loops of a box; `combine` as in `ops.record.Contraction`."""
+    """Combine `value` over the loops of a box; `combine` as in `ops.record.Contraction`.
+
+    One that finds where an extremum stands gives the extremum too, to the variable `extremum` if there is one.
+    """
 
     target: str
     combine: str
@@ -157,6 +165,7 @@ class Reduce:
     value_dtype: str
     dtype: str
     node: int
+    extremum: str = ""
 
 
 @dataclass(slots=True)

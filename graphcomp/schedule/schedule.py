@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from .. import ops
 from ..errors import LoweringError
 from ..graph import Dimension, Graph, Node, TensorType, TupleType
@@ -16,9 +18,10 @@ from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
+from .extrema import join_extrema
 from .groups import GROUPS
 from .loops import block_transposition, collapse_kernel, mentioned, place_positions
-from .lower import Body, Context
+from .lower import Body, Context, bound_of
 from .placement import is_source, moves_entries, stored_values
 from .products import View, classify, packed, plan_product, stored_view, view_of
 from .program import (
@@ -45,6 +48,7 @@ from .program import (
     walk,
     written,
 )
+from .quotients import count_quotients
 from .repeat import place_cond, place_scan, place_while
 from .shares import share_out
 from .windows import corresponding, innermost, place_windows, wished_axes
@@ -93,14 +97,16 @@ class Scheduler:
     def buffer(self, node: Node, order: tuple[int, ...] | None = None, role: str = "scratch") -> Buffer:
         key = node.attributes.get("key", "") if role == "array" else ""
         rank = node.tensor.rank
-        made = Buffer(len(self.all), node.tensor, order or tuple(range(rank)), role, node.id, key)
+        dtype = stored_dtype(self.graph, node) if role == "scratch" else node.dtype
+        made = Buffer(len(self.all), node.tensor.with_dtype(dtype), order or tuple(range(rank)), role, node.id, key)
         self.all.append(made)
         return made
 
     def window(self, node: Node, of: Buffer, place: Index = START, order: tuple[int, ...] | None = None) -> Buffer:
         """A part of a buffer, from entry `place` on, for a value of the node's type; row-major unless told."""
         rows = order or tuple(range(node.tensor.rank))
-        made = Buffer(len(self.all), node.tensor, rows, "window", node.id, of=of, place=place)
+        type = node.tensor.with_dtype(of.type.dtype)
+        made = Buffer(len(self.all), type, rows, "window", node.id, of=of, place=place)
         self.all.append(made)
         return made
 
@@ -117,6 +123,7 @@ class Scheduler:
         kernels, buffers = remove_unread(self.kernels, self.all, outputs)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
+                count_quotients(kernel)
                 block_transposition(kernel)
         share_out(kernels)
         for kernel in leaves(kernels):
@@ -124,6 +131,7 @@ class Scheduler:
                 address_from_begin(kernel)
                 collapse_kernel(kernel)
                 place_positions(kernel)
+                join_extrema(kernel)
         inputs = [self.buffers[id] for id in self.graph.inputs]
         read = {buffer.root.number for kernel in kernels for buffer in used(kernel)}
         kept = [b for b in buffers if b.role != "array" or b.number in read]
@@ -160,7 +168,7 @@ class Scheduler:
         """An output's buffer: row-major, not shared with an input or another output."""
         found = self.buffers.get(id)
         if found is not None and found.role == "scratch" and found.is_row_major:
-            found.role = "output"
+            found.role, found.type = "output", self.graph.node(id).tensor
             return found
         made = self.buffer(self.graph.node(id), role="output")
         self.add_entries(self.graph.node(id), made, copy=True)
@@ -572,6 +580,14 @@ def index_from(body: Body, node: Node, index: tuple[Index, ...], extent: Dimensi
     name = body.name("j")
     body.add(Position(name, value, extent, node.id))
     return index_value(name, extent)
+
+
+def stored_dtype(graph: Graph, node: Node) -> str:
+    """The narrowest dtype for positions that are known to be small: more of them then fit into a vector."""
+    bound = bound_of(graph, node.id) if node.tensor.is_integer else None
+    if not isinstance(bound, int):
+        return node.dtype
+    return next(each for each in ("int8", "int16", "int32", "int64") if bound - 1 <= np.iinfo(each).max)
 
 
 def domain_loops(target: Buffer) -> tuple[list[Loop], tuple[Index, ...]]:
