@@ -403,10 +403,13 @@ class Scheduler:
             return False
         sizes = letter_sizes(self.graph, types, subscripts)
         (left, right), result = split_subscripts(subscripts)
-        plan = plan_product(letters, self.views(node.inputs[0], left), self.views(node.inputs[1], right), sizes)
+        first, second = node.inputs
+        if node.id in self.wishes and result[self.wishes[node.id]] in letters.rows:
+            letters, first, second, left, right = letters.turned, second, first, right, left
+        plan = plan_product(letters, self.views(first, left), self.views(second, right), sizes)
         chosen = plan.letters
-        a = plan.left or packed(node.inputs[0], left, chosen.batch, chosen.rows, chosen.inner, sizes, self.pack)
-        b = plan.right or packed(node.inputs[1], right, chosen.batch, chosen.inner, chosen.columns, sizes, self.pack)
+        a = plan.left or packed(first, left, chosen.batch, chosen.rows, chosen.inner, sizes, self.pack)
+        b = plan.right or packed(second, right, chosen.batch, chosen.inner, chosen.columns, sizes, self.pack)
         order = chosen.batch + chosen.rows + chosen.columns
         target = self.buffer(node, tuple(result.index(letter) for letter in order))
         strides = dict(zip(result, target.strides))
