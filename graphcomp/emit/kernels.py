@@ -240,7 +240,8 @@ def _reduce(function: Function, statement: Reduce, graph: Numbering) -> None:
         return
     total, wide = _start(function, statement, comment)
     for loop in statement.loops:
-        function.line(f"for {loop.variable} in range({size_text(loop.extent)}):")
+        bounds = ", ".join(loop.within) if loop.within else size_text(loop.extent)
+        function.line(f"for {loop.variable} in range({bounds}):")
         function.depth += 1
     for inner in statement.body:
         _statement(function, inner, graph)

@@ -59,7 +59,7 @@ def collapse(loops: list[Loop], body: list[Statement]) -> list[Loop]:
     joined = list(loops)
     for position in range(len(joined) - 2, -1, -1):
         outer, inner = joined[position], joined[position + 1]
-        turning = outer.reverse or inner.reverse or inner.shared
+        turning = outer.reverse or inner.reverse or inner.shared or outer.within or inner.within
         if not turning and can_join(outer, inner, body):
             replace(outer, inner, body)
             unit = inner.extent * outer.unit

@@ -22,6 +22,7 @@ from .extrema import join_extrema
 from .groups import GROUPS
 from .loops import block_transposition, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context, bound_of
+from .parts import reduce_in_parts
 from .placement import is_source, moves_entries, stored_values
 from .products import View, classify, packed, plan_product, stored_view, view_of
 from .program import (
@@ -125,6 +126,7 @@ class Scheduler:
             if isinstance(kernel, LoopKernel):
                 count_quotients(kernel)
                 block_transposition(kernel)
+        kernels = in_parts(kernels, buffers, self.all)
         share_out(kernels)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
@@ -663,11 +665,23 @@ def remove_unread(
     for kernel in leaves(kernels):
         if isinstance(kernel, LoopKernel):
             kernel.body[:] = [s for s in kernel.body if not isinstance(s, Store) or s.buffer.root.number in read]
-    kept = storing(kernels)
-    for number, each in enumerate(every(kept)):
-        each.number = number
+    kept = numbered(storing(kernels))
     live = {b.root.number for k in kept for b in used(k)} | {b.root.number for b in outputs}
     return kept, [b for b in buffers if b.of is None and (b.number in live or b.role == "input")]
+
+
+def numbered(kernels: list[Kernel]) -> list[Kernel]:
+    for number, each in enumerate(every(kernels)):
+        each.number = number
+    return kernels
+
+
+def in_parts(kernels: list[Kernel], buffers: list[Buffer], all: list[Buffer]) -> list[Kernel]:
+    """The kernels with long reductions in parts; adds what is between them to the buffers."""
+    before = len(all)
+    found = reduce_in_parts(kernels, all)
+    buffers += all[before:]
+    return numbered(found)
 
 
 def address_from_begin(kernel: LoopKernel) -> None:
