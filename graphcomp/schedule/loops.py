@@ -7,7 +7,10 @@ their code.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
+
+import numpy as np
 
 from ..graph.types import equal, magnitude
 from ..ops.index import Atom, Guard, Index, replaced
@@ -136,6 +139,9 @@ FEWEST_IN_BLOCK = 4
 LINE = 16
 """With a step of so many entries, neighbours lie in lines of their own."""
 
+WAYS, PAGE, LINE_BYTES = 8, 4096, 64
+"""A first-level cache has eight places for the lines that lie a whole number of pages apart."""
+
 FAR = 1024
 """A step of so many entries meets another page, and the same few places of the cache, each time."""
 
@@ -154,13 +160,14 @@ def block_transposition(kernel: LoopKernel) -> None:
     found = next(read_along(kernel), None)
     if found is None:
         return
-    along, step = found
+    along, step, lines = found
     pivot = innermost if step >= FAR else along
     around = [loop for loop in kernel.loops if loop is not pivot]
     if pivot is innermost and around[-1] is not along:
         return
     turns = part_of(pivot, PIVOT, kernel.body)
     room, inside = BLOCK // turns, list[tuple[Loop, int]]()
+    room = room if pivot is innermost else min(room, lines)
     while around and room > 1:
         loop = around.pop()
         inside.insert(0, (loop, part_of(loop, room, kernel.body)))
@@ -175,14 +182,21 @@ def number(loop: Loop) -> int:
     return loop.extent
 
 
-def read_along(kernel: LoopKernel) -> Iterator[tuple[Loop, float]]:
-    """The loops along which a load goes in steps of one, and its step along the innermost loop, where that is long."""
+def read_along(kernel: LoopKernel) -> Iterator[tuple[Loop, int, int]]:
+    """The loops along which a load goes in steps of one, and its step along the innermost loop, where that is long; and
+    how many lines with that step between them the first-level cache keeps."""
     *loops, innermost = kernel.loops
     for statement in walk(kernel.body):
         if isinstance(statement, Load):
             steps = {atom.name: by for atom, by in statement.address.terms if atom.kind == "loop"}
-            step = magnitude(steps.get(innermost.variable, 0))
-            yield from ((loop, step) for loop in loops if steps.get(loop.variable) == 1 and step >= LINE)
+            step = int(magnitude(steps.get(innermost.variable, 0)))
+            lines = kept_lines(step * np.dtype(statement.buffer.type.dtype).itemsize)
+            yield from ((loop, step, lines) for loop in loops if steps.get(loop.variable) == 1 and step >= LINE)
+
+
+def kept_lines(step: int) -> int:
+    """How many lines so many bytes apart a cache keeps of which each line has a few places, by its last bits."""
+    return WAYS * (PAGE // max(math.gcd(step, PAGE), LINE_BYTES))
 
 
 def part_of(loop: Loop, most: int, body: list[Statement]) -> int:

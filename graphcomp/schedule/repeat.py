@@ -146,7 +146,7 @@ def add_loop(
 
 
 def constant_window(scheduler: Scheduler, id: int, seen: Node, body: Graph | None = None) -> Buffer:
-    """A value of the graph around it, as the body sees it; turned once if products in `body` would turn it each time."""
+    """A value of the graph around it, as the body sees it; turned if products in `body` would turn it each time."""
     order, found = order_for_products(body, seen.id) if body else (), scheduler.buffers.get(id)
     if found is not None and order in ((), found.order):
         whole = found
