@@ -10,6 +10,9 @@ from graphcomp import numpy as gnp
 from graphcomp.errors import GraphcompError, InputError, ShapeError, TraceError
 from graphcomp.graph import parse_graph
 from graphcomp.run import interpret
+from graphcomp.schedule import schedule
+from graphcomp.schedule.program import LoopOver, ProductKernel
+from graphcomp.schedule.program import leaves as leaves_of
 from graphcomp.simplify import simplify
 from graphcomp.trace.tree import leaves
 
@@ -373,3 +376,35 @@ def test_a_sum_of_products_that_only_the_end_wants_is_one_product() -> None:
     for length in (1, 5, 9):
         xs = RNG.normal(size=(length, 3))
         np.testing.assert_allclose(np.asarray(named(xs)), 1 + xs.T @ xs, rtol=1e-13)
+
+
+def loops_of(program) -> list[LoopOver]:
+    return [kernel for kernel in program.kernels if isinstance(kernel, LoopOver)]
+
+
+@pytest.mark.parametrize("batch", [1, 4, 20])
+def test_a_weight_that_each_step_reads_turned_is_turned_once(batch: int) -> None:
+    """The way back multiplies by the weight's transpose in every step: it lies as those products read it, but for a
+    single row, which is multiplied from the other side."""
+
+    def loop(weight, start, xs):
+        return gx.scan(lambda h, x: (gnp.tanh(h @ weight + x), None), start, xs)[0].sum()
+
+    start, xs = RNG.normal(size=(batch, 3)), RNG.normal(size=(6, batch, 3))
+    gradient = gx.grad(loop, (0, 1, 2))
+    program = schedule(simplify(gx.trace(gradient, WEIGHT, start, xs)).graph)
+    forward, back = loops_of(program)
+    rights = [each.right for loop in (forward, back) for each in leaves_of([loop]) if isinstance(each, ProductKernel)]
+    assert [right.n for right in rights] == ([1, 1] if batch > 1 else [1, 3])
+    compiled_and_reference(gradient, WEIGHT, start, xs, rtol=1e-11)
+
+
+def test_a_weight_that_steps_read_both_ways_stays_as_it_is() -> None:
+    def loop(weight, start, xs):
+        return gx.scan(lambda h, x: (gnp.tanh(h @ weight @ weight.T + x), None), start, xs)[0].sum()
+
+    start, xs = RNG.normal(size=(4, 3)), RNG.normal(size=(6, 4, 3))
+    program = schedule(simplify(gx.trace(loop, WEIGHT, start, xs)).graph)
+    (only,) = loops_of(program)
+    assert [each.right.n for each in leaves_of([only]) if isinstance(each, ProductKernel)] == [1, 3]
+    compiled_and_reference(gx.grad(loop, (0, 1, 2)), WEIGHT, start, xs, rtol=1e-11)

@@ -373,6 +373,14 @@ def test_a_long_formula_and_its_gradient_are_one_loop_without_temporary_values()
         np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=1e-11)
 
 
+def test_a_short_loop_that_begins_often_is_a_function_of_its_own() -> None:
+    """A row of 40 would find out 30 times which of three arrays overlap; a row of 400 is worth that question."""
+    for length, count in ((40, 1), (400, 0)):
+        x, row = np.ones((30, length)), np.ones(length)
+        source = gx.jit(lambda x, row: np.sqrt(x) * row + x.T[:1].T).stages(x, row).source
+        assert source.count("own_arrays()") == count, source
+
+
 def test_a_loop_over_many_arrays_is_a_function_of_its_own() -> None:
     arrays = [np.full(50, float(k)) for k in range(14)]
     source = gx.jit(lambda *arrays: sum(np.sqrt(x) for x in arrays)).stages(*arrays).source

@@ -21,6 +21,7 @@ from graphcomp.trace.tracer import apply
 SPECIAL = np.array([[0.0, -0.0, 1.0, -2.5], [np.inf, -np.inf, np.nan, 1e-300], [3.0, 1e300, -1.0, 0.5]])
 MILD = np.linspace(-2.0, 3.0, 12).reshape(3, 4)
 BOOLEAN = MILD > 0.3
+MANY = np.array([0, 2, 2, 1, 0, -1, 2, 2, 0, 1, 1, 2])
 
 
 def build(b: ops.Builder, pattern: Pattern, inputs: dict[str, int], dtype: str) -> int:
@@ -97,6 +98,11 @@ FUNCTION_RULES: dict[str, Callable[[Any], Any]] = {
         gnp.einsum("ija,ika->ijk", gnp.stack([x, 2 * x], 2), gnp.stack([x, np.sin(x)], 2)), axis=0
     ),
     "sum of an outer product": lambda x: gnp.sum(x[:, :, None] * np.sin(x)[:, None, :], axis=0),
+    "product of gathered rows": lambda x: np.take(x, MANY, axis=0) @ np.sin(x.T),
+    "product with gathered rows": lambda x: np.take(x, MANY, axis=0).T @ np.take(np.cos(x), MANY[::-1], axis=0),
+    "sums of a product's rows": lambda x: raw(
+        "scatter_add", np.tile(np.cos(x), (4, 1)) @ x.T, np.abs(MANY), axis=0, size=5
+    ),
     "the condition is known": lambda x: gnp.where(gnp.zeros_like(x) > 0, x, 2 * x),
 }
 

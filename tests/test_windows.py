@@ -11,7 +11,7 @@ from graphcomp import numpy as gnp
 from graphcomp.run import blas
 from graphcomp.run.interpreter import interpret
 from graphcomp.schedule import Program, schedule
-from graphcomp.schedule.program import LoopKernel, ProductKernel, used
+from graphcomp.schedule.program import Load, LoopKernel, ProductKernel, used
 from graphcomp.schedule.windows import find_places
 from graphcomp.simplify import simplify
 from graphcomp.trace.tree import flatten
@@ -235,3 +235,26 @@ def test_what_a_product_makes_for_a_layer_of_windows_is_laid_out_for_it() -> Non
     wanted = interpret(gx.trace(gradient, layer, x), leaves_of((layer, x)))
     for found, expected in zip(leaves_of(gx.jit(gradient)(layer, x)), wanted, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_a_product_before_a_pool_s_gradient_is_laid_out_for_it() -> None:
+    """What a dense layer hands back to images whose batch runs along memory runs along it too: nobody gathers it, and
+    each thread reads what it made of its own images."""
+
+    def loss(weight: Any, dense: Any, x: Any) -> Any:
+        images = nn.MaxPool2d(2)(convolution(weight, x))
+        return gnp.sum(np.sin(images.reshape(images.shape[0], -1) @ dense))
+
+    rng = np.random.default_rng(0)
+    arguments = tuple(rng.standard_normal(shape) for shape in ((4, 2, 3, 3), (64, 64), (64, 2, 10, 10)))
+    program = program_of(gx.grad(loss, 0), *arguments)
+    pulled, kernel = program.kernels[-3:-1]
+    assert isinstance(pulled, ProductKernel) and pulled.shared == "columns" and pulled.result.n == 1
+    assert isinstance(kernel, LoopKernel) and not kernel.meets and kernel.is_shared
+    loads = [s for s in kernel.statements() if isinstance(s, Load) and s.buffer is pulled.result.buffer]
+    innermost = kernel.loops[-1].variable
+    assert [[step for atom, step in load.address.terms if atom.name == innermost] for load in loads] == [[1]]
+    for threads in (1, 2, 3):
+        found = gx.jit(gx.grad(loss, 0), threads=threads)(*arguments)
+        (wanted,) = interpret(gx.trace(gx.grad(loss, 0), *arguments), list(arguments))
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)

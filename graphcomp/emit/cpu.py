@@ -30,6 +30,7 @@ from ..schedule.program import (
     CallKernel,
     Kernel,
     Leaf,
+    LoopKernel,
     LoopOver,
     ProductKernel,
     Program,
@@ -48,6 +49,9 @@ PART_LENGTH = 150
 
 MANY_ARRAYS = 12
 """A kernel of more arrays is a function of its own, which need not find out at run time whether they overlap."""
+
+SHORT_LOOP = 256
+"""The same for the innermost of several loops, which would find it out each time that it begins."""
 
 FIRST_SIZE = 3
 """The words of the context before the named sizes: the status, the address of the team's memory, how many threads."""
@@ -204,7 +208,7 @@ class _Emission:
             return self.loop(kernel, variables)
         function = self.functions[kernel.number]
         buffers = {buffer.number: buffer for buffer in function.buffers}
-        if self.repeats[function.signature] == 1 and len(function.buffers) <= MANY_ARRAYS:
+        if self.repeats[function.signature] == 1 and not asks_often(kernel, function):
             inlined = _inlined(function, kernel.number)
             return self.by_threads(kernel, [f"    # {describe(kernel)}"], inlined), buffers
         if function.signature not in self.shared:
@@ -264,6 +268,14 @@ class _Emission:
         if buffer.begin != Index():
             place += f" + ({index_text(buffer.begin)})*{np.dtype(buffer.type.dtype).itemsize}"
         return f"    {_buffer_name(buffer)} = pointer_{buffer.type.dtype}({place})"
+
+
+def asks_often(kernel: Leaf, function: Function) -> bool:
+    """Whether finding out at run time which arrays overlap would take long."""
+    loops = kernel.loops if isinstance(kernel, LoopKernel) else []
+    turns = loops[-1].extent if len(loops) > 1 else None
+    is_short = isinstance(turns, int) and turns <= SHORT_LOOP and len(function.buffers) > 2
+    return len(function.buffers) > MANY_ARRAYS or (is_short and function.is_apart)
 
 
 def _typed(number: str) -> str:

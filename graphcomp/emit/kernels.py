@@ -11,7 +11,8 @@ from typing import Any
 import sympy as sp
 
 from ..graph import Graph, Node
-from ..ops.index import Index
+from ..ops.index import Index, linear
+from ..ops.index import loop as counter
 from ..schedule.program import (
     Assign,
     Buffer,
@@ -168,8 +169,10 @@ def _statements(function: Function, statements: Sequence[Statement], graph: Numb
 
 def _statement(function: Function, statement: Statement, graph: Numbering, ends: bool = False) -> None:
     match statement:
-        case Load(target=target, buffer=buffer, address=address):
-            function.line(f"{target} = {function.place(buffer, address)}", graph.comment(buffer.node))
+        case Load(target=target, buffer=buffer, address=address, dtype=dtype):
+            text = function.place(buffer, address)
+            text = text if dtype == buffer.type.dtype else f"{dtype}({text})"
+            function.line(f"{target} = {text}", graph.comment(buffer.node))
         case Compute():
             code, helpers = scalar_code(
                 statement.op, statement.arguments, statement.attributes, statement.argument_dtype, statement.dtype
@@ -213,6 +216,8 @@ def _position(function: Function, statement: Position, graph: Numbering, ends: b
     the loop around it."""
     name = statement.target
     function.line(f"{name} = int64({statement.value})", graph.comment(statement.node, graph.node(statement.node).op))
+    if statement.known:
+        return
     function.line(f"if not 0 <= {name} < {size_text(statement.extent)}:")
     function.line(f"    status[0] = {graph.status(statement.node)}")
     function.line("    break" if ends else f"    {name} = 0")
@@ -252,7 +257,8 @@ def _reduce(function: Function, statement: Reduce, graph: Numbering) -> None:
     comments = [graph.comment(each.node, graph.node(each.node).op) for each in together]
     totals = [_start(function, each, comment) for each, comment in zip(together, comments)]
     for loop in statement.loops:
-        function.line(f"for {loop.variable} in range({size_text(loop.extent)}):")
+        bounds = ", ".join(loop.within) if loop.within else size_text(loop.extent)
+        function.line(f"for {loop.variable} in range({bounds}):")
         function.depth += 1
     for inner in statement.body:
         _statement(function, inner, graph)
@@ -318,21 +324,28 @@ def _gathered(function: Function, statement: Gathered, graph: Numbering) -> None
 
 
 def _reduce_position(function: Function, statement: Reduce, graph: Numbering) -> None:
-    (loop,) = statement.loops
     total, comment = f"a_{statement.target}", graph.comment(statement.node, graph.node(statement.node).op)
     extremum = "maximum" if statement.combine == "argmax" else "minimum"
-    sign = ">" if statement.combine == "argmax" else "<"
+    sign = "<=" if statement.combine == "argmax" else ">="
     function.line(f"{total} = {neutral_text(extremum, statement.value_dtype)}", comment)
     function.line(f"{statement.target} = int64(0)")
-    function.line(f"for {loop.variable} in range({size_text(loop.extent)}):")
-    function.depth += 1
+    for loop in statement.loops:
+        function.line(f"for {loop.variable} in range({size_text(loop.extent)}):")
+        function.depth += 1
     for inner in statement.body:
         _statement(function, inner, graph)
     value = statement.value
-    function.line(f"if {value} {sign} {total} or ({value} != {value} and {total} == {total}):", comment)
+    place = linear(map(_counter, statement.loops), [loop.extent for loop in statement.loops])
+    function.line(f"if not {value} {sign} {total} and {total} == {total}:", comment)
     function.line(f"    {total} = {value}")
-    function.line(f"    {statement.target} = int64({loop.variable})")
-    function.depth -= 1
+    function.line(f"    {statement.target} = int64({index_text(place)})")
+    function.depth -= len(statement.loops)
+    if statement.extremum:
+        function.line(f"{statement.extremum} = {total}", comment)
+
+
+def _counter(loop: Loop) -> Index:
+    return counter(loop.variable, loop.extent)
 
 
 def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> None:

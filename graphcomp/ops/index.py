@@ -145,6 +145,19 @@ def make(terms: Iterable[tuple[Atom, Dimension]], constant: Dimension) -> Index:
     return Index(tuple(sorted(kept, key=lambda term: term[0].key)), dimension(constant))
 
 
+def replaced(index: Index, variable: str, value: Index) -> Index:
+    """The index with a loop variable replaced by another index, in quotients and remainders too."""
+    found = Index((), index.constant)
+    for atom, coefficient in index.terms:
+        if atom.of is not None:
+            inner = replaced(atom.of, variable, value)
+            part = inner // atom.by if atom.kind == "quotient" else inner % atom.by
+        else:
+            part = value if atom.kind == "loop" and atom.name == variable else single(atom)
+        found = found + part * coefficient
+    return found
+
+
 def bounds(index: Index) -> tuple[Dimension | None, Dimension | None]:
     """The smallest and largest value, None where a coefficient's sign is unknown."""
     low: Dimension = index.constant

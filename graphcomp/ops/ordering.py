@@ -46,6 +46,7 @@ register(
         shape=lambda graph, x, *, axis: x.with_dtype("int64"),
         reference=lambda x, *, axis: np.argsort(x, axis=axis, kind="stable").astype(np.int64),
         kernel="argsort",
+        bound=lambda types, *, axis: types[0].shape[axis],
         samples=_sample(axis=1),
     )
 )

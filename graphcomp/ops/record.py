@@ -105,6 +105,8 @@ class Op:
     """The name of the kernel template that computes the op whole, for what is no loop over entries."""
     batch: BatchRule | None = None
     """How the op works on a batch (see `batching`); without it, on one after the other, in a loop."""
+    bound: Callable[..., Dimension] | None = None
+    """For integers that are positions: every entry lies in range(bound): (types, **attributes) -> size."""
     cost: int = 4
     """How many additions computing one entry costs, roughly: whether to compute a value again or to store it."""
     commutative: bool = False

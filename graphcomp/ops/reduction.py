@@ -171,6 +171,7 @@ for _name, _summary in (
             shape=_position_shape,
             reference=_position_in(getattr(np, _name)),
             contraction=_position_contraction(_name),
+            bound=lambda types, *, axis: types[0].shape[axis],
             samples=_sample(axis=1),
         )
     )

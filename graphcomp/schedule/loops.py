@@ -7,10 +7,13 @@ their code.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from ..graph.types import equal, magnitude
-from ..ops.index import Atom, Guard, Index
+from ..ops.index import Atom, Guard, Index, replaced
 from ..ops.index import loop as counter
 from .program import (
     LINE,
@@ -60,7 +63,7 @@ def collapse(loops: list[Loop], body: list[Statement]) -> list[Loop]:
     joined = list(loops)
     for position in range(len(joined) - 2, -1, -1):
         outer, inner = joined[position], joined[position + 1]
-        turning = outer.reverse or inner.reverse or inner.shared
+        turning = outer.reverse or inner.reverse or inner.shared or outer.within or inner.within
         if not turning and can_join(outer, inner, body):
             replace(outer, inner, body)
             unit = inner.extent * outer.unit
@@ -134,6 +137,9 @@ PIVOT = 64
 FEWEST_IN_BLOCK = 4
 """A part of a loop with fewer turns is not worth a loop of its own."""
 
+WAYS, PAGE, LINE_BYTES = 8, 4096, 64
+"""A first-level cache has eight places for the lines that lie a whole number of pages apart."""
+
 FAR = 1024
 """A step of so many entries meets another page, and the same few places of the cache, each time."""
 
@@ -152,13 +158,14 @@ def block_transposition(kernel: LoopKernel) -> None:
     found = next(read_along(kernel), None)
     if found is None:
         return
-    along, step = found
+    along, step, lines = found
     pivot = innermost if step >= FAR else along
     around = [loop for loop in kernel.loops if loop is not pivot]
     if pivot is innermost and around[-1] is not along:
         return
     turns = part_of(pivot, PIVOT, kernel.body)
     room, inside = BLOCK // turns, list[tuple[Loop, int]]()
+    room = room if pivot is innermost else min(room, lines)
     while around and room > 1:
         loop = around.pop()
         inside.insert(0, (loop, part_of(loop, room, kernel.body)))
@@ -173,16 +180,21 @@ def number(loop: Loop) -> int:
     return loop.extent
 
 
-def read_along(kernel: LoopKernel) -> Iterator[tuple[Loop, float]]:
+def read_along(kernel: LoopKernel) -> Iterator[tuple[Loop, int, int]]:
     """The loops along which a load of what the nearest cache cannot hold goes in steps of one, and its step along the
-    innermost loop, where that is long.
-    """
+    innermost loop, where that is long; and how many lines with that step between them the first-level cache keeps."""
     *loops, innermost = kernel.loops
     for statement in walk(kernel.body):
         if isinstance(statement, Load) and magnitude(statement.buffer.size) > BLOCK:
             steps = {atom.name: by for atom, by in statement.address.terms if atom.kind == "loop"}
-            step = magnitude(steps.get(innermost.variable, 0))
-            yield from ((loop, step) for loop in loops if steps.get(loop.variable) == 1 and step >= LINE)
+            step = int(magnitude(steps.get(innermost.variable, 0)))
+            lines = kept_lines(step * np.dtype(statement.buffer.type.dtype).itemsize)
+            yield from ((loop, step, lines) for loop in loops if steps.get(loop.variable) == 1 and step >= LINE)
+
+
+def kept_lines(step: int) -> int:
+    """How many lines so many bytes apart a cache keeps of which each line has a few places, by its last bits."""
+    return WAYS * (PAGE // max(math.gcd(step, PAGE), LINE_BYTES))
 
 
 def part_of(loop: Loop, most: int, body: list[Statement]) -> int:
@@ -202,34 +214,28 @@ def part(loop: Loop, block: int, body: list[Statement]) -> tuple[list[Loop], Loo
 
 def is_nested(loop: Loop, body: list[Statement]) -> bool:
     """Whether the loop's counter stands in a text, or in a quotient or remainder."""
-    if any(isinstance(s, Assign) and loop.variable in s.text for s in walk(body)):
+    if is_in_text(loop, body):
         return True
     inside = (atom.of for index in [*addresses(body), *guards(body)] for atom, _ in index.terms)
     return any(loop.variable in mentioned(index) for index in inside if index is not None)
 
 
+def is_in_text(loop: Loop, body: list[Statement]) -> bool:
+    """Whether an op's own code names the loop's counter."""
+    return any(isinstance(statement, Assign) and loop.variable in statement.text for statement in walk(body))
+
+
 def split(loop: Loop, outer: Loop, inner: Loop, body: list[Statement]) -> None:
     """Count a loop by two."""
+    value = counter(outer.variable, outer.extent) * inner.extent + counter(inner.variable, inner.extent)
     for statement in walk(body):
         if isinstance(statement, (Load, Store)):
-            statement.address = split_index(statement.address, loop, outer, inner)
+            statement.address = replaced(statement.address, loop.variable, value)
         elif isinstance(statement, Choose):
             statement.branches = [
-                (tuple(Guard(split_index(g.index, loop, outer, inner), g.size) for g in guards), branch, value)
-                for guards, branch, value in statement.branches
+                (tuple(Guard(replaced(g.index, loop.variable, value), g.size) for g in guards), branch, result)
+                for guards, branch, result in statement.branches
             ]
-
-
-def split_index(index: Index, loop: Loop, outer: Loop, inner: Loop) -> Index:
-    """An index with the loop counted by two."""
-    found = Index((), index.constant)
-    for atom, step in index.terms:
-        if atom.kind == "loop" and atom.name == loop.variable:
-            found = found + counter(outer.variable, outer.extent) * (step * inner.extent)
-            found = found + counter(inner.variable, inner.extent) * step
-        else:
-            found = found + Index(((atom, step),))
-    return found
 
 
 # positions -----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from .. import ops
 from ..errors import LoweringError
 from ..graph import Dimension, Graph, Node
 from ..graph.types import magnitude
-from ..ops.index import Atom, Index, Piece, loop
+from ..ops.index import Atom, Index, Piece, at_least, loop
 from ..ops.record import Contraction, Elementwise
 from .program import LINE, Assign, Buffer, Choose, Compute, Load, Loop, Nest, Position, Reduce, Statement, Store
 from .text import index_text, size_text
@@ -230,6 +230,15 @@ def product_contraction(subscripts: str, types: Any, index: tuple[Index, ...]) -
     return Contraction(tuple(sizes[letter] for letter in summed), "sum", factors)
 
 
+def bound_of(graph: Graph, id: int) -> Dimension | None:
+    """A size that no entry of an integer value reaches, none being below zero, where its op knows one."""
+    node = graph.node(id)
+    while ops.get(node.op).index_map is not None and len(node.inputs) == 1:  # moves keep it, and fill with zeros
+        node = graph.node(node.inputs[0])
+    rule = ops.get(node.op).bound
+    return None if rule is None else rule([graph.type(source) for source in node.inputs], **node.attributes)
+
+
 class Context:
     """What a record's index map, generator or contraction may ask for."""
 
@@ -245,7 +254,9 @@ class Context:
         if name is None:
             value = self.body.value(source, index)
             name = self.body.name("j")
-            self.body.add(Position(name, value, extent, self.node.id))
+            bound = bound_of(self.body.graph, source)
+            known = bound is not None and at_least(extent - bound, 0)
+            self.body.add(Position(name, value, extent, self.node.id, known))
             self.body.known[-1][key] = name
         return Index(((Atom("value", name, extent), 1),), 0)
 

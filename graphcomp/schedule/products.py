@@ -27,6 +27,11 @@ class Letters:
     columns: str
     inner: str
 
+    @property
+    def turned(self) -> Letters:
+        """Those of the same product with its operands exchanged: what runs along the result's rows runs down them."""
+        return Letters(self.batch, self.columns, self.rows, self.inner)
+
 
 def classify(subscripts: str) -> Letters | None:
     """The roles of the letters of a two-operand einsum, None where one stands in a single operand only."""

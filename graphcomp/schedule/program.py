@@ -59,6 +59,7 @@ class Buffer:
     def become_window(self, target: Buffer) -> None:
         """Lie where the window `target` lies."""
         self.role, self.of, self.place = "window", target.of, target.place
+        self.type = self.type.with_dtype(target.type.dtype)
 
     @property
     def strides(self) -> tuple[Dimension, ...]:
@@ -130,12 +131,16 @@ class Assign:
 
 @dataclass(slots=True)
 class Position:
-    """A value loaded from an integer array and used as an index into an axis of `extent` entries; checked."""
+    """A value loaded from an integer array and used as an index into an axis of `extent` entries.
+
+    It is checked, unless it is `known` to lie in range.
+    """
 
     target: str
     value: str
     extent: Dimension
     node: int
+    known: bool = False
 
 
 @dataclass(slots=True)
@@ -153,6 +158,7 @@ class Reduce:
     """Combine `value` over the loops of a box; `combine` as in `ops.record.Contraction`.
 
     `beside` are reductions that run in the same loops; their bodies are part of this one's.
+    One that finds where an extremum stands gives the extremum too, to the variable `extremum` if there is one.
     """
 
     target: str
@@ -164,6 +170,7 @@ class Reduce:
     dtype: str
     node: int
     beside: list[Reduce] = field(default_factory=list)
+    extremum: str = ""
 
 
 @dataclass(slots=True)

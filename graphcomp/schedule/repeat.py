@@ -11,9 +11,11 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
+from .. import ops
 from ..graph import Dimension, Graph, Node
 from ..graph.types import dimension, product
 from ..ops.index import Index, loop
+from ..ops.products import split_subscripts
 from .program import Buffer, LoopOver
 
 Scheduler: TypeAlias = Any
@@ -43,7 +45,7 @@ def place_scan(scheduler: Scheduler, node: Node) -> None:
         elif slot < carries + sequences:
             inner.buffers[place] = scheduler.window(seen, stored_by_rows(scheduler, id), entry * size)
         else:
-            inner.buffers[place] = constant_window(scheduler, id, seen)
+            inner.buffers[place] = constant_window(scheduler, id, seen, body)
     for position, items in results.items():
         if position >= carries:
             made = body.node(body.outputs[position])
@@ -143,10 +145,48 @@ def add_loop(
     return kernel
 
 
-def constant_window(scheduler: Scheduler, id: int, seen: Node) -> Buffer:
-    """A value of the graph around it, as the body sees it."""
-    whole = scheduler.buffers.get(id) or scheduler.pack(id, tuple(range(len(seen.shape))))
+def constant_window(scheduler: Scheduler, id: int, seen: Node, body: Graph | None = None) -> Buffer:
+    """A value of the graph around it, as the body sees it; turned if products in `body` would turn it each time."""
+    order, found = order_for_products(body, seen.id) if body else (), scheduler.buffers.get(id)
+    if found is not None and order in ((), found.order):
+        whole = found
+    else:
+        whole = scheduler.pack(id, order or tuple(range(len(seen.shape))))
     return scheduler.window(seen, whole, order=whole.order)
+
+
+def order_for_products(graph: Graph, id: int) -> tuple[int, ...]:
+    """The order in memory of a matrix of which all readers are products that want its columns along memory, but which
+    lies by columns if it is row-major; nothing for any other value."""
+    if graph.type(id).rank != 2 or id in graph.outputs:
+        return ()
+    waiting: list[tuple[int, tuple[int, ...]]] = [(id, (0, 1))]
+    found = False
+    while waiting:
+        place, axes = waiting.pop()
+        for user, slot in graph.users(place):
+            node = graph.node(user)
+            if node.op == "transpose" and user not in graph.outputs:
+                waiting.append((user, tuple(axes[axis] for axis in node.attributes["axes"])))
+            elif slot != 1 or not lies_by_columns(graph, node, axes):
+                return ()
+            else:
+                found = True
+    return (1, 0) if found else ()
+
+
+def lies_by_columns(graph: Graph, node: Node, axes: Sequence[int]) -> bool:
+    """Whether the second axis of a row-major matrix is the inner index of a product, of which it is the right operand.
+
+    `axes` are the matrix's axes in the order in which the product sees them.
+    """
+    record = ops.get(node.op)
+    if record.subscripts is None or len(node.inputs) != 2:
+        return False
+    types = [graph.type(source) for source in node.inputs]
+    (left, right), result = split_subscripts(record.subscripts(types, **node.attributes))
+    rows = [size for letter, size in zip(left, types[0].shape) if letter in result and letter not in right]
+    return right[axes.index(1)] not in result and product(rows) != 1  # a single row is multiplied from the left
 
 
 def wanted_results(scheduler: Scheduler, node: Node) -> dict[int, list[Node]]:

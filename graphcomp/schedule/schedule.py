@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import ops
 from ..errors import LoweringError
 from ..graph import Dimension, Graph, Node, TensorType, TupleType
@@ -16,12 +18,14 @@ from ..graph.types import equal, product
 from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
+from .extrema import join_extrema
 from .folds import place_fold
 from .groups import GROUPS
 from .loops import block_transposition, collapse_kernel, mentioned, place_positions
-from .lower import Body, Context
+from .lower import Body, Context, bound_of
+from .parts import reduce_in_parts
 from .placement import is_source, moves_entries, stored_values
-from .products import Letters, View, classify, fits, moved_by, packed, plan_product, stored_view, view_of
+from .products import View, classify, fits, moved_by, packed, plan_product, stored_view, view_of
 from .program import (
     START,
     Buffer,
@@ -46,6 +50,7 @@ from .program import (
     walk,
     written,
 )
+from .quotients import count_quotients
 from .reductions import join_reductions
 from .repeat import place_cond, place_scan, place_while
 from .shares import share_out
@@ -98,14 +103,16 @@ class Scheduler:
     def buffer(self, node: Node, order: tuple[int, ...] | None = None, role: str = "scratch") -> Buffer:
         key = node.attributes.get("key", "") if role == "array" else ""
         rank = node.tensor.rank
-        made = Buffer(len(self.all), node.tensor, order or tuple(range(rank)), role, node.id, key)
+        dtype = stored_dtype(self.graph, node) if role == "scratch" else node.dtype
+        made = Buffer(len(self.all), node.tensor.with_dtype(dtype), order or tuple(range(rank)), role, node.id, key)
         self.all.append(made)
         return made
 
     def window(self, node: Node, of: Buffer, place: Index = START, order: tuple[int, ...] | None = None) -> Buffer:
         """A part of a buffer, from entry `place` on, for a value of the node's type; row-major unless told."""
         rows = order or tuple(range(node.tensor.rank))
-        made = Buffer(len(self.all), node.tensor, rows, "window", node.id, of=of, place=place)
+        type = node.tensor.with_dtype(of.type.dtype)
+        made = Buffer(len(self.all), type, rows, "window", node.id, of=of, place=place)
         self.all.append(made)
         return made
 
@@ -125,13 +132,16 @@ class Scheduler:
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 join_reductions(kernel)
+                count_quotients(kernel)
                 block_transposition(kernel)
+        kernels = in_parts(kernels, buffers, self.all)
         share_out(kernels)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 address_from_begin(kernel)
                 collapse_kernel(kernel)
                 place_positions(kernel)
+                join_extrema(kernel)
         read = {buffer.root.number for kernel in kernels for buffer in used(kernel)}
         kept = [b for b in buffers if b.of is None and (b.role != "array" or b.number in read)]
         return Program(kept, kernels, self.graph.symbols(), inputs, outputs, updated=updated)
@@ -169,7 +179,7 @@ class Scheduler:
         """An output's buffer: row-major, not shared with an input or another output."""
         found = self.buffers.get(id)
         if found is not None and found.role == "scratch" and found.is_row_major:
-            found.role = "output"
+            found.role, found.type = "output", self.graph.node(id).tensor
             return found
         made = self.buffer(self.graph.node(id), role="output")
         self.add_entries(self.graph.node(id), made, copy=True)
@@ -412,8 +422,7 @@ class Scheduler:
         first, second = node.inputs
         if node.id in self.wishes and result[self.wishes[node.id]] in letters.rows:
             # What is wished innermost in memory are columns: the product is the turned one of the turned operands.
-            letters = Letters(letters.batch, letters.columns, letters.rows, letters.inner)
-            first, second, left, right = second, first, right, left
+            letters, first, second, left, right = letters.turned, second, first, right, left
         plan = plan_product(letters, self.views(first, left), self.views(second, right), sizes)
         chosen = plan.letters
         a = plan.left or packed(first, left, chosen.batch, chosen.rows, chosen.inner, sizes, self.pack)
@@ -610,6 +619,14 @@ def index_from(body: Body, node: Node, index: tuple[Index, ...], extent: Dimensi
     return index_value(name, extent)
 
 
+def stored_dtype(graph: Graph, node: Node) -> str:
+    """The narrowest dtype for positions that are known to be small: more of them then fit into a vector."""
+    bound = bound_of(graph, node.id) if node.tensor.is_integer else None
+    if not isinstance(bound, int):
+        return node.dtype
+    return next(each for each in ("int8", "int16", "int32", "int64") if bound - 1 <= np.iinfo(each).max)
+
+
 def domain_loops(target: Buffer) -> tuple[list[Loop], tuple[Index, ...]]:
     """Loops over the entries of a buffer in memory order, and the logical index. Axes of size 1 need no loop."""
     loops: list[Loop] = []
@@ -680,11 +697,23 @@ def remove_unread(
     for kernel in leaves(kernels):
         if isinstance(kernel, LoopKernel):
             kernel.body[:] = [s for s in kernel.body if not isinstance(s, Store) or s.buffer.root.number in read]
-    kept = storing(kernels)
-    for number, each in enumerate(every(kept)):
-        each.number = number
+    kept = numbered(storing(kernels))
     live = {b.root.number for k in kept for b in used(k)} | {b.root.number for b in outputs}
     return kept, [b for b in buffers if b.of is None and (b.number in live or b.role == "input")]
+
+
+def numbered(kernels: list[Kernel]) -> list[Kernel]:
+    for number, each in enumerate(every(kernels)):
+        each.number = number
+    return kernels
+
+
+def in_parts(kernels: list[Kernel], buffers: list[Buffer], all: list[Buffer]) -> list[Kernel]:
+    """The kernels with long reductions in parts; adds what is between them to the buffers."""
+    before = len(all)
+    found = reduce_in_parts(kernels, all)
+    buffers += all[before:]
+    return numbered(found)
 
 
 def address_from_begin(kernel: LoopKernel) -> None:

@@ -9,7 +9,7 @@ annotation: Xu et al., "GSPMD", 2021.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -82,37 +82,40 @@ def share_out(kernels: Sequence[Kernel], inside: bool = False) -> None:
     """Choose what of each kernel is shared out, and the kernels before which the threads meet.
 
     They meet before a kernel that touches what another thread may still be at work on; before and after a loop, and
-    before each turn of it (`inside`: these kernels are those of a turn). Of the ways to share a kernel out, the first
-    one is taken that needs no meeting, else the first one.
+    before each turn of it (`inside`: these kernels are those of a turn). Of the ways to share a kernel out that need no
+    meeting, that one is taken in which the threads read most of what they wrote themselves; else the first one.
     """
     since: Touched = {}
+    wrote: dict[int, Owner | None] = {}
     after_loop = inside
     for kernel in kernels:
         if isinstance(kernel, LoopOver):
             share_out(kernel.kernels, inside=True)
             kernel.meets = after_loop = True
             continue
-        touched = share(kernel, {} if after_loop else since)
+        touched = share(kernel, {} if after_loop else since, wrote)
         if after_loop or conflict(since, touched):
             kernel.meets, since = True, {}
         for number, writes, owner in touched:
             since.setdefault(number, set()).add((writes, owner))
+        wrote |= {number: owner for number, writes, owner in touched if writes}
         after_loop = False
 
 
-def share(kernel: Leaf, since: Touched) -> list[Access]:
+def share(kernel: Leaf, since: Touched, wrote: Mapping[int, Owner | None]) -> list[Access]:
     """Share a kernel out, if possible without a meeting; what it touches then."""
     if isinstance(kernel, CallKernel):
         return list(accesses(kernel))
-    first: Way | None = None
+    best, chosen = -2, None
     for way in ways(kernel):
         take(kernel, way)
         touched = list(accesses(kernel))
-        if not conflict(since, touched):
-            return touched
-        first = way if first is None else first
-    if first is not None:
-        take(kernel, first)
+        own = {number for number, writes, owner in touched if not writes and owner and wrote.get(number) == owner}
+        rank = -1 if conflict(since, touched) else len(own)
+        if rank > best:
+            best, chosen = rank, way
+    if chosen is not None:
+        take(kernel, chosen)
     return list(accesses(kernel))
 
 

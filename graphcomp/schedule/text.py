@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from ..graph import Dimension
-from ..ops.index import Atom, Guard, Index
+from ..ops.index import Atom, Guard, Index, bounds
 
 
 def size_name(symbol: sp.Symbol) -> str:
@@ -64,7 +64,24 @@ def atom_text(atom: Atom) -> str:
     return f"(({index_text(atom.of)}) {sign} {size_text(atom.by)})"
 
 
+def narrow_parts(index: Index) -> tuple[Index, Index] | None:
+    """A loaded position and what it equals where `index` is zero, if both fit into 32 bits.
+
+    Then vectors hold as many of them as of 32-bit numbers.
+    """
+    values = [(atom, step) for atom, step in index.terms if atom.kind == "value"]
+    if len(values) != 1 or values[0][1] not in (1, -1):
+        return None
+    position = Index(((values[0][0], 1),))
+    rest = position - index if values[0][1] == 1 else position + index
+    limits = [limit for part in (position, rest) for limit in bounds(part)]
+    fits = all(isinstance(limit, int) and abs(limit) < 2**31 for limit in limits)
+    return (position, rest) if fits else None
+
+
 def guard_text(guard: Guard) -> str:
+    if guard.size is None and (parts := narrow_parts(guard.index)):
+        return " == ".join(f"int32({index_text(part)})" for part in parts)
     text = index_text(guard.index)
     if guard.size is None:
         return f"{text} == 0"

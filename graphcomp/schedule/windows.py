@@ -256,7 +256,7 @@ def place_windows(scheduler: Scheduler, node: Node) -> bool:
         return False
     letters, sizes, slots = places.letters, places.sizes, [0, 1]
     if places.vector in letters.rows or (places.vector in letters.inner and places.windows.slot == 0):
-        letters, slots = Letters(letters.batch, letters.columns, letters.rows, letters.inner), [1, 0]
+        letters, slots = letters.turned, [1, 0]
     left, right = (operand_view(scheduler, node, places, slot) for slot in slots)
     target, into = result_view(scheduler, node, places)
     loops = plan_loops(letters, places.vector, (left, right, into), sizes)

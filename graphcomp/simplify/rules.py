@@ -14,6 +14,14 @@ from ..graph import Node
 from ..graph.types import Dimension, equal, product
 from ..ops import Builder
 from ..ops.layout import stretched_axes
+from .gathered import (
+    PRODUCTS_OF_ROWS,
+    PRODUCTS_WITH_ROWS,
+    SUMS_OF_PRODUCTS,
+    product_of_rows,
+    product_with_rows,
+    sums_of_product,
+)
 from .pattern import Call, Match, Pattern, Variable, call
 
 
@@ -318,6 +326,9 @@ RULES: tuple[Rule, ...] = (
     Rule("sum of a scatter", call.sum(call.scatter_along_axis(x, y).named("inner")), _sum_of_scatter),
     Rule("matrix product that adds up nothing", call.matmul(x, y), _outer_product("matmul")),
     Rule("product that adds up nothing", call.einsum(x, y), _outer_product("einsum")),
+    *(Rule("product of gathered rows", each, product_of_rows) for each in PRODUCTS_OF_ROWS),
+    *(Rule("product with gathered rows", each, product_with_rows) for each in PRODUCTS_WITH_ROWS),
+    *(Rule("sums of a product's rows", each, sums_of_product) for each in SUMS_OF_PRODUCTS),
     Rule("side by side", call.add(call.pad(x).named("first"), call.pad(y).named("second")), _side_by_side),
     Rule("sum of a matrix product", call.sum(call.matmul(x, y).named("inner")), _sum_of_product("matmul")),
     Rule("sum of a product of arrays", call.sum(call.einsum(x, y).named("inner")), _sum_of_product("einsum")),

@@ -1,0 +1,148 @@
+"""Long reductions that threads could not share out, in parts: one kernel reduces each part, another one the parts.
+
+There are as many parts whatever the number of threads, so that does not change a bit of the result. The second kernel
+runs as late as it may: by then the threads have mostly met for something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import sympy as sp
+
+from ..graph import Dimension, TensorType
+from ..graph.types import dimension, magnitude, product
+from ..ops.index import Index
+from ..ops.index import loop as counter
+from .groups import made, needed
+from .loops import by_step, collapse
+from .program import (
+    Assign,
+    Buffer,
+    Compute,
+    Kernel,
+    Load,
+    Loop,
+    LoopKernel,
+    LoopOver,
+    Reduce,
+    Statement,
+    Store,
+    used,
+    written,
+)
+from .shares import ways
+from .text import size_text
+
+PARTS = 32
+"""How many parts: more than threads, so that their shares are even."""
+
+LONG = 1 << 14
+"""A reduction of fewer entries is done before another thread could help."""
+
+PART = "part"
+"""The variable that counts the parts."""
+
+
+def reduce_in_parts(kernels: Sequence[Kernel], buffers: list[Buffer], loop: LoopOver | None = None) -> list[Kernel]:
+    """The kernels, with two in the place of some; adds the buffers between them."""
+    found: list[Kernel] = []
+    waiting: list[LoopKernel] = []
+    for kernel in kernels:
+        if isinstance(kernel, LoopOver):
+            kernel.kernels = reduce_in_parts(kernel.kernels, buffers, kernel)
+        ready = [other for other in waiting if must_follow(kernel, other)]
+        waiting = [other for other in waiting if other not in ready]
+        found += ready
+        first = len(buffers)
+        parts = parts_of(kernel, buffers) if isinstance(kernel, LoopKernel) else []
+        found += [*parts, *([] if parts else [kernel])]
+        if parts:
+            assert isinstance(kernel, LoopKernel)
+            waiting.append(kernel)
+        if loop is not None:
+            loop.locals |= {buffer.number for buffer in buffers[first:]}
+    return [*found, *waiting]
+
+
+def must_follow(kernel: Kernel, other: LoopKernel) -> bool:
+    """Whether a kernel touches what another one makes, or changes what it reads."""
+    touched, changed = ({buffer.root.number for buffer in part} for part in (used(kernel), written(kernel)))
+    return any(b.root.number in touched for b in written(other)) or any(b.root.number in changed for b in used(other))
+
+
+def parts_of(kernel: LoopKernel, buffers: list[Buffer]) -> list[LoopKernel]:
+    """A kernel for the parts of each long reduction of a kernel, which then reduces those parts; none where threads
+    share the kernel out as it is."""
+    if next(ways(kernel), None) is not None or any(loop.reverse for loop in kernel.loops):
+        return []
+    found = []
+    for place, statement in enumerate(kernel.body):
+        if isinstance(statement, Reduce) and is_long(statement):
+            before = what_it_needs(statement, kernel.body[:place])
+            if before is not None:
+                partial = Buffer(len(buffers), partial_type(kernel, statement), (), "scratch", statement.node)
+                partial.order = tuple(range(partial.type.rank))
+                buffers.append(partial)
+                found.append(part_kernel(kernel, statement, before, partial))
+                kernel.body[place] = sum_of_parts(kernel, statement, partial)
+    return found
+
+
+def is_long(statement: Reduce) -> bool:
+    is_number = statement.dtype.startswith(("float", "int", "uint")) and not statement.combine.startswith("arg")
+    return is_number and magnitude(product(loop.extent for loop in statement.loops)) >= LONG
+
+
+def what_it_needs(statement: Reduce, before: Sequence[Statement]) -> list[Statement] | None:
+    """The statements before a reduction on which it depends; None if they are not plain ones, to be done twice."""
+    names = needed(statement)
+    found: list[Statement] = []
+    for each in reversed(before):
+        if made(each) & names:
+            if not isinstance(each, (Load, Compute, Assign)):
+                return None
+            names |= needed(each)
+            found.insert(0, replace(each))
+    return found
+
+
+def partial_type(kernel: LoopKernel, statement: Reduce) -> TensorType:
+    """A number for each part of each entry, as wide as the reduction computes."""
+    wide = "float64" if statement.dtype == "float32" and statement.combine in ("sum", "product") else statement.dtype
+    return TensorType((PARTS, *(loop.extent for loop in kernel.loops)), wide)
+
+
+def place_of(kernel: LoopKernel, partial: Buffer) -> Index:
+    """Where a part of an entry is kept."""
+    return partial.address((counter(PART, PARTS), *(counter(each.variable, each.extent) for each in kernel.loops)))
+
+
+def part_kernel(kernel: LoopKernel, statement: Reduce, before: list[Statement], partial: Buffer) -> LoopKernel:
+    """The loops of a kernel inside a loop over parts; each part is a range of the reduction's longest loop."""
+    loops = collapse(by_step(statement.loops, statement.body), statement.body)
+    longest = max(loops, key=lambda each: magnitude(each.extent))
+    bounds = (f"low_{statement.target}", f"high_{statement.target}")
+    length = longest.extent
+    ranges: list[Statement] = [
+        Assign(name, f"({PART} + {ahead})*{size_text(length)} // {PARTS}", "int64", statement.node)
+        for ahead, name in enumerate(bounds)
+    ]
+    inside = [replace(each, extent=quotient(length), within=bounds) if each is longest else each for each in loops]
+    part = replace(statement, loops=inside, dtype=partial.type.dtype)
+    body = [*before, *ranges, part, Store(partial, place_of(kernel, partial), statement.target, statement.node)]
+    outer = [Loop(PART, PARTS), *(replace(each) for each in kernel.loops)]
+    return LoopKernel(kernel.number, outer, body, list(kernel.nodes), (), dict(kernel.helpers))
+
+
+def quotient(length: Dimension) -> Dimension:
+    """The turns of a part, rounded up."""
+    return -(-length // PARTS) if isinstance(length, int) else dimension(sp.ceiling(length / sp.Integer(PARTS)))
+
+
+def sum_of_parts(kernel: LoopKernel, statement: Reduce, partial: Buffer) -> Reduce:
+    """What a reduction becomes once its parts are known."""
+    name, wide = f"{statement.target}l0", partial.type.dtype
+    load = Load(name, partial, place_of(kernel, partial), wide)
+    return replace(statement, loops=[Loop(PART, PARTS)], body=[load], value=name, value_dtype=wide)
