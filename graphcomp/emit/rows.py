@@ -14,6 +14,7 @@ from typing import Any
 
 from ..graph.types import product
 from ..ops.index import Index
+from ..schedule.groups import made as names_of
 from ..schedule.groups import split
 from ..schedule.loops import mentioned
 from ..schedule.program import Buffer, Compute, Load, Loop, Reduce, Statement, Store, walk
@@ -126,6 +127,7 @@ def is_vectored(row: Row, body: Sequence[Statement], made: dict[str, tuple[Loop,
             case Reduce():
                 if not is_total(row, each, made):
                     return False
+                made |= {other.target: row.loops for other in each.beside}
             case _:
                 return False
         made[each.target] = row.loops
@@ -134,13 +136,15 @@ def is_vectored(row: Row, body: Sequence[Statement], made: dict[str, tuple[Loop,
 
 def is_total(row: Row, reduction: Reduce, made: dict[str, tuple[Loop, ...]]) -> bool:
     """Whether neighbours can be combined in pairs until a row is left."""
-    if not all(isinstance(loop.extent, int) for loop in reduction.loops) or reduction.combine not in COMBINING:
+    if not all(isinstance(loop.extent, int) for loop in reduction.loops):
         return False
-    inner = row.within(reduction.loops)
+    inner, together = row.within(reduction.loops), (reduction, *reduction.beside)
     times = inner.width // row.width
-    if times & (times - 1) or inner.width > MOST_VECTORS * row.lanes or reduction.dtype != row.dtype:
+    if times & (times - 1) or inner.width > MOST_VECTORS * row.lanes:
         return False
-    return is_vectored(inner, reduction.body, made) and made.get(reduction.value) == inner.loops
+    if any(each.dtype != row.dtype or each.combine not in COMBINING for each in together):
+        return False
+    return is_vectored(inner, reduction.body, made) and all(made.get(each.value) == inner.loops for each in together)
 
 
 # text ----------------------------------------------------------------------------------------------------------------
@@ -153,14 +157,15 @@ def vector_lines(
 
     What begins `moved` further is written as a text. With `contracts`, a product and a sum may be one instruction.
     """
-    made = {each.target for each in body if isinstance(each, (Load, Compute, Reduce))}
+    made = {name for each in body for name in names_of(each)}
     filled: set[str] = set()
     for each in body:
         if isinstance(each, Reduce):
             inner = row.within(each.loops)
             yield from vector_lines(function, inner, each.body, "", inner.pieces, contracts)
-            for number, text in enumerate(totals(row, inner, each)):
-                yield f"{each.target}l{number} = {text}", f"{each.target}l{number}", each
+            for total in (each, *each.beside):
+                for number, text in enumerate(totals(row, inner, total)):
+                    yield f"{total.target}l{number} = {text}", f"{total.target}l{number}", total
             continue
         if isinstance(each, Compute):
             for name in each.arguments:
@@ -274,7 +279,7 @@ def write_inner(function: Any, inner: Inner, write_once: Callable[[], None], com
     row = inner.row
     for line, _, statement in vector_lines(function, row, inner.body, "", row.pieces, contracts=False):
         function.line(line, comment(statement))
-    moving = {each.target for each in inner.body}  # type: ignore[union-attr]
+    moving = {name for each in inner.body for name in names_of(each)}
     for store in inner.stores:
         span = row.span(store)
         assert span is not None

@@ -76,7 +76,8 @@ def take_in(first: Reduce, later: Reduce) -> None:
             names[each.target] = name
         else:
             first.body.append(moved)
-    first.beside.append(replace(later, loops=[], body=[], value=names.get(later.value, later.value)))
+    taken = replace(later, loops=[], body=[], value=names.get(later.value, later.value))
+    first.beside = [*first.beside, taken]  # copies of the reduction may have the same list
 
 
 def content(statement: Plain) -> Any:

@@ -131,10 +131,12 @@ class Scheduler:
         updated = update_in_place(kernels, {number: inputs[number] for number in donated}, outputs)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
-                join_reductions(kernel)
                 count_quotients(kernel)
                 block_transposition(kernel)
         kernels = in_parts(kernels, buffers, self.all)
+        for kernel in leaves(kernels):
+            if isinstance(kernel, LoopKernel):
+                join_reductions(kernel)
         share_out(kernels)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
