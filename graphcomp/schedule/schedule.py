@@ -20,7 +20,7 @@ from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
 from .extrema import join_extrema
 from .groups import GROUPS
-from .loops import block_transposition, collapse_kernel, mentioned, place_positions
+from .loops import block_transposition, by_step, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context, bound_of
 from .parts import reduce_in_parts
 from .placement import is_source, moves_entries, stored_values
@@ -383,7 +383,7 @@ class Scheduler:
         self.ready[target.number] = self.new_kernel(body, loops).number
 
     def push(self, node: Node, target: Buffer) -> None:
-        """Fill with the neutral element, then combine slice by slice, the box outside."""
+        """Fill with the neutral element, then combine slice by slice, the box outside, in the order of memory."""
         body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
         contraction = body.contraction(node, index)
@@ -392,6 +392,9 @@ class Scheduler:
             Nest(loops, [Store(target, target.address(index), neutral_text(contraction.combine, node.dtype), node.id)])
         )
         body.accumulate(node.id, target, index, contraction, [*box_loops, *loops], box)
+        nest = body.blocks[0][-1]
+        assert isinstance(nest, Nest)
+        nest.loops = [*by_step(box_loops, nest.body), *loops]
         self.ready[target.number] = self.new_kernel(body, []).number
 
     # products --------------------------------------------------------------------------------------------------------
