@@ -461,3 +461,48 @@ def test_values_of_all_steps_that_the_program_gives_away_have_memory_of_their_ow
         start, xs = arguments[0], arguments[1][:length]
         wanted = np.asarray(loop(start, xs)[1][0])
         np.testing.assert_allclose(np.asarray(named(start, xs)), np.sum(wanted**2, 0), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        lambda x: gnp.moveaxis(x, 1, 0),
+        lambda x: x[::-1],
+        lambda x: gnp.moveaxis(x[:, 1:], 2, 0)[:, :, ::1],
+        lambda x: gnp.transpose(x, (2, 1, 0)),
+        lambda x: gnp.repeat(x[:1], 5, 0),
+        lambda x: gnp.sin(gnp.moveaxis(x, 1, 0)),
+    ],
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_entries_of_a_sequence_are_read_where_they_lie(turned, threads: int, monkeypatch) -> None:
+    """Also by what takes them further: products, sums, solvers, and loops that go through an entry or hold it."""
+    monkeypatch.setattr(blas, "WORTH_A_TEAM", 0)
+
+    def loop(x):
+        def body(total, entry):
+            square = entry @ entry.T + 5.0 * gnp.eye(entry.shape[0])
+            inner, rows = gx.scan(lambda s, row: (s * 0.5 + gnp.sum(row), row * s), total, entry)
+            held = gx.scan(lambda s, _: (s + gnp.sum(gnp.cos(entry) * s), None), total, None, length=2)[0]
+            solved = np.linalg.solve(square, entry)
+            return 0.1 * inner + 0.01 * held + gnp.sum(solved) + gnp.sum(np.linalg.cholesky(square)), rows
+
+        return gx.scan(body, np.float64(0.3), turned(x))
+
+    x = RNG.normal(size=(4, 5, 3))
+    wanted = interpret(gx.trace(loop, x), [x])
+    for value, expected in zip(leaves(gx.jit(loop, threads=threads)(x)), wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(value), expected, rtol=1e-11)
+    slope = gx.grad(lambda x: loop(x)[0])
+    (expected,) = interpret(gx.trace(slope, x), [x])
+    np.testing.assert_allclose(np.asarray(gx.jit(slope, threads=threads)(x)), expected, rtol=1e-9, atol=1e-11)
+
+
+def test_a_sequence_in_another_order_is_not_copied() -> None:
+    def loop(x):
+        return gx.scan(lambda total, row: (gnp.sin(total) + row, None), x[:, 0] * 0.0, gnp.moveaxis(x, 1, 0))[0]
+
+    x = RNG.normal(size=(4, 5, 3))
+    program = schedule(simplify(gx.trace(loop, x)).graph)
+    assert not any(buffer.type.size == 60 for buffer in program.buffers if buffer.role == "scratch")
+    compiled_and_reference(loop, x)

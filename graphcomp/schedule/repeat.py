@@ -18,6 +18,7 @@ from ..graph import Dimension, Graph, Node
 from ..graph.types import dimension, product
 from ..ops.index import Index, loop
 from ..ops.products import split_subscripts
+from .products import view_of
 from .program import Buffer, LoopOver
 
 Scheduler: TypeAlias = Any
@@ -53,7 +54,7 @@ def place_scan(scheduler: Scheduler, node: Node) -> None:
                     scheduler.buffers[item.id] = scheduler.window(item, state, begin)
                     made.append(item)
         elif slot < carries + sequences:
-            inner.buffers[place] = scheduler.window(seen, stored_by_rows(scheduler, id), entry * size)
+            inner.buffers[place] = sequence_window(scheduler, id, seen, entry)
         else:
             inner.buffers[place] = constant_window(scheduler, id, seen, body)
     for position, items in results.items():
@@ -189,6 +190,19 @@ def add_loop(
     return kernel
 
 
+def sequence_window(scheduler: Scheduler, id: int, seen: Node, entry: Index) -> Buffer:
+    """An entry of a sequence: where its numbers lie, in rows that may be far apart, else in a copy of all entries."""
+    letters = "".join(chr(ord("a") + axis) for axis in range(scheduler.graph.type(id).rank))
+    view = view_of(scheduler.graph, scheduler.buffers, id, letters)
+    if view is None or (seen.shape and view.strides[letters[-1]] != 1):
+        return scheduler.window(seen, stored_by_rows(scheduler, id), entry * product(seen.shape))
+    found = scheduler.window(seen, view.buffer, entry * view.strides[letters[0]] + view.offset)
+    steps = tuple(view.strides[letter] for letter in letters[1:])
+    if steps != found.strides:
+        found.steps = steps
+    return found
+
+
 def constant_window(scheduler: Scheduler, id: int, seen: Node, body: Graph | None = None) -> Buffer:
     """A value of the graph around it, as the body sees it; turned if products in `body` would turn it each time."""
     order, found = order_for_products(body, seen.id) if body else (), scheduler.buffers.get(id)
@@ -196,7 +210,9 @@ def constant_window(scheduler: Scheduler, id: int, seen: Node, body: Graph | Non
         whole = found
     else:
         whole = scheduler.pack(id, order or tuple(range(len(seen.shape))))
-    return scheduler.window(seen, whole, order=whole.order)
+    window = scheduler.window(seen, whole, order=whole.order)
+    window.steps = whole.steps
+    return window
 
 
 def order_for_products(graph: Graph, id: int) -> tuple[int, ...]:
