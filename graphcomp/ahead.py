@@ -128,7 +128,7 @@ class Loaded:
             raise InputError(
                 f"the program takes {len(self.arguments)} arrays ({', '.join(self.arguments)}), not {len(leaves)}."
             )
-        return self._result.unflatten(self._executor(leaves, [False] * len(leaves)))
+        return self._result.unflatten(self._executor(leaves))
 
 
 def load(path: str | Path, classes: Sequence[type] = ()) -> Loaded:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from .errors import InputError, LoweringError, NotFiniteError
 from .graph import TensorType
-from .run.array import Array
+from .run.array import Array, kind_of
 from .run.background import Later
 from .run.executor import Binding, Executor
 from .run.finite import interpret_finite
@@ -21,14 +21,18 @@ from .run.pipeline import Lowered, Stages, lower, stages
 from .run.report import Report, report
 from .run.team import check_threads
 from .trace import TracedGraph, trace_function
+from .trace.packing import Pack, Unpack, packer, unpacker
 from .trace.trace import argument_names
 from .trace.tracer import Tracer, type_of
-from .trace.tree import Structure, flatten, key_of
+from .trace.tree import Structure, flatten
 from .transform import run
 
 TARGETS = ("cpu", "numpy")
 MOST_CALLS = 1000
 """Sets of shapes that a function remembers; those of named sizes may be many."""
+
+MOST_STRUCTURES = 50
+"""Structures of arguments that it remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +53,16 @@ class Options:
         return {"memory_limit": str(self.memory_limit), "fastmath": str(self.fastmath)}
 
 
-Run: TypeAlias = Callable[[Sequence[Any], Sequence[bool], Binding | None], Sequence[Any]]
+Run: TypeAlias = Callable[[Sequence[Any], Sequence[int], Binding | None], Sequence[Any]]
 
 
 class Specialisation:
     """One traced version of a function, and how to run it."""
 
-    def __init__(self, traced: TracedGraph, options: Options, parts: Parts) -> None:
+    def __init__(self, traced: TracedGraph, options: Options, parts: Parts, donated: Sequence[int] = ()) -> None:
         self.traced = traced
+        self.donated = tuple(donated)
+        """The numbers of the inputs that a call consumes."""
         self.parts = parts
         self.options = options
         self._executor: Executor | None = None
@@ -66,8 +72,13 @@ class Specialisation:
         elif options.target == "cpu":
             self._executor = self._loaded(self._lowered())
 
+    @functools.cached_property
+    def pack(self) -> Pack:
+        """What makes the result of arrays."""
+        return packer(self.traced.result_structure)
+
     def _lowered(self) -> Lowered:
-        return lower(self.traced, self.options.memory_limit, self.options.fastmath)
+        return lower(self.traced, self.options.memory_limit, self.options.fastmath, self.donated)
 
     def _loaded(self, lowered: Lowered) -> Executor:
         return Executor(lowered.program, lowered.source, lowered.simplified.graph, self.options.threads, self.parts)
@@ -86,8 +97,8 @@ class Specialisation:
         """Whether nothing goes on in the background."""
         return self._later is None or self._later.is_done
 
-    def __call__(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None = None) -> Any:
-        return self.traced.result_structure.unflatten(self.runner(leaves, donated, binding))
+    def __call__(self, leaves: Sequence[Any], binding: Binding | None = None) -> Any:
+        return self.traced.result_structure.unflatten(self.runner(leaves, self.donated, binding))
 
     @property
     def runner(self) -> Run:
@@ -96,7 +107,7 @@ class Specialisation:
             return self.run_finite
         return self.run if self._executor is None else self._executor
 
-    def run_finite(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None) -> Sequence[Any]:
+    def run_finite(self, leaves: Sequence[Any], donated: Sequence[int], binding: Binding | None) -> Sequence[Any]:
         given = [np.array(leaf) for leaf in leaves]  # a donated array is gone after the run
         results = self.run(leaves, donated, binding)
         if not all(np.isfinite(result).all() for result in map(np.asarray, results) if result.dtype.kind == "f"):
@@ -107,16 +118,29 @@ class Specialisation:
             )
         return results
 
-    def run(self, leaves: Sequence[Any], donated: Sequence[bool], binding: Binding | None = None) -> Sequence[Any]:
+    def run(self, leaves: Sequence[Any], donated: Sequence[int], binding: Binding | None = None) -> Sequence[Any]:
         executor = self.executor if self.is_ready else None
         if executor is not None:
             return executor(leaves, donated, binding)
         values = [leaf.numpy() if isinstance(leaf, Array) else leaf for leaf in leaves]
-        results = [Array(np.array(result)) for result in interpret(self.traced, values)]
-        for leaf, given in zip(leaves, donated):
-            if given and isinstance(leaf, Array):
+        results = [Array.holding(np.asarray(result)) for result in interpret(self.traced, values)]
+        for leaf in {id(leaf): leaf for leaf in map(leaves.__getitem__, donated)}.values():
+            if isinstance(leaf, Array):
                 leaf.donate()
         return results
+
+
+Call: TypeAlias = tuple[Run, Pack, Sequence[int], Binding | None]
+"""How a call runs, how its result is made of arrays, which inputs it consumes, and what is known of its sizes."""
+
+
+@dataclass(slots=True)
+class Calls:
+    """The calls with arguments of one structure, by the kinds of the arrays."""
+
+    structure: Structure
+    unpack: Unpack
+    found: dict[tuple[Any, ...], Call] = field(default_factory=dict)
 
 
 class Jitted:
@@ -127,34 +151,44 @@ class Jitted:
         self.function = function
         self.options = options
         self._versions: dict[Any, Specialisation] = {}
-        self._calls: dict[Any, tuple[Run, Structure, list[bool], Binding | None]] = {}
+        self._calls: list[Calls] = []
 
     def __call__(self, *arguments: Any) -> Any:
-        leaves: list[Any] = []
-        key = key_of(arguments, leaves)
-        types = [(x.shape, x.dtype) if type(x) is np.ndarray or type(x) is Array else _number(x) for x in leaves]
-        signature = key, tuple(types)
-        try:
-            found = self._calls.get(signature)
-        except TypeError:  # a setting that cannot be compared, which is told where calls are looked at
-            found = None
-        if found is None:
-            return self._first_call(arguments, signature)
-        run, structure, donated, binding = found
-        return structure.build(iter(run(leaves, donated, binding)))
+        for calls in self._calls:
+            try:
+                leaves = calls.unpack(arguments)
+            except (TypeError, ValueError, AttributeError):  # a setting that cannot be compared, a field that is gone
+                continue
+            if leaves is not None:
+                found = calls.found.get(
+                    tuple([leaf.storage.kind if type(leaf) is Array else _kind(leaf) for leaf in leaves])
+                )
+                if found is not None:
+                    run, pack, donated, binding = found
+                    return pack(run(leaves, donated, binding))
+        return self._first_call(arguments)
 
-    def _first_call(self, arguments: tuple[Any, ...], signature: Any) -> Any:
+    def _first_call(self, arguments: tuple[Any, ...]) -> Any:
         """A call with arguments of new types; the next one like it needs no look at the containers."""
         leaves, structure = flatten(arguments)
         if any(isinstance(leaf, Tracer) for leaf in leaves):
             return self.function(*arguments)
-        version, donated = self._version(arguments, leaves, structure), self._donated(arguments)
+        version = self._version(arguments, leaves, structure)
         if not version.is_ready:
-            return version(leaves, donated)
+            return version(leaves)
         binding = None if version.executor is None else version.executor.bind(leaves)
-        if None not in signature[1] and len(self._calls) < MOST_CALLS:
-            self._calls[signature] = version.runner, version.traced.result_structure, donated, binding
-        return version(leaves, donated, binding)
+        kinds = tuple(leaf.storage.kind if type(leaf) is Array else _kind(leaf) for leaf in leaves)
+        if None not in kinds:
+            self._remember(structure, kinds, (version.runner, version.pack, version.donated, binding))
+        return version(leaves, binding)
+
+    def _remember(self, structure: Structure, kinds: tuple[Any, ...], call: Call) -> None:
+        calls = next((calls for calls in self._calls if calls.structure == structure), None)
+        if calls is None and len(self._calls) < MOST_STRUCTURES:
+            calls = Calls(structure, unpacker(structure))
+            self._calls.append(calls)
+        if calls is not None and len(calls.found) < MOST_CALLS:
+            calls.found[kinds] = call
 
     @property
     def versions(self) -> dict[Any, Specialisation]:
@@ -172,14 +206,14 @@ class Jitted:
             key = (structure, types)
             if key in self._versions:
                 return self._versions[key]
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise InputError(
                 f"a setting among the arguments cannot be compared ({error}); pass arrays or constants."
             ) from None
         traced = trace_function(self.function, structure.unflatten(types))
         names = argument_names(self.function, len(arguments))
         parts = version_parts(_name(self.function), traced, structure, names) | self.options.parts()
-        self._versions[key] = Specialisation(traced, self.options, parts)
+        self._versions[key] = Specialisation(traced, self.options, parts, self._donated(arguments))
         return self._versions[key]
 
     def _types(self, arguments: tuple[Any, ...], leaves: list[Any]) -> list[TensorType]:
@@ -197,11 +231,14 @@ class Jitted:
             raise InputError(f"the specs describe {len(wanted)} arrays, but {len(found)} were given.")
         return wanted
 
-    def _donated(self, arguments: tuple[Any, ...]) -> list[bool]:
-        flags: list[bool] = []
+    def _donated(self, arguments: tuple[Any, ...]) -> list[int]:
+        """The numbers of the leaves that are donated."""
+        found, first = list[int](), 0
         for position, argument in enumerate(arguments):
-            flags += [position in self.options.donate] * flatten(argument)[1].leaf_count()
-        return flags
+            count = flatten(argument)[1].leaf_count()
+            found += range(first, first + count) if position in self.options.donate else ()
+            first += count
+        return found
 
     def report(self, *arguments: Any) -> Report:
         """What a call with these arguments does, kernel by kernel, with measured times; nothing is donated.
@@ -221,12 +258,14 @@ class Jitted:
         leaves, structure = flatten(arguments)
         types = self._types(arguments, leaves)
         traced = trace_function(self.function, structure.unflatten(types))
-        return stages(traced, self.options.memory_limit, self.options.fastmath)
+        return stages(traced, self.options.memory_limit, self.options.fastmath, self._donated(arguments))
 
 
-def _number(leaf: Any) -> Any:
-    """What of a leaf that is no array decides how it is called, None where that takes a closer look."""
+def _kind(leaf: Any) -> Any:
+    """What decides how a call with a leaf that is no `Array` is compiled, None where that takes a closer look."""
     kind = type(leaf)
+    if kind is np.ndarray:
+        return kind_of(leaf.shape, leaf.dtype)
     return kind if kind in (float, int, bool) else None
 
 

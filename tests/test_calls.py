@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import pytest
 import graphcomp as gx
 from graphcomp.errors import ExecutionError, InputError
 from graphcomp.run.array import Array, address_of, aligned
+from graphcomp.trace.packing import MOST_PARTS, packer, unpacker
+from graphcomp.trace.tree import flatten
 
 X = np.arange(12.0).reshape(3, 4)
 
@@ -87,3 +90,99 @@ def test_containers_of_results() -> None:
         assert found["b"] == "text" and found["c"] == ()
         np.testing.assert_array_equal(found["a"][0], X * k + 1)
         np.testing.assert_array_equal(found["a"][1][0], X * k * 2)
+
+
+@dataclass
+class Scaled:
+    weight: Any
+    factor: Any = 2
+    name: str = "a"
+
+
+@dataclass
+class Other(Scaled):
+    pass
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+STRUCTURES: list[Any] = [
+    Scaled(X),
+    Scaled(X, 3),
+    Scaled(X, 3.0),
+    Scaled(X, True),
+    Scaled(X, X),
+    Scaled(X, 2, "b"),
+    Other(X),
+    [X],
+    [X, X],
+    (X, X),
+    [[X], X],
+    Pair(X, X),
+    {"first": X, "second": X},
+    {"second": X, "first": X},
+    {1: X, (2, 3): Scaled(X)},
+    {},
+    [],
+    (X,),
+    None,
+    "text",
+    Scaled([X, {"a": (1, X)}], (1, 2)),
+    Scaled([X, {"a": (2, X)}], (1, 2)),
+]
+
+
+def test_structures_that_differ_are_not_taken_for_each_other() -> None:
+    """Whatever came before, the function sees the containers and the settings that it is given."""
+
+    def described(value: Any) -> Any:
+        leaves, structure = flatten(value)
+        return str(structure), [leaf * 1.0 for leaf in leaves], value
+
+    step = gx.jit(described)
+    for _ in range(3):
+        for value in STRUCTURES:
+            text, leaves, same = step(value)
+            expected = flatten(value)
+            assert text == str(expected[1])
+            assert flatten(same)[1] == expected[1]
+            assert len(leaves) == len(expected[0]) == len(flatten(same)[0])
+    assert len(step.versions) == len(STRUCTURES)
+
+
+def test_code_for_containers_does_what_the_general_functions_do() -> None:
+    for value in STRUCTURES:
+        leaves, structure = flatten(value)
+        for other in STRUCTURES:
+            found = unpacker(structure)(other)
+            same = flatten(other)[1] == structure
+            assert not same or (
+                found is not None and all(a is b for a, b in zip(found, flatten(other)[0], strict=True))
+            )
+            assert same or found is None or not all(isinstance(leaf, np.ndarray) for leaf in found)
+        assert flatten(packer(structure)(leaves))[1] == structure
+
+
+def test_large_containers() -> None:
+    """More parts than code is written for."""
+    step = gx.jit(lambda values: [values[0] + values[-1], *values[:3]])
+    numbers = [np.float64(k) for k in range(MOST_PARTS + 10)]
+    for _ in range(2):
+        assert [float(x) for x in step(numbers)] == [MOST_PARTS + 9, 0, 1, 2]
+
+
+def test_a_setting_that_cannot_be_compared() -> None:
+    class Stubborn:
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("no")
+
+        def __hash__(self) -> int:
+            return 7
+
+    step = gx.jit(lambda value: value.weight + 1)
+    np.testing.assert_array_equal(step(Scaled(X, Stubborn())), X + 1)
+    with pytest.raises(InputError, match="cannot be compared"):
+        step(Scaled(X, Stubborn()))

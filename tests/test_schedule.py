@@ -385,3 +385,21 @@ def test_a_loop_over_many_arrays_is_a_function_of_its_own() -> None:
     arrays = [np.full(50, float(k)) for k in range(14)]
     source = gx.jit(lambda *arrays: sum(np.sqrt(x) for x in arrays)).stages(*arrays).source
     assert source.count("own_arrays()") == 1 and "def kernel_0(" in source
+
+
+def test_a_large_value_of_few_additions_is_computed_again() -> None:
+    """Reading it back would read as much memory as what it is made of, and writing it comes on top."""
+
+    def twice(x: Any, scale: Any) -> Any:
+        y = ((x - 1) * scale + 2) * scale
+        return gnp.sum(y * y), gnp.sum(y, axis=0)
+
+    def stored(rows: int, function: Any = twice) -> int:
+        program, _ = lowered(function, np.ones((rows, 64), "float32"), np.ones(64, "float32"))
+        return sum(buffer.role == "scratch" and buffer.type.rank == 2 for buffer in program.buffers)
+
+    assert (stored(8), stored(1 << 13)) == (1, 0)
+    assert stored(1 << 13, lambda x, scale: twice(np.exp(x), scale)) == 1
+    x, scale = np.random.default_rng(0).standard_normal((5000, 64)), np.linspace(0.5, 1.5, 64)
+    for found, wanted in zip(gx.jit(twice)(x, scale), twice(x, scale), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)

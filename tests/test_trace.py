@@ -19,7 +19,8 @@ import graphcomp.numpy as gnp
 from graphcomp import nn
 from graphcomp.errors import DTypeError, ExecutionError, GraphcompError, InputError, ParseError, ShapeError, TraceError
 from graphcomp.run import interpret
-from graphcomp.trace.tree import flatten, key_of
+from graphcomp.trace.packing import unpacker
+from graphcomp.trace.tree import flatten
 
 X = generator("x").normal(size=(3, 4))
 Y = generator("y").normal(size=(4, 2))
@@ -629,9 +630,10 @@ def test_what_a_later_call_takes_for_arrays_is_what_the_first_one_did() -> None:
     x = np.ones(3)
     inner = Window(x, (2, 1), {"scale": 3, "more": [x, 4.0]})
     for value in (inner, (inner, 2, [x, 1.5]), {"a": Window(1.0, (x, 2), None), "b": 7}):
-        found: list[Any] = []
-        key_of(value, found)
-        assert [id(leaf) for leaf in found] == [id(leaf) for leaf in flatten(value)[0]]
+        leaves, structure = flatten(value)
+        found = unpacker(structure)(value)
+        assert found is not None
+        assert [id(leaf) for leaf in found] == [id(leaf) for leaf in leaves]
     shifted = gx.jit(lambda window, x: window.weight * x + window.sizes[0])
     for _ in range(3):
         np.testing.assert_array_equal(shifted(inner, x), x * x + 2)

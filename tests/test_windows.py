@@ -11,7 +11,7 @@ from graphcomp import numpy as gnp
 from graphcomp.run import blas
 from graphcomp.run.interpreter import interpret
 from graphcomp.schedule import Program, schedule
-from graphcomp.schedule.program import Load, LoopKernel, ProductKernel
+from graphcomp.schedule.program import Load, LoopKernel, ProductKernel, used
 from graphcomp.schedule.windows import find_places
 from graphcomp.simplify import simplify
 from graphcomp.trace.tree import flatten
@@ -168,6 +168,73 @@ def test_what_lies_the_other_way_is_read_in_blocks() -> None:
     wanted = sum(np.tanh(rows[:, 0, k : k + 4096]) for k in range(3))
     np.testing.assert_allclose(gx.jit(smooth)(weight, rows)[:, 0], wanted, rtol=1e-12, atol=1e-14)
     np.testing.assert_array_equal(gx.jit(lambda x: np.negative(x).T)(x), -x.T)
+
+
+@pytest.mark.parametrize(("batch", "shared"), [(32, "batch"), (64, "columns")])
+def test_columns_are_shared_out_where_they_are_long(batch: int, shared: str) -> None:
+    """Half of a few columns would fill a part of each tile; of few, the places are shared out."""
+    program = program_of(convolution, np.ones((8, 4, 3, 3), "float32"), np.ones((batch, 4, 12, 12), "float32"))
+    assert [product.shared for product in products(program)] == [shared]
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+def test_gradients_of_images_are_added_up_in_registers(seed: int, threads: int, monkeypatch: Any) -> None:
+    """Entry by entry over the window, whose offsets end where the places do: infinite weights spoil no more of it."""
+    monkeypatch.setattr(blas, "WORTH_A_TEAM", 0)
+    rng = np.random.default_rng(seed)
+    rank = int(rng.integers(1, 3))
+    window, dilation = tuple(map(int, rng.integers(2, 5, rank))), tuple(map(int, rng.integers(1, 4, rank)))
+    padding = tuple(int(rng.integers(0, size + 2)) for size in window)
+    layer = getattr(nn, f"Conv{rank}d").create(2, 3, window, key=seed, padding=padding,
+                                               dilation=dilation, dtype="float64")  # fmt: skip
+    if seed % 2:
+        layer.weight.flat[int(rng.integers(layer.weight.size))] = np.inf
+    x = rng.standard_normal((int(rng.choice([16, 32, 48])), 2, *(int(n) for n in rng.integers(10, 14, rank))))
+
+    def gradient(x: Any) -> Any:
+        return gx.grad(lambda x: gnp.sum(layer(np.tanh(x)) * weights))(x)
+
+    weights = rng.standard_normal(layer(x).shape)
+    (product,) = products(program_of(gradient, x))
+    assert product.limits and not product.adds
+    wanted = interpret(gx.trace(gradient, x), [x])[0]
+    for _ in range(3):
+        np.testing.assert_allclose(gx.jit(gradient, threads=threads)(x), wanted, rtol=1e-10, atol=1e-10)
+
+
+def test_what_is_read_across_is_read_from_the_copy_that_a_product_made() -> None:
+    """The images that are added after two layers are read from the padded copy that the first one reads."""
+    layer = nn.Conv2d.create(3, 3, 3, key=0, padding=1, dtype="float64")
+    x = np.random.default_rng(0).standard_normal((32, 3, 12, 12))
+
+    def skip(x: Any) -> Any:
+        return gnp.sum(np.tanh(layer(np.tanh(layer(x)) + x)) ** 2)
+
+    program = program_of(skip, x)
+    readers = [kernel for kernel in program.kernels if any(b is program.inputs[0] for b in used(kernel))]
+    assert len(readers) == 1
+    wanted = interpret(gx.trace(skip, x), [x])[0]
+    np.testing.assert_allclose(gx.jit(skip)(x), wanted, rtol=1e-12)
+    gradient = gx.grad(skip)
+    np.testing.assert_allclose(gx.jit(gradient)(x), interpret(gx.trace(gradient, x), [x])[0], rtol=1e-9, atol=1e-12)
+
+
+def test_what_a_product_makes_for_a_layer_of_windows_is_laid_out_for_it() -> None:
+    """The gradient that comes down from a dense layer has the batch innermost, as the convolution below reads it."""
+    rng = np.random.default_rng(0)
+    layer, dense = nn.Conv2d.create(2, 3, 3, key=0, dtype="float64"), rng.standard_normal((3, 7))
+    x = rng.standard_normal((32, 2, 9, 9))
+
+    def loss(layer: Any, x: Any) -> Any:
+        return gnp.sum(np.sin(gnp.mean(layer(x), axis=(2, 3)) @ dense))
+
+    gradient = gx.grad(loss)
+    made = products(program_of(gradient, layer, x))
+    assert any(product.result.buffer.type.shape == (32, 3) and product.n == 32 for product in made)
+    wanted = interpret(gx.trace(gradient, layer, x), leaves_of((layer, x)))
+    for found, expected in zip(leaves_of(gx.jit(gradient)(layer, x)), wanted, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
 def test_a_product_before_a_pool_s_gradient_is_laid_out_for_it() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from .. import optim
 from ..jacobians import hessian, jacobian
 from ..jit import Jitted, jit
+from ..run.array import Array
 from ..schedule import plan_arena
 from ..trace.tree import flatten
 from ..transform import grad, value_and_grad
@@ -71,14 +72,16 @@ class Graphcomp(Candidate):
         model, _ = self.problem.inputs(assignment.task)
         self.structure = flatten(model)[1]
         self.function = task_function(self.problem, assignment.task, assignment.rate)
+        self.data = {name: Array.holding(array) for name, array in assignment.data.items()}
 
     def reset(self) -> None:
-        self.model = self.structure.unflatten([self.given.parameters[name] for name in self.structure.paths()])
+        parameters = self.given.parameters
+        self.model = self.structure.unflatten([Array.holding(parameters[name]) for name in self.structure.paths()])
         if self.given.task in TRAINING:
             self.state = OPTIMIZERS[self.given.task](self.given.rate).init(self.model)
 
     def run(self, count: int) -> None:
-        data = self.given.data
+        data = self.data
         if self.given.task not in TRAINING:
             for _ in range(count):
                 self.function(self.model, data)
@@ -91,7 +94,7 @@ class Graphcomp(Candidate):
     def check(self) -> Arrays:
         task = self.given.task
         if task not in TRAINING:
-            return results(task, self.function(self.model, self.given.data))
+            return results(task, self.function(self.model, self.data))
         self.run(1)
         first = np.float64(self.loss)
         after = named(self.state.mean if task == "adam" else self.model)
@@ -101,9 +104,7 @@ class Graphcomp(Candidate):
 
     def memory(self) -> dict[str, int]:
         """Bytes of the arena and of the arguments and results that the program holds at once."""
-        inputs = (self.model, self.state, self.given.data) if self.given.task in TRAINING else (
-            self.model, self.given.data
-        )  # fmt: skip
+        inputs = (self.model, self.state, self.data) if self.given.task in TRAINING else (self.model, self.data)
         executor = self.function.version(*inputs).executor
         if executor is None or executor.program.sizes:
             return {}

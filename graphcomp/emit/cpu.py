@@ -3,6 +3,7 @@
 One entry `step(thread, context)` runs every kernel; each thread of a team calls it, and does its share. `context` is a
 table of 64-bit integers: a status word, the team's memory and number, the named sizes, then the addresses of all
 buffers. No address is baked into the code, so the compiled code can be cached on disk.
+Where the status word says that an index was out of range, no input is updated in place.
 Kernels with the same body share one function.
 """
 
@@ -33,11 +34,13 @@ from ..schedule.program import (
     LoopOver,
     ProductKernel,
     Program,
+    checks,
     describe,
     leaves,
+    updates,
 )
 from ..schedule.text import index_text, size_name, size_text
-from . import lanes, lapack, mathematics, matrix, nests, runtime, team, vectors
+from . import formulas, lanes, lapack, mathematics, matrix, nests, runtime, team, vectors
 from .kernels import Function, Numbering, kernel_function
 from .routine_calls import routine_name, routine_of
 
@@ -75,7 +78,8 @@ FAST = "from graphcomp.emit.mathematics.fast import *\n"
 
 @dataclass(slots=True)
 class Source:
-    """The text of a program and what its context table holds: FIRST_SIZE words, `sizes`, then a word for each buffer.
+    """The text of a program and what its context table holds: FIRST_SIZE words, `sizes`, then a word for each buffer,
+    the inputs first.
 
     `numberings` resolve the nodes that the status word names.
     """
@@ -118,13 +122,19 @@ def emit_cpu(program: Program, graph: Graph, timed: bool = False, fastmath: bool
         + "".join(f"from {m.__name__} import {', '.join(sorted(names))}\n" for m, names in imported)
     )
     text = "\n\n".join([header, *texts])
-    called = [runtime, team, *mathematics.MODULES, *(module for module, _ in imported), *([vectors] * bool(vectored))]
-    hashes = _hash(text), _hash("".join(map(_text, called)))
+    called = [
+        runtime,
+        team,
+        *mathematics.MODULES,
+        *(module for module, _ in imported),
+        *([vectors, formulas] * bool(vectored)),
+    ]
+    hashes = _hash(text), _hash("".join([*map(_text, called), lanes.codes(vectored)]))
     key = _hash("".join(hashes))
     whole = text.replace("@@KEY@@", key)
     routines = tuple((module.__name__, name) for module, names in imported for name in sorted(names))
     return Source(
-        whole, key, program.sizes, program.buffers, emission.numberings, routines, hashes, emission.stamps, fastmath
+        whole, key, program.sizes, program.table, emission.numberings, routines, hashes, emission.stamps, fastmath
     )
 
 
@@ -152,9 +162,8 @@ class _Emission:
         self.stamps = len(program.kernels) + 1 if timed else 0
         self.table = FIRST_SIZE + len(program.sizes) + len(program.buffers)
         self.sizes = program.sizes
-        self.position = {
-            b.number: slot for slot, b in enumerate(program.buffers, start=FIRST_SIZE + len(program.sizes))
-        }
+        self.checks = any(map(checks, program.kernels))
+        self.position = {b.number: slot for slot, b in enumerate(program.table, start=FIRST_SIZE + len(program.sizes))}
         self.texts: list[str] = []
         self.part_texts: list[str] = []
         self.helpers: dict[str, Callable[..., Any]] = {}
@@ -216,6 +225,8 @@ class _Emission:
         """The lines of a kernel for a team: who runs them, and whether the threads meet before."""
         if kernel.meets:
             heading = [*heading, "    meet(context, threads)"]
+        if self.checks and updates(kernel):
+            heading = [*heading, "    if context[0] != 0:", "        return"]
         if kernel.is_shared:
             return [*heading, *lines]
         return [*heading, "    if thread == 0:", *(f"    {line}" for line in lines)]

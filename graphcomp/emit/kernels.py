@@ -34,8 +34,9 @@ from ..schedule.program import (
 )
 from ..schedule.schedule import neutral_text
 from ..schedule.text import guard_text, index_text, size_name, size_text
-from .gathered import row_form, write_rows
+from .gathered import gathered_row, write_rows
 from .routine_calls import routine_call
+from .rows import inner_rows, write_inner
 from .scalar import scalar_code
 from .vectors import SIZES, vector_bits
 
@@ -130,14 +131,29 @@ def kernel_function(kernel: Leaf, graph: Numbering, sizes: list[sp.Symbol]) -> F
 def _nest(
     function: Function, loops: list[Loop], body: list[Statement], graph: Numbering, extents: Sequence[str] = ()
 ) -> None:
+    inner = inner_rows(loops[bool(extents) :], body, vector_bits())
+    if inner is not None:
+        loops = loops[: len(loops) - len(inner.row.loops)]
     for loop, extent in zip(loops, extents or [size_text(loop.extent) for loop in loops]):
         bounds = f"{extent} - 1, -1, -1" if loop.reverse else extent
         if loop.shared:
             bounds = _share(extent, function.constant(size_text(loop.unit)))
         function.line(f"for {loop.variable} in range({bounds}):")
         function.depth += 1
-    _statements(function, body, graph)
+    if inner is not None:
+        write_inner(function, inner, partial(_statements, function, inner.once, graph), partial(_comment, graph))
+    else:
+        _statements(function, body, graph)
     function.depth -= len(loops)
+
+
+def _comment(graph: Numbering, statement: Statement) -> str:
+    match statement:
+        case Load(buffer=buffer):
+            return graph.comment(buffer.node)
+        case Compute(node=node) | Reduce(node=node) | Store(node=node):
+            return graph.comment(node, graph.node(node).op)
+    return ""
 
 
 def _share(extent: str, unit: str = "1") -> str:
@@ -145,12 +161,13 @@ def _share(extent: str, unit: str = "1") -> str:
     return f"share(thread, threads, {extent}, {unit}), share(thread + 1, threads, {extent}, {unit})"
 
 
-def _statements(function: Function, statements: Sequence[Statement], graph: Numbering) -> None:
+def _statements(function: Function, statements: Sequence[Statement], graph: Numbering, ends: bool = False) -> None:
+    """The lines of statements; in a loop that a wrong position `ends`, if it does."""
     for statement in statements:
-        _statement(function, statement, graph)
+        _statement(function, statement, graph, ends)
 
 
-def _statement(function: Function, statement: Statement, graph: Numbering) -> None:
+def _statement(function: Function, statement: Statement, graph: Numbering, ends: bool = False) -> None:
     match statement:
         case Load(target=target, buffer=buffer, address=address, dtype=dtype):
             text = function.place(buffer, address)
@@ -167,7 +184,7 @@ def _statement(function: Function, statement: Statement, graph: Numbering) -> No
                 text = function.constant(text)
             function.line(f"{target} = {dtype}({text})", graph.comment(node, graph.node(node).op))
         case Position():
-            _position(function, statement, graph)
+            _position(function, statement, graph, ends)
         case Choose():
             _choose(function, statement, graph)
         case Reduce():
@@ -194,15 +211,16 @@ def _combined(combine: str, old: str, new: str, dtype: str) -> str:
     return f"{new} if ({new} {sign} {old} or {new} != {new}) else {old}"
 
 
-def _position(function: Function, statement: Position, graph: Numbering) -> None:
-    """An index read from an array: out of range is reported through the status word, and reads entry 0 instead."""
+def _position(function: Function, statement: Position, graph: Numbering, ends: bool) -> None:
+    """An index read from an array: out of range is reported through the status word, and reads entry 0 instead, or ends
+    the loop around it."""
     name = statement.target
     function.line(f"{name} = int64({statement.value})", graph.comment(statement.node, graph.node(statement.node).op))
     if statement.known:
         return
     function.line(f"if not 0 <= {name} < {size_text(statement.extent)}:")
     function.line(f"    status[0] = {graph.status(statement.node)}")
-    function.line(f"    {name} = 0")
+    function.line("    break" if ends else f"    {name} = 0")
 
 
 def _choose(function: Function, statement: Choose, graph: Numbering) -> None:
@@ -232,22 +250,23 @@ _STEPS = {"sum": "add_up", "product": "multiply_up", "maximum": "larger", "minim
 
 def _reduce(function: Function, statement: Reduce, graph: Numbering) -> None:
     """An accumulator; sums and products of float32 are kept in float64 until the end."""
-    comment = graph.comment(statement.node, graph.node(statement.node).op)
-    total = f"a_{statement.target}"
-    combine = statement.combine
-    if combine in ("argmax", "argmin"):
-        _reduce_position(function, statement, graph, total, comment)
+    if statement.combine in ("argmax", "argmin"):
+        _reduce_position(function, statement, graph)
         return
-    total, wide = _start(function, statement, comment)
+    together = [statement, *statement.beside]
+    comments = [graph.comment(each.node, graph.node(each.node).op) for each in together]
+    totals = [_start(function, each, comment) for each, comment in zip(together, comments)]
     for loop in statement.loops:
         bounds = ", ".join(loop.within) if loop.within else size_text(loop.extent)
         function.line(f"for {loop.variable} in range({bounds}):")
         function.depth += 1
     for inner in statement.body:
         _statement(function, inner, graph)
-    _step(function, statement, total, wide, comment)
+    for each, (total, wide), comment in zip(together, totals, comments):
+        _step(function, each, total, wide, comment)
     function.depth -= len(statement.loops)
-    function.line(f"{statement.target} = {statement.dtype}({total})", comment)
+    for each, (total, _), comment in zip(together, totals, comments):
+        function.line(f"{each.target} = {each.dtype}({total})", comment)
 
 
 def _start(function: Function, statement: Reduce, comment: str) -> tuple[str, str]:
@@ -268,12 +287,18 @@ def _step(function: Function, statement: Reduce, total: str, wide: str, comment:
 
 
 def _gathered(function: Function, statement: Gathered, graph: Numbering) -> None:
-    """A row of sums over the members of a group: in registers, or one number, or in its place in memory."""
+    """A row of sums over the members of a group: in registers, or one number, or in its place in memory.
+
+    A wrong position ends the loop over the members, so LLVM does not write out several of its turns, with a second loop
+    for what is left of a group: groups are small, and the ends of both would be guessed wrong.
+    """
     store, member, combine = statement.store, statement.member, statement.combine
     comment = graph.comment(store.node, graph.node(store.node).op)
-    form = row_form(statement, vector_bits())
-    if form is not None:
-        write_rows(function, form, partial(_statements, function, statement.lookups, graph), comment)
+    row = gathered_row(statement, vector_bits())
+    if row is not None:
+        write_rows(
+            function, statement, row, partial(_statements, function, statement.lookups, graph, ends=True), comment
+        )
         return
     assert member.within is not None
     dtype = store.buffer.type.dtype
@@ -283,7 +308,7 @@ def _gathered(function: Function, statement: Gathered, graph: Numbering) -> None
         total, wide = _start(function, reduced, comment)
         function.line(header)
         function.depth += 1
-        _statements(function, [*statement.lookups, *statement.body], graph)
+        _statements(function, [*statement.lookups, *statement.body], graph, ends=True)
         _step(function, reduced, total, wide, comment)
         function.depth -= 1
         function.line(f"{function.place(store.buffer, store.address)} = {dtype}({total})", comment)
@@ -292,13 +317,14 @@ def _gathered(function: Function, statement: Gathered, graph: Numbering) -> None
     _nest(function, statement.loops, [empty], graph)
     function.line(header)
     function.depth += 1
-    _statements(function, statement.lookups, graph)
+    _statements(function, statement.lookups, graph, ends=True)
     again = Store(store.buffer, store.address, store.value, store.node, combine)
     _nest(function, statement.loops, [*statement.body, again], graph)
     function.depth -= 1
 
 
-def _reduce_position(function: Function, statement: Reduce, graph: Numbering, total: str, comment: str) -> None:
+def _reduce_position(function: Function, statement: Reduce, graph: Numbering) -> None:
+    total, comment = f"a_{statement.target}", graph.comment(statement.node, graph.node(statement.node).op)
     extremum = "maximum" if statement.combine == "argmax" else "minimum"
     sign = "<=" if statement.combine == "argmax" else ">="
     function.line(f"{total} = {neutral_text(extremum, statement.value_dtype)}", comment)
@@ -334,17 +360,37 @@ def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> Non
         is_shared = kernel.shared == "batch" and number == 0
         function.line(f"for q{number} in range({_share(size_text(extent)) if is_shared else size_text(extent)}):")
         function.depth += 1
-    addresses = [_address(function, part, kernel.dtype, moves) for part in (kernel.left, kernel.right, kernel.result)]
+        _limit_turns(function, kernel, number)
+    _limit_turns(function, kernel, None)
+    begins = [limit.inner for limit in kernel.limits]
+    addresses = [
+        _address(function, part, kernel.dtype, moves, begins) for part in (kernel.left, kernel.right, kernel.result)
+    ]
     comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
     function.line(routine_call(kernel, m, n, *addresses), comment)
     function.depth -= len(kernel.batch)
 
 
-def _address(function: Function, operand: Operand, dtype: str, moves: Sequence[tuple[str, str]]) -> str:
-    """Where a product begins to read or write an operand, `moves` further along a side than the operand begins."""
+def _limit_turns(function: Function, kernel: ProductKernel, batch: int | None) -> None:
+    """Between which turns the inner loops run that this batch loop limits: those to a place that there is."""
+    for limit in kernel.limits:
+        if limit.batch == batch:
+            place = size_text(limit.begin) if batch is None else f"q{batch} + {size_text(limit.begin)}"
+            step, size, turns = map(size_text, (limit.step, limit.size, kernel.inner[limit.inner]))
+            function.line(f"low{limit.inner} = first_turn({place}, {step}, {size})")
+            function.line(f"high{limit.inner} = last_turn({place}, {step}, {turns})")
+
+
+def _address(
+    function: Function, operand: Operand, dtype: str, moves: Sequence[tuple[str, str]], begins: Sequence[int]
+) -> str:
+    """Where a product begins to read or write an operand, `moves` further along a side than the operand begins, and at
+    the first turns of the inner loops `begins`.
+    """
     pointer = f"address({function.pointer(operand.buffer)})"
     steps = [f"{count}*{size_text(getattr(operand, side))}" for count, side in moves if getattr(operand, side) != 0]
     steps += [f"q{number}*{size_text(step)}" for number, step in enumerate(operand.batch) if step != 0]
+    steps += [f"low{inner}*{size_text(operand.k[inner])}" for inner in begins if operand.k]
     steps += [size_text(operand.offset)] if operand.offset != 0 else []
     return f"{pointer} + ({' + '.join(steps)})*{SIZES[dtype]}" if steps else pointer
 

@@ -7,7 +7,7 @@ read and the others are zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -17,23 +17,27 @@ from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
+from .formulas import code_text, vector_value
+from .mathematics.values import Value
 from .vectors import SIZES, Code, Vector
 
 PREFIX = "lanes_"
 
 
 class Lanes(types.Type):
-    """A vector of so many numbers."""
+    """A vector of so many numbers, or of truth values."""
 
     def __init__(self, dtype: str, count: int) -> None:
-        self.vector = Vector(SIZES[dtype], 8 * SIZES[dtype] * count)
+        self.count = count
+        self.vector = Vector(SIZES.get(dtype, 1), 8 * SIZES.get(dtype, 1) * count)
+        self.code = self.vector.type if dtype in SIZES else ir.VectorType(ir.IntType(1), count)
         super().__init__(name=f"lanes({dtype}, {count})")
 
 
 @register_model(Lanes)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Lanes) -> None:
-        super().__init__(manager, kind, kind.vector.type)
+        super().__init__(manager, kind, kind.code)
 
 
 @cache
@@ -124,12 +128,16 @@ def _make_fill(dtype: str, lanes: int) -> Any:
 
     @intrinsic
     def fill(typingctx: Any, number: Any) -> Any:
-        """The same number in all lanes."""
+        """The same number in all lanes, or the same truth value, which is a byte if it comes from memory."""
+        is_true = isinstance(number, (types.Boolean, types.Integer))
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return Code(builder, kind.vector).splat(arguments[0])
+            (number,) = arguments
+            if is_true and number.type != ir.IntType(1):
+                number = builder.icmp_unsigned("!=", number, number.type(0))
+            return Code(builder, kind.vector).splat(number)
 
-        return kind(getattr(types, dtype)), generate
+        return (_kind("bool", lanes)(number) if is_true else kind(getattr(types, dtype))), generate
 
     return fill
 
@@ -139,12 +147,8 @@ def _make_operation(method: str, arity: int) -> Callable[..., Any]:
         kind = _kind(dtype, lanes)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            if method.startswith("llvm."):
-                shape = ir.FunctionType(kind.vector.type, [kind.vector.type] * arity)
-                function = cgutils.get_or_insert_function(builder.module, shape, f"{method}.{kind.vector.suffix}")
-                return builder.call(function, arguments)
             # A product and a sum may be one instruction, which rounds once.
-            return getattr(builder, method)(*arguments, flags=("contract",))
+            return combined(builder, kind.vector, method, arguments, ("contract",))
 
         if arity == 1:
 
@@ -165,6 +169,58 @@ def _make_operation(method: str, arity: int) -> Callable[..., Any]:
     return make
 
 
+def _make_op(op: str, arity: int, argument_dtype: str, dtype: str, lanes: int) -> Any:
+    """The values of an op, as its record says."""
+    kind = _kind(dtype, lanes)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values = [Value(builder, argument) for argument in arguments]
+        return vector_value(op, values, argument_dtype, dtype).code
+
+    def of_one(typingctx: Any, x: Any) -> Any:
+        return kind(x), generate
+
+    def of_two(typingctx: Any, x: Any, y: Any) -> Any:
+        return kind(x, y), generate
+
+    def of_three(typingctx: Any, x: Any, y: Any, z: Any) -> Any:
+        return kind(x, y, z), generate
+
+    return intrinsic((of_one, of_two, of_three)[arity - 1])
+
+
+def _make_pairs(method: str) -> Callable[..., Any]:
+    def make(dtype: str, lanes: int) -> Any:
+        kind = _kind(dtype, lanes)
+
+        @intrinsic
+        def pairs(typingctx: Any, left: Any, right: Any) -> Any:
+            """Each lane with the one beside it, combined: those of the first vector, then those of the second."""
+
+            def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+                index = ir.VectorType(ir.IntType(32), lanes)
+                sides = [
+                    builder.shuffle_vector(*arguments, ir.Constant(index, list(range(side, 2 * lanes, 2))))
+                    for side in (0, 1)
+                ]
+                return combined(builder, kind.vector, method, sides, ())
+
+            return kind(kind, kind), generate
+
+        return pairs
+
+    return make
+
+
+def combined(builder: Any, vector: Vector, method: str, arguments: Any, flags: tuple[str, ...]) -> Any:
+    """Two vectors, lane by lane: by an instruction, or by one of LLVM's functions."""
+    if not method.startswith("llvm."):
+        return getattr(builder, method)(*arguments, flags=flags)
+    shape = ir.FunctionType(vector.type, [vector.type] * len(arguments))
+    function = cgutils.get_or_insert_function(builder.module, shape, f"{method}.{vector.suffix}")
+    return builder.call(function, arguments)
+
+
 OPERATIONS = {"add": ("fadd", 2), "subtract": ("fsub", 2), "multiply": ("fmul", 2), "negative": ("fneg", 1)}
 """What can be done with vectors, by the names of ops."""
 
@@ -174,12 +230,32 @@ _MAKERS: dict[str, Callable[..., Any]] = {
     "store": _make_store,
     "fill": _make_fill,
     "larger": _make_operation("llvm.maximum", 2),
+    "addpairs": _make_pairs("fadd"),
+    "largerpairs": _make_pairs("llvm.maximum"),
     **{name: _make_operation(*how) for name, how in OPERATIONS.items()},
 }
 
 
+def op_name(op: str, arity: int, argument_dtype: str, dtype: str, lanes: int) -> str:
+    """The function that computes an op for vectors."""
+    return f"{PREFIX}op_{arity}_{argument_dtype}_{dtype}_{lanes}_{op}"
+
+
+def _parts_of(name: str) -> tuple[str, int, str, str, int]:
+    """What `op_name` has put together."""
+    arity, argument_dtype, dtype, lanes, op = name.removeprefix(f"{PREFIX}op_").split("_", 4)
+    return op, int(arity), argument_dtype, dtype, int(lanes)
+
+
+def codes(names: Iterable[str]) -> str:
+    """The code of the ops that functions of these names compute, which is part of what a program does."""
+    return "\n".join(code_text(*_parts_of(name)[:4]) for name in sorted(names) if name.startswith(f"{PREFIX}op_"))
+
+
 @cache
 def _function(name: str) -> Any:
+    if name.startswith(f"{PREFIX}op_"):
+        return _make_op(*_parts_of(name))
     word, dtype, *numbers = name.removeprefix(PREFIX).split("_")
     return _MAKERS[word](dtype, *map(int, numbers))
 

@@ -19,7 +19,7 @@ from llvmlite import ir
 from . import dots, panels, routines, tiles, vectors
 from .dots import dots_function
 from .panels import pack_function
-from .tiles import FLAG, HEIGHTS, LONGEST, VECTORS, Tile, call_tile, tile_function, tile_shapes
+from .tiles import BROAD, FLAG, HEIGHTS, LONGEST, VECTORS, Tile, call_tile, tile_function, tile_shapes
 from .vectors import POINTER, WORD, Code, Vector, internal_function, word
 
 BLOCK_BYTES = 1 << 18
@@ -155,19 +155,24 @@ def _rows_function(module: Any, name: str, vector: Vector) -> Any:
     arguments = [WORD, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, FLAG]
     function, builder = internal_function(module, name, arguments)
     m, n, depth, a, a_row, a_inner, b, b_panel, b_inner, c, c_row, add = function.args
-    code, widest = Code(builder, vector), VECTORS[vector.bits]
+    code = Code(builder, vector)
     functions = {
         (rows, wide): tile_function(module, f"{name}_{rows}x{wide}", vector, Tile(rows, wide, not vector.masked))
         for rows, wide in tile_shapes(vector.bits)
     }
     count = code.vectors(n)
     packed = builder.icmp_unsigned("==", b_inner, word(0))
-    with code.pieces(m, HEIGHTS[vector.bits]) as (row, height):
+    highest, widest = word(HEIGHTS[vector.bits][0]), word(VECTORS[vector.bits])
+    if vector.bits in BROAD:
+        wide, most = map(word, BROAD[vector.bits])
+        broad = builder.and_(builder.icmp_unsigned("==", count, wide), builder.not_(packed))
+        highest, widest = builder.select(broad, most, highest), builder.select(broad, wide, widest)
+    with code.pieces(m, HEIGHTS[vector.bits], highest) as (row, height):
         left = code.move(a, builder.mul(row, a_row))
         into = code.move(c, builder.mul(row, c_row))
         single = builder.icmp_unsigned("==", height, word(1))
         long = builder.and_(single, builder.not_(packed))
-        most = builder.select(long, word(LONGEST), word(widest))
+        most = builder.select(long, word(LONGEST), widest)
         with code.chunks(count, code.ceiling(count, most)) as (begin, width):
             place = code.times(begin, vector.size)
             right = code.move(b, builder.mul(place, b_panel))

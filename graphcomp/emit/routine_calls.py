@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..schedule.program import INNER_LOOPS, ProductKernel
 from ..schedule.text import size_text
 from .matrix import PRODUCTS
@@ -16,7 +18,7 @@ def routine_of(kernel: ProductKernel) -> Family:
     One loop over the inner index: the product of two matrices. Several: a nest where columns of the right operand lie
     side by side, sums of products of neighbours where the innermost entries of both operands do.
     """
-    if len(kernel.inner) == 1 and not kernel.along_inner:
+    if len(kernel.inner) == 1 and not kernel.along_inner and not kernel.limits:
         return PRODUCTS
     return WINDOW_DOTS if kernel.along_inner else NESTS
 
@@ -39,7 +41,10 @@ def routine_call(kernel: ProductKernel, m: str, n: str, a: str, b: str, c: str) 
     # Loops that are not there turn once.
     missing = INNER_LOOPS - len(kernel.inner)
     once = [(1, 0, 0)] * missing
-    levels = [number for level in [*once, *zip(kernel.inner, left.k, right.k)] for number in level]
+    turns: list[Any] = list(kernel.inner)
+    for limit in kernel.limits:
+        turns[limit.inner] = f"(high{limit.inner} - low{limit.inner})"
+    levels = [number for level in [*once, *zip(turns, left.k, right.k)] for number in level]
     if family is NESTS:
         return call_text(kernel, m, n, a, left.m, b, c, result.m, int(kernel.adds), *levels)
     return call_text(

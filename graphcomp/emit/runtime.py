@@ -146,6 +146,20 @@ larger, smaller = _make_extremum("llvm.maximum"), _make_extremum("llvm.minimum")
 
 
 @compiled
+def first_turn(place, step, size):
+    """The first turn, from 0 on, of a loop that goes back from a place by steps, which leads to one below `size`."""
+    turn = (place - size + step) // step
+    return turn if turn > 0 else 0
+
+
+@compiled
+def last_turn(place, step, turns):
+    """The turn after the last one of at most so many that leads to no place below 0."""
+    end = place // step + 1
+    return end if end < turns else turns
+
+
+@compiled
 def comes_before(left, right, descending):
     """Whether `left` stands strictly before `right`. Ascending order has NaN last, descending order first."""
     if descending:

@@ -16,6 +16,10 @@ HEIGHTS = {512: (8, 6, 4, 2, 1), 256: (6, 4, 2, 1), 128: (6, 4, 2, 1)}
 VECTORS = {512: 3, 256: 2, 128: 2}
 """The most vectors in a row of a tile: sums, a row of B and a number of A then just fit the 32 or 16 registers."""
 
+BROAD = {512: (4, 6)}
+"""Vectors and most rows of the tiles for a matrix of just so many vectors: as two narrow ones they would hold fewer
+sums, and read A twice. With 16 registers there is no such tile."""
+
 LONGEST = 8
 """The most vectors in a tile of one row, where B is read in place: few sums would wait for one another."""
 
@@ -39,6 +43,8 @@ class Tile:
 def tile_shapes(bits: int) -> list[tuple[int, int]]:
     """Rows and vectors of every tile there is."""
     several = [(rows, wide) for rows in HEIGHTS[bits] for wide in range(1, VECTORS[bits] + 1)]
+    wide, most = BROAD.get(bits, (0, 0))
+    several += [(rows, wide) for rows in HEIGHTS[bits] if 1 < rows <= most]
     return several + [(1, wide) for wide in range(VECTORS[bits] + 1, LONGEST + 1)]
 
 

@@ -194,8 +194,8 @@ class Code:
             yield begin, builder.add(base, longer)
 
     @contextmanager
-    def pieces(self, total: Any, lengths: tuple[int, ...]) -> Iterator[tuple[Any, Any]]:
-        """A loop over pieces of `total`, each as long as possible: where each begins, and its length."""
+    def pieces(self, total: Any, lengths: tuple[int, ...], most: Any = None) -> Iterator[tuple[Any, Any]]:
+        """A loop over pieces of `total`, each as long as may be (and as `most`): where each begins, and its length."""
         builder = self.builder
         before = builder.block
         test, body, done = (builder.append_basic_block(name) for name in ("test", "piece", "done"))
@@ -206,6 +206,7 @@ class Code:
         left = builder.sub(total, begin)
         builder.cbranch(builder.icmp_unsigned("==", left, word(0)), done, body)
         builder.position_at_end(body)
+        left = left if most is None else self.smaller(left, most)
         length = word(lengths[-1])
         for each in reversed(lengths[:-1]):
             length = builder.select(builder.icmp_unsigned(">=", left, word(each)), word(each), length)

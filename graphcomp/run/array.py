@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,67 @@ if address_of(_SAMPLE) != _slow_address_of(_SAMPLE):  # another interpreter, or 
     address_of = _slow_address_of
 
 
+class Kind:
+    """A shape and a dtype. There is one object for each such pair, so that comparing two is comparing objects."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.shape = shape
+        self.dtype = dtype
+
+
+_KINDS: dict[tuple[tuple[int, ...], np.dtype[Any]], Kind] = {}
+
+
+def kind_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Kind:
+    """The kind of arrays of this shape and dtype."""
+    found = _KINDS.get((shape, dtype))
+    return _KINDS.setdefault((shape, dtype), Kind(shape, dtype)) if found is None else found
+
+
+class Storage:
+    """The memory of an array. `view` are its entries, for reading; `raw` the bytes that they lie in, if its own."""
+
+    __slots__ = ("address", "kind", "raw", "view")
+
+    def __init__(self, view: np.ndarray | None, raw: np.ndarray | None = None) -> None:
+        self.view = view
+        self.raw = raw
+        self.address = 0 if view is None else address_of(view)
+        self.kind = None if view is None else kind_of(view.shape, view.dtype)
+        if view is not None:
+            view.setflags(write=False)
+
+    @classmethod
+    def new(cls, kind: Kind) -> Storage:
+        """Uninitialised memory of its own."""
+        count = 1
+        for extent in kind.shape:
+            count *= extent
+        raw = np.empty(count * kind.dtype.itemsize + 64, np.uint8)
+        return cls(np.ndarray(kind.shape, kind.dtype, raw, -address_of(raw) % 64), raw)
+
+    def write(self, value: Any) -> None:
+        """Fill it with entries of its kind."""
+        assert self.view is not None and self.raw is not None
+        target: np.ndarray = np.ndarray(self.view.shape, self.view.dtype, self.raw, self.address - address_of(self.raw))
+        target[...] = value
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether anybody may look at the entries who does not hold the storage: arrays that share its memory."""
+        return getrefcount(self.view) > ALONE[0] or getrefcount(self.raw) > ALONE[1]
+
+
+getrefcount = sys.getrefcount
+_SINGLE = Storage.new(kind_of((3,), np.dtype(float)))
+ALONE = getrefcount(_SINGLE.view), getrefcount(_SINGLE.raw)
+"""The references to the two arrays of a storage that nobody else looks at."""
+
+DONATED = Storage(None)
+
+
 @register_leaf
 class Array(np.lib.mixins.NDArrayOperatorsMixin):
     """An array on a device (for now the host's memory). NumPy functions, operators and `np.asarray` work on it.
@@ -44,26 +106,45 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
     An array that was donated to a compiled function has given its memory away and can no longer be read.
     """
 
-    __slots__ = ("_block", "_view", "address", "device")
+    __slots__ = ("storage",)
+    device = "cpu"
 
-    def __init__(self, view: np.ndarray, block: np.ndarray | None = None, address: int = 0) -> None:
-        self._view: np.ndarray | None = view
-        self._block = block
-        self.address = address or address_of(view)
-        self.device = "cpu"
-        view.setflags(write=False)
+    def __init__(self, view: np.ndarray) -> None:
+        self.storage = Storage(view)
+
+    @classmethod
+    def of(cls, storage: Storage) -> Array:
+        """The array of a storage."""
+        array = _new(cls)
+        array.storage = storage
+        return array
+
+    @classmethod
+    def holding(cls, value: np.ndarray) -> Array:
+        """An array with memory of its own, and these entries."""
+        storage = Storage.new(kind_of(value.shape, value.dtype))
+        storage.write(value)
+        return cls.of(storage)
 
     def numpy(self) -> np.ndarray:
         """The entries as a NumPy array that shares this array's memory (read-only)."""
-        if self._view is None:
+        if self.storage.view is None:
             raise ExecutionError("this array was donated to a compiled function; use the array that it returned.")
-        return self._view
+        return self.storage.view
 
-    def donate(self) -> np.ndarray | None:
-        """Give up the array: its memory block, if it owns one."""
+    def donate(self) -> Storage:
+        """Give up the memory."""
         self.numpy()
-        block, self._block, self._view = self._block, None, None
-        return block
+        given, self.storage = self.storage, DONATED
+        return given
+
+    @property
+    def address(self) -> int:
+        """Where the first entry lies, 0 if the memory was given up."""
+        return self.storage.address
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Array.holding, (np.array(self.numpy()),)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -115,4 +196,7 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         return bool(self.numpy())
 
     def __repr__(self) -> str:
-        return "Array(donated)" if self._view is None else repr(self._view).replace("array(", "Array(", 1)
+        return "Array(donated)" if self.storage.view is None else repr(self.storage.view).replace("array(", "Array(", 1)
+
+
+_new = object.__new__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..emit import Source, emit_cpu
@@ -38,17 +38,23 @@ class Lowered:
     source: Source
 
 
-def lower(graph: Graph, memory_limit: int | None = None, fastmath: bool = False) -> Lowered:
-    """From a derived graph to source text, with an arena of at most `memory_limit` bytes."""
+def lower(
+    graph: Graph, memory_limit: int | None = None, fastmath: bool = False, donated: Sequence[int] = ()
+) -> Lowered:
+    """From a derived graph to source text, with an arena of at most `memory_limit` bytes. The memory of the inputs with
+    the numbers `donated` may hold outputs."""
     simplified = simplify(graph)
-    program = schedule(simplified.graph)
+    program = schedule(simplified.graph, donated if memory_limit is None else ())
     if memory_limit is not None:
         program = fit_into(program, memory_limit)
     source = emit_cpu(program, simplified.graph, fastmath=fastmath)
     return Lowered(simplified, program, source)
 
 
-def stages(traced: TracedGraph, memory_limit: int | None = None, fastmath: bool = False) -> Stages:
-    lowered = lower(traced, memory_limit, fastmath)
+def stages(
+    traced: TracedGraph, memory_limit: int | None = None, fastmath: bool = False, donated: Sequence[int] = ()
+) -> Stages:
+    """The texts of what `lower` makes, and of what comes before."""
+    lowered = lower(traced, memory_limit, fastmath, donated)
     first = "\n\n".join(map(str, traced.derivations)) or str(traced)
     return Stages(first, str(traced), str(lowered.simplified.graph), str(lowered.program), lowered.source.text)

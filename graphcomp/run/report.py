@@ -90,17 +90,16 @@ def report(executor: Executor, values: Sequence[Any], memory: Lookup) -> Report:
     threads = executor.threads if binding.worth_a_team else 1
     source = emit_cpu(program, executor.graph, timed=True, fastmath=executor.fastmath)
     timed = Executor(program, source, executor.graph, executor.threads)
-    keep = [False] * len(values)
     runs = []
     for _ in range(RUNS):
         start = time.perf_counter()
-        timed(values, keep)
+        timed(values)
         seconds, marks = time.perf_counter() - start, timed.stamps.copy()
         runs.append((marks[1:] - marks[:-1]) * (seconds / max(int(marks[-1] - marks[0]), 1)))
     calls, entries = [], []
     for _ in range(RUNS):
         start = time.perf_counter()
-        executor(values, keep)
+        executor(values)
         calls.append(time.perf_counter() - start)
         entries.append(executor.entry_seconds)
     peak, speed = matrix_peak(threads), 2**24 / copy_seconds(2**24, threads)

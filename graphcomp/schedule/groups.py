@@ -99,7 +99,8 @@ def split(found: Sequence[Statement], variables: set[str]) -> tuple[list[Stateme
 
 def made(statement: Statement) -> set[str]:
     """The variables that a statement sets, those inside it too."""
-    return {each.target for each in walk([statement]) if hasattr(each, "target")}
+    beside = [each for reduction in walk([statement]) if isinstance(reduction, Reduce) for each in reduction.beside]
+    return {each.target for each in (*walk([statement]), *beside) if hasattr(each, "target")}
 
 
 def needed(statement: Statement) -> set[str]:
@@ -113,7 +114,9 @@ def needed(statement: Statement) -> set[str]:
                 names |= set(arguments)
             case Assign(text=text):
                 names |= set(_words(text))
-            case Position(value=value) | Reduce(value=value):
+            case Reduce(value=value, beside=beside):
+                names |= {value, *(other.value for other in beside)}
+            case Position(value=value):
                 names.add(value)
             case Choose(branches=branches):
                 for conditions, _, value in branches:

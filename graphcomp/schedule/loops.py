@@ -16,6 +16,7 @@ from ..graph.types import equal, magnitude
 from ..ops.index import Atom, Guard, Index, replaced
 from ..ops.index import loop as counter
 from .program import (
+    LINE,
     Assign,
     Choose,
     Gathered,
@@ -136,9 +137,6 @@ PIVOT = 64
 FEWEST_IN_BLOCK = 4
 """A part of a loop with fewer turns is not worth a loop of its own."""
 
-LINE = 16
-"""With a step of so many entries, neighbours lie in lines of their own."""
-
 WAYS, PAGE, LINE_BYTES = 8, 4096, 64
 """A first-level cache has eight places for the lines that lie a whole number of pages apart."""
 
@@ -183,11 +181,11 @@ def number(loop: Loop) -> int:
 
 
 def read_along(kernel: LoopKernel) -> Iterator[tuple[Loop, int, int]]:
-    """The loops along which a load goes in steps of one, and its step along the innermost loop, where that is long; and
-    how many lines with that step between them the first-level cache keeps."""
+    """The loops along which a load of what the nearest cache cannot hold goes in steps of one, and its step along the
+    innermost loop, where that is long; and how many lines with that step between them the first-level cache keeps."""
     *loops, innermost = kernel.loops
     for statement in walk(kernel.body):
-        if isinstance(statement, Load):
+        if isinstance(statement, Load) and magnitude(statement.buffer.size) > BLOCK:
             steps = {atom.name: by for atom, by in statement.address.terms if atom.kind == "loop"}
             step = int(magnitude(steps.get(innermost.variable, 0)))
             lines = kept_lines(step * np.dtype(statement.buffer.type.dtype).itemsize)

@@ -13,9 +13,10 @@ from typing import Any
 from .. import ops
 from ..errors import LoweringError
 from ..graph import Dimension, Graph, Node
+from ..graph.types import magnitude
 from ..ops.index import Atom, Index, Piece, at_least, loop
 from ..ops.record import Contraction, Elementwise
-from .program import Assign, Buffer, Choose, Compute, Load, Loop, Nest, Position, Reduce, Statement, Store
+from .program import LINE, Assign, Buffer, Choose, Compute, Load, Loop, Nest, Position, Reduce, Statement, Store
 from .text import index_text, size_text
 
 Key = tuple[int, tuple[Index, ...]]
@@ -40,6 +41,10 @@ class Body:
         """How often a value was found that had been loaded or computed before, other than the fixed ones."""
         self.fixed: set[str] = set()
         """Variables that hold the same for every entry: loaded from one place, or computed from such."""
+        self.copies: Mapping[int, list[Buffer]] = {}
+        """Where entries of a node lie a second time, in another order."""
+        self.innermost = ""
+        """The loop along which it is best to read neighbours in memory."""
 
     # blocks ----------------------------------------------------------------------------------------------------------
 
@@ -86,12 +91,25 @@ class Body:
 
     def _load(self, id: int, index: tuple[Index, ...]) -> str:
         target = self.name()
-        buffer = self.buffers[id]
-        address = buffer.address(index)
+        buffer, address = self.nearest(id, index)
         self.add(Load(target, buffer, address, self.graph.type(id).dtype))
         if not address.terms:
             self.fixed.add(target)
         return target
+
+    def nearest(self, id: int, index: tuple[Index, ...]) -> tuple[Buffer, Index]:
+        """The buffer to read an entry from, and its address: a copy whose neighbours the innermost loop reads, where
+        those of the value itself are far apart.
+        """
+        found = self.buffers[id], self.buffers[id].address(index)
+        if id in self.copies and self._step(found[1]) > LINE:
+            places = ((copy, copy.address(index)) for copy in self.copies[id])
+            return next((place for place in places if self._step(place[1]) == 1), found)
+        return found
+
+    def _step(self, address: Index) -> float:
+        """How far apart the entries lie that the innermost loop reads one after the other."""
+        return next((magnitude(by) for atom, by in address.terms if atom.name == self.innermost), 0)
 
     def compute(self, id: int, index: tuple[Index, ...]) -> str:
         """Compute an entry, whether or not the node has a buffer."""

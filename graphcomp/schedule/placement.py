@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from .. import ops
 from ..graph import Graph, Node, TupleType
-from ..graph.types import equal
+from ..graph.types import equal, magnitude
 from ..ops.index import loop
 from .lower import Body
 
 CUT = 120
 """Longest chain of ops that is computed in one go; longer ones are cut by storing a value."""
+
+
+FAR_AWAY = 1 << 18
+"""A value of so many entries leaves the nearer caches: writing it costs more than a few additions for each entry."""
+
+FEW = 8
+"""So many additions cost less than writing an entry there and reading it back."""
 
 
 def is_source(node: Node) -> bool:
@@ -44,7 +51,7 @@ def stored_values(graph: Graph) -> set[int]:
         if node.id in stored or is_source(node):
             weight[node.id] = 0
             continue
-        if _read_often(graph, node, weight):
+        if _read_often(graph, node, weight) and not _at_hand(graph, node, stored):
             stored.add(node.id)
         weight[node.id] = 0 if node.id in stored else _weight(graph, node, weight)
         if weight[node.id] > CUT:
@@ -66,6 +73,28 @@ def _read_often(graph: Graph, node: Node, weight: dict[int, int]) -> bool:
     cost = _weight(graph, node, weight)
     readers, repeats = _readers(graph, node.id)
     return (repeats and cost > 1) or (readers > 1 and cost > 2)
+
+
+def _at_hand(graph: Graph, node: Node, stored: set[int]) -> bool:
+    """Whether reading a large value back is no cheaper than computing it again: few additions, from one such array."""
+    size = magnitude(node.tensor.size)
+    if size < FAR_AWAY or _readers(graph, node.id)[1]:
+        return False
+    arrays, seen, waiting, additions = set(), {node.id}, [node], 0
+    while waiting:
+        current = waiting.pop()
+        additions += 0 if moves_entries(current) else ops.get(current.op).cost
+        if ops.get(current.op).cost > 1 and not moves_entries(current):
+            return False
+        for source in map(graph.node, current.inputs):
+            if isinstance(source.type, TupleType) or magnitude(source.tensor.size) * 2 <= size or source.id in seen:
+                continue
+            seen.add(source.id)
+            if source.id in stored or is_source(source):
+                arrays.add(source.id)
+            elif source.op != "constant":
+                waiting.append(source)
+    return len(arrays) <= 1 and additions <= FEW
 
 
 def _readers(graph: Graph, id: int) -> tuple[int, bool]:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..graph import Dimension, Graph
+from .. import ops
+from ..graph import Dimension, Graph, Node
 from ..graph.types import equal, magnitude, product
-from ..ops.index import loop
+from ..ops.index import Guard, at_least, loop
 from ..ops.products import split_subscripts
-from .lower import Body
+from .lower import Body, Unknowing
 from .program import Buffer, Load, Operand
 
 
@@ -73,6 +74,29 @@ def view_of(graph: Graph, buffers: Mapping[int, Buffer], id: int, letters: str) 
     strides: dict[str, Dimension] = dict.fromkeys(letters, 0)
     strides.update({atom.name: coefficient for atom, coefficient in address.terms})
     return View(load.buffer, address.constant, strides)
+
+
+def moved_by(graph: Graph, node: Node) -> list[Dimension] | None:
+    """How much further on in its argument each entry of a node is read, along each axis; what lies outside is zero.
+
+    None for a node that is more than a box of its argument's entries, or its argument in a larger box.
+    """
+    record = ops.get(node.op)
+    if record.index_map is None or len(node.inputs) != 1 or graph.type(node.inputs[0]).rank != node.tensor.rank:
+        return None
+    index = tuple(loop(f"i{axis}", size) for axis, size in enumerate(node.shape))
+    source = graph.type(node.inputs[0])
+    pieces = record.index_map(Unknowing(node), index, [source], **node.attributes)
+    moved = [entry - own for entry, own in zip(pieces[0].index, index)]
+    inside = [Guard(entry, size) for entry, size in zip(pieces[0].index, source.shape)]
+    if len(pieces) > 1 or any(move.terms for move in moved):
+        return None
+    return [move.constant for move in moved] if all(g.always() or g in inside for g in pieces[0].guards) else None
+
+
+def fits(begin: Dimension, size: Dimension, whole: Dimension) -> bool:
+    """Whether so many entries from `begin` on lie within an axis."""
+    return at_least(begin, 0) and at_least(whole - begin - size, 0)
 
 
 def by_stride(letters: str, view: View) -> str:

@@ -8,7 +8,7 @@ for what is computed as a whole, such as a factorisation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
@@ -22,6 +22,9 @@ START = Index()
 
 INNER_LOOPS = 3
 """How many loops the inner index of a product may have."""
+
+LINE = 16
+"""With a step of so many entries, neighbours lie in lines of the cache of their own."""
 
 
 @dataclass(slots=True)
@@ -154,6 +157,7 @@ class Choose:
 class Reduce:
     """Combine `value` over the loops of a box; `combine` as in `ops.record.Contraction`.
 
+    `beside` are reductions that run in the same loops; their bodies are part of this one's.
     One that finds where an extremum stands gives the extremum too, to the variable `extremum` if there is one.
     """
 
@@ -165,6 +169,7 @@ class Reduce:
     value_dtype: str
     dtype: str
     node: int
+    beside: list[Reduce] = field(default_factory=list)
     extremum: str = ""
 
 
@@ -282,6 +287,20 @@ class Operand:
     k: tuple[Dimension, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The turns of an inner loop of a product: those where begin + counter - step · turn lies in range(size).
+
+    `inner` says which loop, `batch` which batch loop's counter is meant; None is a counter that stays 0.
+    """
+
+    inner: int
+    batch: int | None
+    begin: Dimension
+    step: Dimension
+    size: Dimension
+
+
 @dataclass(slots=True)
 class ProductKernel:
     """result[m, n] = Σₖ left[m, k] · right[k, n] for every step of the batch loops.
@@ -289,7 +308,8 @@ class ProductKernel:
     The inner index has a loop for each of the extents `inner`, the outermost first: several where the operands are
     windows, whose entries do not lie evenly in memory. With `adds` it adds to what is in the result. What lies side by
     side in both operands are entries of the inner index where it is `along_inner`, else the columns.
-    `shared` is what the threads of a team share out: batch, rows, columns or nothing.
+    `shared` is what the threads of a team share out: batch, rows, columns or nothing. `limits` are those of inner loops
+    that do not make all of their turns everywhere.
     """
 
     number: int
@@ -306,6 +326,7 @@ class ProductKernel:
     along_inner: bool = False
     shared: str = ""
     meets: bool = False
+    limits: tuple[Limit, ...] = ()
 
     @property
     def k(self) -> Dimension:
@@ -371,7 +392,8 @@ Kernel: TypeAlias = Leaf | LoopOver
 class Program:
     """Kernels in the order they run. `inputs` and `outputs` are buffers in the order of the graph's.
 
-    `repeated` are the numbers of kernels that compute values a second time, to save memory.
+    `repeated` are the numbers of kernels that compute values a second time, to save memory. `updated` tells for outputs
+    that lie in the memory of a donated input, by the buffer's number, which input that is.
     """
 
     buffers: list[Buffer]
@@ -380,6 +402,13 @@ class Program:
     inputs: list[Buffer]
     outputs: list[Buffer]
     repeated: frozenset[int] = frozenset()
+    updated: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def table(self) -> list[Buffer]:
+        """The buffers in the order in which their addresses stand in the context: the inputs first."""
+        numbers = {buffer.number for buffer in self.inputs}
+        return [*self.inputs, *(buffer for buffer in self.buffers if buffer.number not in numbers)]
 
     def __str__(self) -> str:
         lines = [f"program({', '.join(map(str, self.sizes))}):"]
@@ -457,6 +486,20 @@ def written(kernel: Kernel) -> list[Buffer]:
         else:
             found |= {s.buffer.number: s.buffer for s in leaf.statements() if isinstance(s, Store)}
     return list(found.values())
+
+
+def checks(kernel: Kernel) -> bool:
+    """Whether a kernel may find that something is wrong with the numbers: an index out of range."""
+    return any(
+        isinstance(leaf, CallKernel)
+        or (isinstance(leaf, LoopKernel) and any(isinstance(s, Position) for s in leaf.statements()))
+        for leaf in leaves([kernel])
+    )
+
+
+def updates(kernel: Kernel) -> bool:
+    """Whether a kernel overwrites an input."""
+    return any(buffer.root.role == "input" for buffer in written(kernel))
 
 
 def used(kernel: Kernel) -> list[Buffer]:

@@ -6,7 +6,7 @@ kernel has just computed are then used from registers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,13 @@ from ..ops.index import Atom, Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
 from .extrema import join_extrema
+from .folds import place_fold
 from .groups import GROUPS
 from .loops import block_transposition, by_step, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context, bound_of
 from .parts import reduce_in_parts
 from .placement import is_source, moves_entries, stored_values
-from .products import View, classify, packed, plan_product, stored_view, view_of
+from .products import View, classify, fits, moved_by, packed, plan_product, stored_view, view_of
 from .program import (
     START,
     Buffer,
@@ -50,8 +51,10 @@ from .program import (
     written,
 )
 from .quotients import count_quotients
+from .reductions import join_reductions
 from .repeat import place_cond, place_scan, place_while
 from .shares import share_out
+from .updates import update_in_place
 from .windows import corresponding, innermost, place_windows, wished_axes
 
 KERNEL_LIMIT = 250
@@ -87,6 +90,8 @@ class Scheduler:
         self.wishes = wished_axes(graph)
         self.buffers: dict[int, Buffer] = {}
         self.packed: dict[tuple[int, tuple[int, ...]], Buffer] = {}
+        self.copies: dict[int, list[Buffer]] = {}
+        """Where values that have a buffer lie a second time: in what was packed, or inside of it."""
         self.all: list[Buffer] = [] if all is None else all
         self.kernels: list[Kernel] = []
         self.groups: dict[int, Group] = {}
@@ -118,12 +123,15 @@ class Scheduler:
 
     # the walk --------------------------------------------------------------------------------------------------------
 
-    def run(self) -> Program:
+    def run(self, donated: Sequence[int] = ()) -> Program:
         self.walk()
         outputs = [self.output(id) for id in self.graph.outputs]
+        inputs = [self.buffers[id] for id in self.graph.inputs]
         kernels, buffers = remove_unread(self.kernels, self.all, outputs)
+        updated = update_in_place(kernels, {number: inputs[number] for number in donated}, outputs)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
+                join_reductions(kernel)
                 count_quotients(kernel)
                 block_transposition(kernel)
         kernels = in_parts(kernels, buffers, self.all)
@@ -134,10 +142,9 @@ class Scheduler:
                 collapse_kernel(kernel)
                 place_positions(kernel)
                 join_extrema(kernel)
-        inputs = [self.buffers[id] for id in self.graph.inputs]
         read = {buffer.root.number for kernel in kernels for buffer in used(kernel)}
-        kept = [b for b in buffers if b.role != "array" or b.number in read]
-        return Program(kept, kernels, self.graph.symbols(), inputs, outputs)
+        kept = [b for b in buffers if b.of is None and (b.role != "array" or b.number in read)]
+        return Program(kept, kernels, self.graph.symbols(), inputs, outputs, updated=updated)
 
     def walk(self) -> None:
         """Place every stored value, in order."""
@@ -157,7 +164,9 @@ class Scheduler:
             raise LoweringError(f"{node.op}: the CPU has no kernel template `{record.kernel}`; use target='numpy'.")
         if template is not None:
             template(self, node)
-        elif record.subscripts is not None and (place_windows(self, node) or self.place_product(node, record)):
+        elif record.subscripts is not None and (
+            place_fold(self, node) or place_windows(self, node) or self.place_product(node, record)
+        ):
             pass
         elif record.contraction is not None or record.subscripts is not None:
             self.place_contraction(node)
@@ -260,6 +269,7 @@ class Scheduler:
             stopped = stopped or (group.kernel, reason)
         body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
+        body.copies, body.innermost = self.copies, loops[-1].variable if loops else ""
         kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], [], domain_key(target), body.helpers)
         kernel.stopped = stopped
         group = Group(body, kernel)
@@ -354,9 +364,12 @@ class Scheduler:
         self.buffers[node.id] = target
 
     def runs_along_kept(self, node: Node, target: Buffer) -> bool:
-        """Whether neighbouring entries in memory belong to different results, over a long box."""
+        """Whether neighbouring entries in memory belong to different results, over a long box.
+
+        What is the same for all results does not count: it is read once for each slice.
+        """
         body = Body(self.graph, self.buffers)
-        _, index = domain_loops(target)
+        kept, index = domain_loops(target)
         contraction = body.contraction(node, index)
         if contraction.combine.startswith("arg") or not index:
             return False
@@ -364,10 +377,11 @@ class Scheduler:
         if equal(product(contraction.extents), 1) or short(contraction.extents):
             return False
         body.factors(node, contraction, box)
-        inner = {loop.variable for loop in loops}
+        inner, outer = {loop.variable for loop in loops}, {loop.variable for loop in kept}
         along = False
         for statement in walk(body.blocks[0]):
-            if isinstance(statement, Load) and inner & set(mentioned(statement.address)):
+            names = set(mentioned(statement.address)) if isinstance(statement, Load) else set()
+            if isinstance(statement, Load) and inner & names and outer & names:
                 fast = {a.name for a, c in statement.address.terms if c == 1}
                 if fast & inner:
                     return False
@@ -410,6 +424,7 @@ class Scheduler:
         (left, right), result = split_subscripts(subscripts)
         first, second = node.inputs
         if node.id in self.wishes and result[self.wishes[node.id]] in letters.rows:
+            # What is wished innermost in memory are columns: the product is the turned one of the turned operands.
             letters, first, second, left, right = letters.turned, second, first, right, left
         plan = plan_product(letters, self.views(first, left), self.views(second, right), sizes)
         chosen = plan.letters
@@ -447,7 +462,24 @@ class Scheduler:
             self.packed[id, order] = made
             if id not in self.buffers and not moves_entries(node):
                 self.buffers[id] = made
+            else:
+                self.note_copy(node, made)
         return self.packed[id, order]
+
+    def note_copy(self, node: Node, packed: Buffer) -> None:
+        """Remember that a copy holds a value that has a buffer, or what was copied with zeros around it."""
+        if node.id in self.buffers:
+            self.copies.setdefault(node.id, []).append(packed)
+            return
+        moved = moved_by(self.graph, node)
+        source = self.graph.node(node.inputs[0])
+        sizes = zip(moved or (), source.shape, node.shape)
+        if moved is not None and source.id in self.buffers and all(fits(-by, *whole) for by, *whole in sizes):
+            place = Index((), sum((step * -by for by, step in zip(moved, packed.strides)), 0))
+            window = self.window(source, packed, place, packed.order)
+            window.steps = packed.strides
+            self.ready[window.number] = self.ready[packed.number]
+            self.copies.setdefault(source.id, []).append(window)
 
     # templates -------------------------------------------------------------------------------------------------------
 
@@ -713,6 +745,9 @@ def every(kernels: list[Kernel]) -> Iterator[Kernel]:
             yield from every(kernel.kernels)
 
 
-def schedule(graph: Graph) -> Program:
-    """Decide what is stored, in which order in memory, and by which kernels."""
-    return Scheduler(graph).run()
+def schedule(graph: Graph, donated: Sequence[int] = ()) -> Program:
+    """Decide what is stored, in which order in memory, and by which kernels.
+
+    Outputs may lie in the memory of the inputs with the numbers `donated`.
+    """
+    return Scheduler(graph).run(donated)

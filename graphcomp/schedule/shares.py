@@ -34,6 +34,8 @@ from .program import (
     Sort,
     Statement,
     Store,
+    checks,
+    updates,
     walk,
 )
 
@@ -58,7 +60,10 @@ class Owner:
     step: Dimension = 1
 
 
-FIRST = Owner()
+FIRST, ANYBODY = Owner(), Owner(0)
+
+STATUS = -1
+"""The number of what tells that something is wrong, as if it were a buffer."""
 
 Access: TypeAlias = tuple[int, bool, Owner | None]
 """(number of a root buffer, whether it is written, who touches it: None where that is not known)."""
@@ -133,15 +138,19 @@ def ways(kernel: LoopKernel | ProductKernel) -> Iterator[Way]:
 
 
 def product_ways(kernel: ProductKernel) -> Iterator[Way]:
-    """Its batch, rows or columns; nothing of a small one. The columns first where windows leave nothing else even."""
+    """Its batch, rows or columns; nothing of a small one. The columns of windows first where they are long, since the
+    layers around are then shared out alike, and last where they are short: their tiles would be cut.
+    """
     if kernel.along_inner:
         parts = [("batch", kernel.batch[0] if kernel.batch else 1, 2), ("rows", kernel.m, 2), ("columns", kernel.n, 2)]
     else:
         parts = [("rows", kernel.m, FEWEST_ROWS), ("columns", kernel.n, FEWEST_COLUMNS)]
         if kernel.batch:
             parts.insert(0, ("batch", kernel.batch[0], FEWEST_TURNS))
-        if len(kernel.inner) > 1:
-            parts.insert(0, ("columns", kernel.n, FEWEST_INNER_TURNS))
+        if len(kernel.inner) > 1 and many(kernel.n, FEWEST_COLUMNS):
+            parts.insert(0, ("columns", kernel.n, FEWEST_COLUMNS))
+        elif len(kernel.inner) > 1:
+            parts.append(("columns", kernel.n, FEWEST_INNER_TURNS))
     for part, extent, least in parts:
         take(kernel, (part,))
         address = operand_address(kernel, kernel.result)
@@ -242,7 +251,14 @@ def conflict(since: Touched, touched: Sequence[Access]) -> bool:
 
 
 def accesses(kernel: Leaf) -> Iterator[Access]:
-    """What a kernel touches, and who does."""
+    """What a kernel touches, and who does.
+
+    Any thread may say that something is wrong; before a kernel overwrites inputs, all have to have heard of it.
+    """
+    if checks(kernel):
+        yield STATUS, True, ANYBODY
+    if updates(kernel):
+        yield STATUS, False, None
     if isinstance(kernel, CallKernel):
         inputs = {buffer.number for buffer in kernel.inputs}
         yield from ((buffer.root.number, buffer.number not in inputs, FIRST) for buffer in kernel.buffers)

@@ -87,7 +87,8 @@ def body_flops(body: Sequence[Statement], sizes: Sizes) -> int:
     for statement in body:
         if isinstance(statement, (Nest, Reduce)):
             turns = number(product([loop.extent for loop in statement.loops]), sizes)
-            total += turns * (body_flops(statement.body, sizes) + isinstance(statement, Reduce))
+            steps = 1 + len(statement.beside) if isinstance(statement, Reduce) else 0
+            total += turns * (body_flops(statement.body, sizes) + steps)
         elif isinstance(statement, Gathered):
             inside = number(product([loop.extent for loop in statement.loops]), sizes)
             once = body_flops(statement.lookups, sizes) + inside * (body_flops(statement.body, sizes) + 1)

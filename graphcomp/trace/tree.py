@@ -7,7 +7,7 @@ numbers; but a Python number inside a dataclass is a setting (a stride, a rate),
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ class Structure:
         if self.kind == "named":
             return self.type(*values)
         if self.kind == "dataclass":
-            return _rebuild(self.type, dict(zip(self.keys, values)))
+            return rebuild(self.type, dict(zip(self.keys, values)))
         return self.type(values)
 
     def paths(self, prefix: str = "") -> list[str]:
@@ -70,7 +70,7 @@ class Structure:
 LEAF = Structure("leaf")
 
 
-def _rebuild(type: Any, fields: Mapping[str, Any]) -> Any:
+def rebuild(type: Any, fields: dict[str, Any]) -> Any:
     """A dataclass from its fields, without running `__init__` or `__post_init__` (they may check or make arrays)."""
     value = object.__new__(type)
     for name, field in fields.items():
@@ -89,48 +89,6 @@ def register_leaf(kind: type) -> type:
 
 def is_array(value: Any) -> bool:
     return isinstance(value, (np.ndarray, np.generic, TensorType, *_EXTRA_LEAVES))
-
-
-NUMBERS = (bool, int, float)
-OTHER, ARRAY, NUMBER, DICT, SEQUENCE, DATACLASS = range(6)
-_KINDS: dict[type, tuple[int, tuple[str, ...]]] = {}
-
-
-def _kind(type: type) -> tuple[int, tuple[str, ...]]:
-    """What values of a type are in a container, and the fields of a dataclass; looked up once."""
-    if issubclass(type, (np.ndarray, np.generic, TensorType, *_EXTRA_LEAVES)):
-        found: tuple[int, tuple[str, ...]] = ARRAY, ()
-    elif issubclass(type, NUMBERS):
-        found = NUMBER, ()
-    elif issubclass(type, dict):
-        found = DICT, ()
-    elif issubclass(type, (list, tuple)):
-        found = SEQUENCE, ()
-    elif dataclasses.is_dataclass(type):
-        found = DATACLASS, tuple(field.name for field in dataclasses.fields(type))
-    else:
-        found = OTHER, ()
-    _KINDS[type] = found
-    return found
-
-
-def key_of(value: Any, leaves: list[Any], numbers: bool = True) -> Any:
-    """Add the leaves of a container to `leaves`; something to compare that is equal for equal structures.
-
-    It is `flatten` for a call that was made before: the structure itself is not made. `numbers`: Python numbers are
-    leaves here, not settings. Raises TypeError, when it is compared, if a setting cannot be.
-    """
-    kind, names = _KINDS.get(type(value)) or _kind(type(value))
-    if kind == ARRAY or (kind == NUMBER and numbers):
-        leaves.append(value)
-        return None
-    if kind == SEQUENCE:
-        return type(value), tuple([key_of(child, leaves, numbers) for child in value])
-    if kind == DICT:
-        return type(value), tuple(value), tuple([key_of(child, leaves, numbers) for child in value.values()])
-    if kind == DATACLASS:
-        return type(value), tuple([key_of(getattr(value, name), leaves, False) for name in names])
-    return type(value), value
 
 
 def is_leaf(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """Numbers while code for them is written: with these, a formula in plain Python writes LLVM instructions.
 
-A function of `Value`s says what is to be computed, without branches: LLVM's loop vectoriser makes vector code of it.
+A function of `Value`s says what is to be computed, without branches: of numbers, of which LLVM's loop vectoriser makes
+vector code, or of whole vectors.
 Python's own control flow (the loop of `polynomial`, a choice by dtype) happens while the code is written.
 """
 
@@ -50,7 +51,10 @@ DOUBLE = Format("float64", ir.DoubleType(), ir.IntType(64), 52, -1022, "dQ")
 
 
 class Value:
-    """A number, an integer or a truth value that the code computes. Plain numbers beside it take its type."""
+    """A number, an integer or a truth value that the code computes, or a vector of such.
+
+    Plain numbers beside it take its type.
+    """
 
     __slots__ = ("builder", "code")
 
@@ -60,17 +64,26 @@ class Value:
 
     @property
     def format(self) -> Format:
-        return SINGLE if self.code.type in (SINGLE.real, SINGLE.integer) else DOUBLE
+        return SINGLE if self.element in (SINGLE.real, SINGLE.integer) else DOUBLE
+
+    @property
+    def element(self) -> Any:
+        """The type of the number, or of the numbers in the vector."""
+        return self.code.type.element if _is_vector(self.code.type) else self.code.type
 
     @property
     def is_real(self) -> bool:
-        return self.code.type in (SINGLE.real, DOUBLE.real)
+        return self.element in (SINGLE.real, DOUBLE.real)
+
+    def shaped(self, element: Any) -> Any:
+        """The type of as many of another kind."""
+        return ir.VectorType(element, self.code.type.count) if _is_vector(self.code.type) else element
 
     def like(self, other: Value | float) -> Any:
         """The code of another value; a plain number as a constant of this value's type."""
         if isinstance(other, Value):
             return other.code
-        return self.code.type(self.format.rounded(other) if self.is_real else int(other))
+        return _constant(self.code.type, self.format.rounded(other) if self.is_real else int(other))
 
     def _made(self, real: str, integer: str, other: Value | float, turned: bool = False) -> Value:
         operands = [self.code, self.like(other)]
@@ -143,11 +156,19 @@ class Value:
 
 def fma(x: Value, y: Value | float, z: Value | float) -> Value:
     """x·y + z, rounded once."""
-    return Value(x.builder, x.builder.fma(x.code, x.like(y), x.like(z)))
+    return Value(x.builder, _intrinsic(x.builder, "llvm.fma", x.code, x.like(y), x.like(z)))
+
+
+def _intrinsic(builder: Any, name: str, *arguments: Any) -> Any:
+    """LLVM's function of numbers or of vectors. (llvmlite has no names for those of vectors.)"""
+    kind = arguments[0].type
+    suffix = f"v{kind.count}{kind.element.intrinsic_name}" if _is_vector(kind) else kind.intrinsic_name
+    shape = ir.FunctionType(kind, [kind] * len(arguments))
+    return builder.call(cgutils.get_or_insert_function(builder.module, shape, f"{name}.{suffix}"), arguments)
 
 
 def _unary(name: str, x: Value) -> Value:
-    return Value(x.builder, x.builder.call(x.builder.module.declare_intrinsic(name, [x.code.type]), [x.code]))
+    return Value(x.builder, _intrinsic(x.builder, name, x.code))
 
 
 def absolute(x: Value) -> Value:
@@ -160,6 +181,10 @@ def square_root(x: Value) -> Value:
 
 def floor(x: Value) -> Value:
     return _unary("llvm.floor", x)
+
+
+def ceiling(x: Value) -> Value:
+    return _unary("llvm.ceil", x)
 
 
 def rounded(x: Value) -> Value:
@@ -195,12 +220,12 @@ def at_least(x: Value, bound: float) -> Value:
 
 def bits(x: Value) -> Value:
     """The integer that is stored as the number is."""
-    return Value(x.builder, x.builder.bitcast(x.code, x.format.integer))
+    return Value(x.builder, x.builder.bitcast(x.code, x.shaped(x.format.integer)))
 
 
 def number(x: Value) -> Value:
     """The number that is stored as the integer is."""
-    return Value(x.builder, x.builder.bitcast(x.code, x.format.real))
+    return Value(x.builder, x.builder.bitcast(x.code, x.shaped(x.format.real)))
 
 
 def with_sign(x: Value, signs: Value) -> Value:
@@ -226,11 +251,11 @@ def whole(n: Value) -> Value:
 
 
 def widened(x: Value) -> Value:
-    return Value(x.builder, x.builder.fpext(x.code, DOUBLE.real)) if x.format is SINGLE else x
+    return Value(x.builder, x.builder.fpext(x.code, x.shaped(DOUBLE.real))) if x.format is SINGLE else x
 
 
 def narrowed(x: Value, form: Format) -> Value:
-    return Value(x.builder, x.builder.fptrunc(x.code, SINGLE.real)) if form is SINGLE else x
+    return Value(x.builder, x.builder.fptrunc(x.code, x.shaped(SINGLE.real))) if form is SINGLE else x
 
 
 def polynomial(x: Value, coefficients: Sequence[Value | float]) -> Value:
@@ -254,11 +279,15 @@ def attributes(function: Any, *names: str) -> None:
         set.add(function.attributes, name)
 
 
-def defined(module: Any, name: str, formula: Callable[..., Value], form: Format, arity: int) -> Any:
-    """The LLVM function of a formula, made once for each module and copied to wherever it is called."""
-    name = f"graphcomp_{name}_{form.dtype}"
+def defined(module: Any, name: str, formula: Callable[..., Value], form: Format, arity: int, lanes: int = 1) -> Any:
+    """The LLVM function of a formula, made once for each module and copied to wherever it is called.
+
+    With more than one of `lanes` it is a function of vectors.
+    """
+    name = f"graphcomp_{name}_{form.dtype}{f'_{lanes}' * (lanes > 1)}"
     if name not in module.globals:
-        function = ir.Function(module, ir.FunctionType(form.real, [form.real] * arity), name)
+        kind = ir.VectorType(form.real, lanes) if lanes > 1 else form.real
+        function = ir.Function(module, ir.FunctionType(kind, [kind] * arity), name)
         function.linkage = "internal"
         attributes(function, "alwaysinline", "nounwind")
         builder = ir.IRBuilder(function.append_basic_block())
@@ -274,6 +303,8 @@ def rarely(condition: Callable[[Any, Any], Any], name: str, x: Value, otherwise:
     `vector-function-abi-variant` names.)
     """
     function = _rare(x.builder.module, condition, name + ("f" if x.format is SINGLE else ""), x.format)
+    if _is_vector(x.code.type):
+        function = x.builder.module.globals[f"{function.name}_{x.code.type.count}"]
     return Value(x.builder, x.builder.call(function, [x.code, otherwise.code]))
 
 
@@ -351,16 +382,7 @@ def _one_by_one(module: Any, library: Any, own: str, vector: Any, word: Any) -> 
 
 def beyond(bound: float) -> Callable[[Any, Any], Any]:
     """The test |x| ≥ bound of a number or a vector."""
-    return lambda builder, x: builder.fcmp_ordered(">=", _size(builder, x), _constant(x.type, bound))
-
-
-def _size(builder: Any, x: Any) -> Any:
-    """|x|. (llvmlite has no names for the intrinsics of vectors.)"""
-    name = f"llvm.fabs.v{x.type.count}{x.type.element.intrinsic_name}" if _is_vector(x.type) else (
-        f"llvm.fabs.{x.type.intrinsic_name}"
-    )  # fmt: skip
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(x.type, [x.type]), name)
-    return builder.call(function, [x])
+    return lambda builder, x: builder.fcmp_ordered(">=", _intrinsic(builder, "llvm.fabs", x), _constant(x.type, bound))
 
 
 def _is_vector(kind: Any) -> bool:
