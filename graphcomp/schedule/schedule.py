@@ -40,6 +40,7 @@ from .program import (
     Position,
     ProductKernel,
     Program,
+    Reduce,
     Sort,
     Statement,
     Stopped,
@@ -410,6 +411,22 @@ class Scheduler:
         assert isinstance(nest, Nest)
         nest.loops = [*by_step(box_loops, nest.body), *loops]
         self.ready[target.number] = self.new_kernel(body, []).number
+
+    def add_up(self, node: Node, parts: Buffer, target: Buffer) -> None:
+        """Fill `target` with the sums over the first axis of `parts`, in a kernel that more values may join."""
+        body = Body(self.graph, self.buffers)
+        loops, index = domain_loops(target)
+        (part,), place = body.loops(parts.type.shape[:1])
+        name, total = body.name(), body.name()
+        load = Load(name, parts, parts.address((*place, *index)), node.dtype)
+        body.add(Reduce(total, "sum", [part], [load], name, node.dtype, node.dtype, node.id))
+        body.known[-1][node.id, index] = total
+        kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], [], domain_key(target), body.helpers)
+        group = Group(body, kernel)
+        self.fill(group, node, target, index, copy=False)
+        group.arrays, kernel.nodes = arrays_of(body.blocks[0]), list(body.nodes)
+        self.kernels.append(kernel)
+        self.groups[kernel.number] = group
 
     # products --------------------------------------------------------------------------------------------------------
 
