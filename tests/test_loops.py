@@ -9,7 +9,7 @@ import graphcomp as gx
 from graphcomp import numpy as gnp
 from graphcomp.errors import GraphcompError, InputError, ShapeError, TraceError
 from graphcomp.graph import parse_graph
-from graphcomp.run import interpret
+from graphcomp.run import blas, interpret
 from graphcomp.schedule import schedule
 from graphcomp.schedule.program import LoopOver, ProductKernel
 from graphcomp.schedule.program import leaves as leaves_of
@@ -408,3 +408,101 @@ def test_a_weight_that_steps_read_both_ways_stays_as_it_is() -> None:
     (only,) = loops_of(program)
     assert [each.right.n for each in leaves_of([only]) if isinstance(each, ProductKernel)] == [1, 3]
     compiled_and_reference(gx.grad(loop, (0, 1, 2)), WEIGHT, start, xs, rtol=1e-11)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 7])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_values_of_all_steps_are_carried_where_they_are_kept(
+    length: int, reverse: bool, threads: int, monkeypatch
+) -> None:
+    """What is carried before each step and after it, and both: one array of all values holds what is carried too."""
+    monkeypatch.setattr(blas, "WORTH_A_TEAM", 0)
+
+    def loop(weight, start, xs):
+        def body(carried, x):
+            h, c, total = carried
+            new = gnp.tanh(h @ weight + c * x)
+            later = c * 0.5 + new
+            return (new, later, total * 0.9 + new[0, 0]), (new, h, c, new * x)
+
+        carried = (start, start * 2.0, np.float64(0.0))
+        (h, c, total), (after, before, first, mixed) = gx.scan(body, carried, xs, reverse=reverse)
+        parts = [after * 2.0, before * gnp.cos(before), first[::-1], mixed]
+        return h, c + total, [gnp.sum(part * part, 0) for part in parts]
+
+    start, xs = RNG.normal(size=(20, 3)), RNG.normal(size=(length, 20, 3))
+    found = leaves(gx.jit(loop, threads=threads)(WEIGHT, start, xs))
+    for value, wanted in zip(found, interpret(gx.trace(loop, WEIGHT, start, xs), [WEIGHT, start, xs]), strict=True):
+        np.testing.assert_allclose(np.asarray(value), wanted, rtol=1e-12, atol=1e-13)
+    if length == 7:
+        program = schedule(simplify(gx.trace(loop, WEIGHT, start, xs)).graph)
+        shapes = [buffer.type.shape for buffer in program.buffers if buffer.role == "scratch"]
+        assert shapes.count((8, 20, 3)) == 2 and shapes.count((2,)) == 1 and (7, 20, 3) in shapes
+        assert len(loops_of(program)[0].kernels) <= 3
+        compiled_and_reference(lambda *given: loop(*given)[:2], WEIGHT, start, xs)
+        wanted = gx.jit(gx.grad(lambda *given: loop(*given)[2][1].sum(), (0, 1, 2)), target="numpy")
+        gradient = gx.jit(gx.grad(lambda *given: loop(*given)[2][1].sum(), (0, 1, 2)), threads=threads)
+        for value, right in zip(gradient(WEIGHT, start, xs), wanted(WEIGHT, start, xs), strict=True):
+            np.testing.assert_allclose(np.asarray(value), np.asarray(right), rtol=1e-10, atol=1e-12)
+
+
+def test_values_of_all_steps_that_the_program_gives_away_have_memory_of_their_own() -> None:
+    def loop(start, xs):
+        return gx.scan(lambda h, x: (gnp.sin(h + x), (h, gnp.sin(h + x))), start, xs)
+
+    arguments = RNG.normal(size=(3, 4)), RNG.normal(size=(5, 3, 4))
+    program = schedule(simplify(gx.trace(loop, *arguments)).graph)
+    assert not any(buffer.type.shape == (6, 3, 4) for buffer in program.buffers)
+    compiled_and_reference(loop, *arguments)
+    named = gx.jit(lambda start, xs: gnp.sum(loop(start, xs)[1][0] ** 2, 0), specs=(
+        gx.spec((3, 4), "float64"), gx.spec(("T", 3, 4), "float64")))  # fmt: skip
+    for length in (1, 5):
+        start, xs = arguments[0], arguments[1][:length]
+        wanted = np.asarray(loop(start, xs)[1][0])
+        np.testing.assert_allclose(np.asarray(named(start, xs)), np.sum(wanted**2, 0), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        lambda x: gnp.moveaxis(x, 1, 0),
+        lambda x: x[::-1],
+        lambda x: gnp.moveaxis(x[:, 1:], 2, 0)[:, :, ::1],
+        lambda x: gnp.transpose(x, (2, 1, 0)),
+        lambda x: gnp.repeat(x[:1], 5, 0),
+        lambda x: gnp.sin(gnp.moveaxis(x, 1, 0)),
+    ],
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_entries_of_a_sequence_are_read_where_they_lie(turned, threads: int, monkeypatch) -> None:
+    """Also by what takes them further: products, sums, solvers, and loops that go through an entry or hold it."""
+    monkeypatch.setattr(blas, "WORTH_A_TEAM", 0)
+
+    def loop(x):
+        def body(total, entry):
+            square = entry @ entry.T + 5.0 * gnp.eye(entry.shape[0])
+            inner, rows = gx.scan(lambda s, row: (s * 0.5 + gnp.sum(row), row * s), total, entry)
+            held = gx.scan(lambda s, _: (s + gnp.sum(gnp.cos(entry) * s), None), total, None, length=2)[0]
+            solved = np.linalg.solve(square, entry)
+            return 0.1 * inner + 0.01 * held + gnp.sum(solved) + gnp.sum(np.linalg.cholesky(square)), rows
+
+        return gx.scan(body, np.float64(0.3), turned(x))
+
+    x = RNG.normal(size=(4, 5, 3))
+    wanted = interpret(gx.trace(loop, x), [x])
+    for value, expected in zip(leaves(gx.jit(loop, threads=threads)(x)), wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(value), expected, rtol=1e-11)
+    slope = gx.grad(lambda x: loop(x)[0])
+    (expected,) = interpret(gx.trace(slope, x), [x])
+    np.testing.assert_allclose(np.asarray(gx.jit(slope, threads=threads)(x)), expected, rtol=1e-9, atol=1e-11)
+
+
+def test_a_sequence_in_another_order_is_not_copied() -> None:
+    def loop(x):
+        return gx.scan(lambda total, row: (gnp.sin(total) + row, None), x[:, 0] * 0.0, gnp.moveaxis(x, 1, 0))[0]
+
+    x = RNG.normal(size=(4, 5, 3))
+    program = schedule(simplify(gx.trace(loop, x)).graph)
+    assert not any(buffer.type.size == 60 for buffer in program.buffers if buffer.role == "scratch")
+    compiled_and_reference(loop, x)

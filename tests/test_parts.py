@@ -80,6 +80,17 @@ def test_threads_share_the_parts_and_the_first_one_adds_them_up() -> None:
     assert [loop.extent for loop in reduced.loops] == [PARTS]
 
 
+def test_sums_that_run_side_by_side_have_their_parts_side_by_side() -> None:
+    def moments(x: Any) -> Any:
+        return gnp.sum(x), gnp.sum(x * x), gnp.max(x)
+
+    x = np.random.default_rng(4).standard_normal(777).astype("float32")
+    program = program_of(moments, x)
+    (part,) = split(program)
+    assert sorted(buffer.type.dtype for buffer in written(part)) == ["float32", "float64", "float64"]
+    agree(moments, x, rtol=1e-6)
+
+
 def test_what_threads_share_out_anyway_stays_whole() -> None:
     assert not split(program_of(lambda x: gnp.sum(np.sin(x), 1), np.ones((8, 300))))
     assert not split(program_of(lambda x: gnp.sum(np.sin(x), 1), np.ones((2, 40))))

@@ -190,6 +190,12 @@ def test_an_extremum_and_its_position_are_found_in_one_pass(name: str) -> None:
     agree(lambda x: (extremum(x, 1), position(x, 1)), np.arange(12).reshape(3, 4) % 5)
 
 
+def test_an_extremum_that_runs_beside_a_sum_stays_there() -> None:
+    x = np.arange(60.0).reshape(4, 15) % 7
+    agree(lambda x: (gnp.sum(x, 1), gnp.max(x, 1), gnp.argmax(x, 1)), x)
+    agree(lambda x: (gnp.max(x, 1), gnp.argmax(x, 1), gnp.sum(x, 1)), x)
+
+
 def test_extrema_of_other_entries_stay_apart() -> None:
     """Of another array, along another axis, in another order: two passes."""
     x = np.random.default_rng(2).standard_normal((6, 6))

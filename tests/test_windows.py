@@ -10,7 +10,7 @@ from graphcomp import nn
 from graphcomp import numpy as gnp
 from graphcomp.run import blas
 from graphcomp.run.interpreter import interpret
-from graphcomp.schedule import Program, schedule
+from graphcomp.schedule import Program, schedule, windows
 from graphcomp.schedule.program import Load, LoopKernel, ProductKernel, used
 from graphcomp.schedule.windows import find_places
 from graphcomp.simplify import simplify
@@ -258,3 +258,35 @@ def test_a_product_before_a_pool_s_gradient_is_laid_out_for_it() -> None:
         found = gx.jit(gx.grad(loss, 0), threads=threads)(*arguments)
         (wanted,) = interpret(gx.trace(gx.grad(loss, 0), *arguments), list(arguments))
         np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_small_result_is_added_up_in_parts(stride: int, dtype: str, monkeypatch: Any) -> None:
+    """Of a weight's gradient with few rows, each row of the image gives a part, which threads share out; where steps of
+    two loops add to it, those of the second one add to the parts."""
+    monkeypatch.setattr(blas, "WORTH_A_TEAM", 0)
+    monkeypatch.setattr(windows, "RUN_BYTES", 1 << 10)
+    rng = np.random.default_rng(stride)
+
+    def loss(weight: Any, x: Any) -> Any:
+        shown = gnp.unfold(x, (3, 3), (stride, stride))
+        return gnp.sum(np.sin(gnp.einsum("ncijpq,ocpq->noij", shown, weight)))
+
+    x, weight = (rng.standard_normal(shape).astype(dtype) for shape in ((32, 2, 21, 21), (3, 2, 3, 3)))
+    gradient = gx.grad(loss)
+    program = program_of(gradient, weight, x)
+    *_, product, total = program.kernels
+    assert isinstance(product, ProductKernel) and isinstance(total, LoopKernel)
+    assert product.shared == "batch" and product.batch[0] == product.result.buffer.type.shape[0] >= 8
+    assert product.adds == (stride == 2) and sum(step == 0 for step in product.result.batch) == (stride == 2)
+    (wanted,) = interpret(gx.trace(gradient, weight, x), [weight, x])
+    first = b""
+    for threads in (1, 2, 3, 5):
+        compiled = gx.jit(gradient, threads=threads)
+        for _ in range(3):
+            found = np.asarray(compiled(weight, x))
+            first = first or found.tobytes()
+            assert found.tobytes() == first
+    tolerance = 1e-10 if dtype == "float64" else 1e-3
+    np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)

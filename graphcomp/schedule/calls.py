@@ -63,7 +63,8 @@ def stored(scheduler: Scheduler, id: int, order: Order = by_rows) -> Buffer:
     """A value in memory, its axes in this order: where it lies, or a copy."""
     wanted = order(scheduler.graph.type(id).rank)
     found = scheduler.buffers.get(id)
-    return found if found is not None and found.order == wanted else scheduler.pack(id, wanted)
+    lies_so = found is not None and found.order == wanted and not found.steps
+    return found if lies_so else scheduler.pack(id, wanted)
 
 
 def add_call(

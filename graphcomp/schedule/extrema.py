@@ -41,8 +41,9 @@ def join(body: list[Statement], extremum: Reduce, position: Reduce) -> None:
 
 
 def same_entries(reduction: Reduce) -> Any:
-    """What a reduction combines, equal for equal entries in equal order; None where that is not known."""
-    if any(is_in_text(loop, reduction.body) for loop in reduction.loops):
+    """What a reduction combines, equal for equal entries in equal order; None where that is not known, and for one that
+    others run beside."""
+    if reduction.beside or any(is_in_text(loop, reduction.body) for loop in reduction.loops):
         return None
     names = {loop.variable: f"loop{place}" for place, loop in enumerate(reduction.loops)}
     extents = [loop.extent for loop in reduction.loops]

@@ -82,16 +82,18 @@ def parts_of(kernel: LoopKernel, buffers: list[Buffer]) -> list[LoopKernel]:
         if isinstance(statement, Reduce) and is_long(statement):
             before = what_it_needs(statement, kernel.body[:place])
             if before is not None:
-                partial = Buffer(len(buffers), partial_type(kernel, statement), (), "scratch", statement.node)
-                partial.order = tuple(range(partial.type.rank))
-                buffers.append(partial)
+                partial = [partial_sums(kernel, each, buffers) for each in (statement, *statement.beside)]
                 found.append(part_kernel(kernel, statement, before, partial))
                 kernel.body[place] = sum_of_parts(kernel, statement, partial)
     return found
 
 
 def is_long(statement: Reduce) -> bool:
-    is_number = statement.dtype.startswith(("float", "int", "uint")) and not statement.combine.startswith("arg")
+    """Whether a reduction, with those beside it, is one of numbers, and of many."""
+    is_number = all(
+        each.dtype.startswith(("float", "int", "uint")) and not each.combine.startswith("arg")
+        for each in (statement, *statement.beside)
+    )
     return is_number and magnitude(product(loop.extent for loop in statement.loops)) >= LONG
 
 
@@ -108,10 +110,13 @@ def what_it_needs(statement: Reduce, before: Sequence[Statement]) -> list[Statem
     return found
 
 
-def partial_type(kernel: LoopKernel, statement: Reduce) -> TensorType:
-    """A number for each part of each entry, as wide as the reduction computes."""
+def partial_sums(kernel: LoopKernel, statement: Reduce, buffers: list[Buffer]) -> Buffer:
+    """Memory for a number for each part of each entry, as wide as the reduction computes."""
     wide = "float64" if statement.dtype == "float32" and statement.combine in ("sum", "product") else statement.dtype
-    return TensorType((PARTS, *(loop.extent for loop in kernel.loops)), wide)
+    shape = (PARTS, *(loop.extent for loop in kernel.loops))
+    made = Buffer(len(buffers), TensorType(shape, wide), tuple(range(len(shape))), "scratch", statement.node)
+    buffers.append(made)
+    return made
 
 
 def place_of(kernel: LoopKernel, partial: Buffer) -> Index:
@@ -119,7 +124,9 @@ def place_of(kernel: LoopKernel, partial: Buffer) -> Index:
     return partial.address((counter(PART, PARTS), *(counter(each.variable, each.extent) for each in kernel.loops)))
 
 
-def part_kernel(kernel: LoopKernel, statement: Reduce, before: list[Statement], partial: Buffer) -> LoopKernel:
+def part_kernel(
+    kernel: LoopKernel, statement: Reduce, before: list[Statement], partial: Sequence[Buffer]
+) -> LoopKernel:
     """The loops of a kernel inside a loop over parts; each part is a range of the reduction's longest loop."""
     loops = collapse(by_step(statement.loops, statement.body), statement.body)
     longest = max(loops, key=lambda each: magnitude(each.extent))
@@ -130,8 +137,12 @@ def part_kernel(kernel: LoopKernel, statement: Reduce, before: list[Statement], 
         for ahead, name in enumerate(bounds)
     ]
     inside = [replace(each, extent=quotient(length), within=bounds) if each is longest else each for each in loops]
-    part = replace(statement, loops=inside, dtype=partial.type.dtype)
-    body = [*before, *ranges, part, Store(partial, place_of(kernel, partial), statement.target, statement.node)]
+    first, *rest = [
+        replace(each, dtype=buffer.type.dtype) for each, buffer in zip((statement, *statement.beside), partial)
+    ]
+    part = replace(first, loops=inside, beside=rest)
+    stores = [Store(b, place_of(kernel, b), each.target, each.node) for each, b in zip((first, *rest), partial)]
+    body = [*before, *ranges, part, *stores]
     outer = [Loop(PART, PARTS), *(replace(each) for each in kernel.loops)]
     return LoopKernel(kernel.number, outer, body, list(kernel.nodes), (), dict(kernel.helpers))
 
@@ -141,8 +152,12 @@ def quotient(length: Dimension) -> Dimension:
     return -(-length // PARTS) if isinstance(length, int) else dimension(sp.ceiling(length / sp.Integer(PARTS)))
 
 
-def sum_of_parts(kernel: LoopKernel, statement: Reduce, partial: Buffer) -> Reduce:
+def sum_of_parts(kernel: LoopKernel, statement: Reduce, partial: Sequence[Buffer]) -> Reduce:
     """What a reduction becomes once its parts are known."""
-    name, wide = f"{statement.target}l0", partial.type.dtype
-    load = Load(name, partial, place_of(kernel, partial), wide)
-    return replace(statement, loops=[Loop(PART, PARTS)], body=[load], value=name, value_dtype=wide)
+    loads: list[Statement] = []
+    reduced: list[Reduce] = []
+    for each, buffer in zip((statement, *statement.beside), partial):
+        name, wide = f"{each.target}l0", buffer.type.dtype
+        loads.append(Load(name, buffer, place_of(kernel, buffer), wide))
+        reduced.append(replace(each, value=name, value_dtype=wide))
+    return replace(reduced[0], loops=[Loop(PART, PARTS)], body=loads, beside=reduced[1:])

@@ -75,7 +75,7 @@ class Buffer:
 
     @property
     def is_row_major(self) -> bool:
-        return self.order == tuple(range(self.type.rank))
+        return self.order == tuple(range(self.type.rank)) and not self.steps
 
     @property
     def size(self) -> Dimension:

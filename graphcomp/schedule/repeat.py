@@ -1,12 +1,14 @@
 """Loops: the kernels of a body, run again for each step.
 
 What is carried lies in two halves of one buffer, read from one and written to the other in turn, so nothing is copied
-from step to step. An entry of a sequence is a window that moves along it.
+from step to step. Where its values of all steps are asked for, it lies in one array of them: each step reads where the
+step before wrote. An entry of a sequence is a window that moves along it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import sympy as sp
@@ -16,6 +18,7 @@ from ..graph import Dimension, Graph, Node
 from ..graph.types import dimension, product
 from ..ops.index import Index, loop
 from ..ops.products import split_subscripts
+from .products import view_of
 from .program import Buffer, LoopOver
 
 Scheduler: TypeAlias = Any
@@ -30,32 +33,74 @@ def place_scan(scheduler: Scheduler, node: Node) -> None:
     entry = Index((), length - 1) - step if node.attributes["reverse"] else step
     inner = type(scheduler)(body, scheduler.depth + 1, scheduler.all)
     targets: dict[int, Buffer] = {}
-    results = wanted_results(scheduler, node)
+    results, made = wanted_results(scheduler, node), list[Node]()
     for slot, (id, place) in enumerate(zip(node.inputs, body.inputs)):
         seen = body.node(place)
         size = product(seen.shape)
         if slot < carries:
-            halves = scheduler.scratch(node, (2, *seen.shape), seen.dtype)
+            stacked = stacks_of(scheduler, node, slot, results)
+            held = states(node, entry, step, bool(stacked))
+            state = scheduler.scratch(node, (held.count, *seen.shape), seen.dtype)
             first = scheduler.graph.node(id)
-            scheduler.add_entries(first, scheduler.window(first, halves), copy=True)
-            inner.buffers[place] = scheduler.window(seen, halves, (step % 2) * size)
-            targets[slot] = scheduler.window(body.node(body.outputs[slot]), halves, ((step + 1) % 2) * size)
+            begin = Index((), held.first * size)
+            scheduler.add_entries(first, scheduler.window(first, state, begin), copy=True)
+            inner.buffers[place] = scheduler.window(seen, state, held.now * size)
+            targets[slot] = scheduler.window(body.node(body.outputs[slot]), state, held.following * size)
             for item in results.get(slot, ()):
-                scheduler.buffers[item.id] = scheduler.window(item, halves, Index((), remainder(length) * size))
+                scheduler.buffers[item.id] = scheduler.window(item, state, Index((), held.last * size))
+            for position, is_later in stacked.items():
+                for item in results.pop(position):
+                    begin = Index((), size if is_later else 0)
+                    scheduler.buffers[item.id] = scheduler.window(item, state, begin)
+                    made.append(item)
         elif slot < carries + sequences:
-            inner.buffers[place] = scheduler.window(seen, stored_by_rows(scheduler, id), entry * size)
+            inner.buffers[place] = sequence_window(scheduler, id, seen, entry)
         else:
             inner.buffers[place] = constant_window(scheduler, id, seen, body)
     for position, items in results.items():
+        made += items
         if position >= carries:
-            made = body.node(body.outputs[position])
-            stacked = scheduler.buffer(items[0])
-            targets[position] = scheduler.window(made, stacked, entry * product(made.shape))
-            scheduler.buffers |= dict.fromkeys([item.id for item in items], stacked)
+            value, whole = body.node(body.outputs[position]), scheduler.buffer(items[0])
+            targets[position] = scheduler.window(value, whole, entry * product(value.shape))
+            scheduler.buffers |= dict.fromkeys([item.id for item in items], whole)
     kernel = add_loop(scheduler, node, inner, length, targets)
-    for items in results.values():
-        for item in items:
-            scheduler.ready[scheduler.buffers[item.id].number] = kernel.number
+    for item in made:
+        scheduler.ready[scheduler.buffers[item.id].number] = kernel.number
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """Where the values of what is carried lie, counted in such values: how many there are, the first and the last one,
+    what a step reads and what it writes."""
+
+    count: Dimension
+    first: Dimension
+    last: Dimension
+    now: Index
+    following: Index
+
+
+def states(node: Node, entry: Index, step: Index, all: bool) -> States:
+    """All values, in the order of the entries that the steps give; or two, which take turns."""
+    length = node.attributes["length"]
+    if not all:
+        return States(2, 0, remainder(length), step % 2, (step + 1) % 2)
+    if node.attributes["reverse"]:
+        return States(length + 1, length, 0, entry + 1, entry)
+    return States(length + 1, 0, length, entry, entry + 1)
+
+
+def stacks_of(scheduler: Scheduler, node: Node, slot: int, results: Mapping[int, Sequence[Node]]) -> dict[int, bool]:
+    """The stacked results that are what is carried before or after each step, by position; whether they begin with the
+    second of all values rather than the first. Results of the whole program have memory of their own."""
+    body, carries = node.attributes["body"].graph, node.attributes["carries"]
+    is_reverse, found = node.attributes["reverse"], dict[int, bool]()
+    for position in (p for p in results if p >= carries):
+        value = body.outputs[position]
+        inside = not any(item.id in scheduler.graph.outputs for item in results[position])
+        if inside and value in (body.inputs[slot], body.outputs[slot]):
+            found[position] = (value == body.outputs[slot]) != is_reverse
+    return found
 
 
 def place_cond(scheduler: Scheduler, node: Node) -> None:
@@ -145,6 +190,19 @@ def add_loop(
     return kernel
 
 
+def sequence_window(scheduler: Scheduler, id: int, seen: Node, entry: Index) -> Buffer:
+    """An entry of a sequence: where its numbers lie, in rows that may be far apart, else in a copy of all entries."""
+    letters = "".join(chr(ord("a") + axis) for axis in range(scheduler.graph.type(id).rank))
+    view = view_of(scheduler.graph, scheduler.buffers, id, letters)
+    if view is None or (seen.shape and view.strides[letters[-1]] != 1):
+        return scheduler.window(seen, stored_by_rows(scheduler, id), entry * product(seen.shape))
+    found = scheduler.window(seen, view.buffer, entry * view.strides[letters[0]] + view.offset)
+    steps = tuple(view.strides[letter] for letter in letters[1:])
+    if steps != found.strides:
+        found.steps = steps
+    return found
+
+
 def constant_window(scheduler: Scheduler, id: int, seen: Node, body: Graph | None = None) -> Buffer:
     """A value of the graph around it, as the body sees it; turned if products in `body` would turn it each time."""
     order, found = order_for_products(body, seen.id) if body else (), scheduler.buffers.get(id)
@@ -152,7 +210,9 @@ def constant_window(scheduler: Scheduler, id: int, seen: Node, body: Graph | Non
         whole = found
     else:
         whole = scheduler.pack(id, order or tuple(range(len(seen.shape))))
-    return scheduler.window(seen, whole, order=whole.order)
+    window = scheduler.window(seen, whole, order=whole.order)
+    window.steps = whole.steps
+    return window
 
 
 def order_for_products(graph: Graph, id: int) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from .calls import CALLS
 from .extrema import join_extrema
 from .folds import place_fold
 from .groups import GROUPS
-from .loops import block_transposition, collapse_kernel, mentioned, place_positions
+from .loops import block_transposition, by_step, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context, bound_of
 from .parts import reduce_in_parts
 from .placement import is_source, moves_entries, stored_values
@@ -40,6 +40,7 @@ from .program import (
     Position,
     ProductKernel,
     Program,
+    Reduce,
     Sort,
     Statement,
     Stopped,
@@ -399,7 +400,7 @@ class Scheduler:
         self.ready[target.number] = self.new_kernel(body, loops).number
 
     def push(self, node: Node, target: Buffer) -> None:
-        """Fill with the neutral element, then combine slice by slice, the box outside."""
+        """Fill with the neutral element, then combine slice by slice, the box outside, in the order of memory."""
         body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
         contraction = body.contraction(node, index)
@@ -408,7 +409,26 @@ class Scheduler:
             Nest(loops, [Store(target, target.address(index), neutral_text(contraction.combine, node.dtype), node.id)])
         )
         body.accumulate(node.id, target, index, contraction, [*box_loops, *loops], box)
+        nest = body.blocks[0][-1]
+        assert isinstance(nest, Nest)
+        nest.loops = [*by_step(box_loops, nest.body), *loops]
         self.ready[target.number] = self.new_kernel(body, []).number
+
+    def add_up(self, node: Node, parts: Buffer, target: Buffer) -> None:
+        """Fill `target` with the sums over the first axis of `parts`, in a kernel that more values may join."""
+        body = Body(self.graph, self.buffers)
+        loops, index = domain_loops(target)
+        (part,), place = body.loops(parts.type.shape[:1])
+        name, total = body.name(), body.name()
+        load = Load(name, parts, parts.address((*place, *index)), node.dtype)
+        body.add(Reduce(total, "sum", [part], [load], name, node.dtype, node.dtype, node.id))
+        body.known[-1][node.id, index] = total
+        kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], [], domain_key(target), body.helpers)
+        group = Group(body, kernel)
+        self.fill(group, node, target, index, copy=False)
+        group.arrays, kernel.nodes = arrays_of(body.blocks[0]), list(body.nodes)
+        self.kernels.append(kernel)
+        self.groups[kernel.number] = group
 
     # products --------------------------------------------------------------------------------------------------------
 

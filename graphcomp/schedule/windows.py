@@ -11,7 +11,7 @@ the places where the batch is small.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from .. import ops
@@ -22,6 +22,7 @@ from ..ops.products import letter_sizes, split_subscripts
 from .lower import Unknowing
 from .products import Letters, View, by_stride, classify, stored_view, view_of
 from .program import INNER_LOOPS, Buffer, Operand, ProductKernel
+from .shares import FEWEST_TURNS
 
 Scheduler: TypeAlias = Any
 """`schedule.Scheduler`, which calls this module and so cannot be named by it."""
@@ -34,6 +35,9 @@ LEAST_FILLED = 0.5
 
 RUN_BYTES = 1 << 16
 """How much of an operand a sum over the inner index reads before the next sum reads it again: it stays in the cache."""
+
+PARTS_SIZE = 1 << 14
+"""The results of all steps that are added up have at most so many entries: they stay in the first-level cache."""
 
 SPREAD = 1 << 10
 """An operand of more entries that do not lie along either of a product's sides is packed first."""
@@ -264,19 +268,32 @@ def place_windows(scheduler: Scheduler, node: Node) -> bool:
         left = packed_view(scheduler, node.inputs[slots[0]], places.operands[slots[0]], loops)
         loops = plan_loops(letters, places.vector, (left, right, into), sizes)
     is_folded = places.windows.slot < 0
-    adds = loops.adds or is_folded
-    if adds:
-        scheduler.fill_neutral(target, "sum")
     batch, inner = (tuple(product(sizes[c] for c in part) for part in parts) for parts in (loops.batch, loops.inner))
     m, n = (product(sizes[c] for c in part) for part in (loops.rows, loops.columns))
     a, b, c = (as_operand(view, loops) for view in (left, right, into))
+    in_parts = loops.adds and not is_folded and has_parts(target, batch)
+    filled = target
+    if in_parts:  # each step of the first loop has a result of its own
+        filled = scheduler.scratch(node, (batch[0], *target.type.shape), node.dtype)
+        filled.order = (0, *(axis + 1 for axis in target.order))
+        c = replace(c, buffer=filled, batch=(target.size, *c.batch[1:]))
+    adds = is_folded or (loops.adds and not (in_parts and all(step != 0 for step in c.batch)))
+    if adds:
+        scheduler.fill_neutral(filled, "sum")
     number, nodes = len(scheduler.kernels), [node.id, places.windows.base] if is_folded else [node.id]
     along_inner = places.vector in letters.inner
     kernel = ProductKernel(number, batch, m, n, inner, a, b, c, node.dtype, nodes, adds, along_inner)
     scheduler.kernels.append(kernel)
-    scheduler.ready[target.number] = number
+    scheduler.ready[filled.number] = number
+    if in_parts:
+        scheduler.add_up(node, filled, target)
     scheduler.buffers[nodes[-1]] = target
     return True
+
+
+def has_parts(target: Buffer, batch: Sequence[Dimension]) -> bool:
+    """Whether a result is so small that threads had better share out the steps that add to it."""
+    return magnitude(batch[0]) >= FEWEST_TURNS and magnitude(target.size * batch[0]) <= PARTS_SIZE
 
 
 def operand_view(scheduler: Scheduler, node: Node, places: Places, slot: int) -> View:
