@@ -18,7 +18,7 @@ from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
 from .folds import place_fold
 from .groups import GROUPS
-from .loops import block_transposition, collapse_kernel, mentioned, place_positions
+from .loops import block_transposition, by_step, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context
 from .placement import is_source, moves_entries, stored_values
 from .products import Letters, View, classify, fits, moved_by, packed, plan_product, stored_view, view_of
@@ -381,7 +381,7 @@ class Scheduler:
         self.ready[target.number] = self.new_kernel(body, loops).number
 
     def push(self, node: Node, target: Buffer) -> None:
-        """Fill with the neutral element, then combine slice by slice, the box outside."""
+        """Fill with the neutral element, then combine slice by slice: the loops as the entries lie in memory."""
         body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
         contraction = body.contraction(node, index)
@@ -390,6 +390,9 @@ class Scheduler:
             Nest(loops, [Store(target, target.address(index), neutral_text(contraction.combine, node.dtype), node.id)])
         )
         body.accumulate(node.id, target, index, contraction, [*box_loops, *loops], box)
+        nest = body.blocks[0][-1]
+        assert isinstance(nest, Nest)
+        nest.loops = by_step([*box_loops, *loops], nest.body)
         self.ready[target.number] = self.new_kernel(body, []).number
 
     # products --------------------------------------------------------------------------------------------------------
