@@ -63,8 +63,7 @@ def _write_turned(code: Code, depth: Any, columns: Any, source: Any, b_inner: An
             vectors.append(code.load(code.move(corner, distance), mask))
         into = code.move(target, builder.mul(begin, row))
         count = code.smaller(left, word(lanes))
-        turned = turned(code, vectors)
-        for lane, value in enumerate(turned):
+        for lane, value in enumerate(turned(code, vectors)):
             with builder.if_then(builder.icmp_unsigned("<", word(lane), count), likely=True):
                 code.store(value, code.move(into, code.times(row, lane)))
 

@@ -49,6 +49,7 @@ from .program import (
 from .reductions import join_reductions
 from .repeat import place_cond, place_scan, place_while
 from .shares import share_out
+from .turns import find_turning, turn
 from .windows import corresponding, innermost, place_windows, wished_axes
 
 KERNEL_LIMIT = 250
@@ -122,11 +123,13 @@ class Scheduler:
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 join_reductions(kernel)
-                block_transposition(kernel)
+                if find_turning(kernel) is None:
+                    block_transposition(kernel)
         share_out(kernels)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 address_from_begin(kernel)
+                turn(kernel)
                 collapse_kernel(kernel)
                 place_positions(kernel)
         inputs = [self.buffers[id] for id in self.graph.inputs]
