@@ -403,3 +403,30 @@ def test_a_large_value_of_few_additions_is_computed_again() -> None:
     x, scale = np.random.default_rng(0).standard_normal((5000, 64)), np.linspace(0.5, 1.5, 64)
     for found, wanted in zip(gx.jit(twice)(x, scale), twice(x, scale), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def test_a_large_value_is_computed_again_where_its_readers_read_what_it_is_made_of() -> None:
+    def gated(x: Any, y: Any) -> Any:
+        z = gnp.where(x > 0, y, 0.0) * 2
+        return gnp.sum(z, axis=0), gnp.sum(z * x, axis=0), gnp.sum(z * z, axis=0)
+
+    def apart(x: Any, y: Any) -> Any:
+        z = gnp.where(x > 0, y, 0.0) * 2
+        return gnp.sum(z, axis=0), gnp.sum(z * z, axis=0)
+
+    x, y = np.random.default_rng(0).standard_normal((2, 1 << 13, 64))
+    for function, stored in ((gated, False), (apart, True)):
+        program, _ = lowered(function, x, y)
+        assert any(buffer.role == "scratch" and buffer.type.rank == 2 for buffer in program.buffers) == stored
+        for found, wanted in zip(gx.jit(function)(x, y), function(x, y), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-9)
+
+
+def test_slices_are_added_up_in_the_order_of_memory() -> None:
+    """The sum over a middle axis goes from plane to plane, not from slice to slice of all planes."""
+    x = np.random.default_rng(0).standard_normal((9, 70, 48))
+    program, _ = lowered(lambda x: gnp.sum(x, axis=1), x)
+    (kernel,) = program.kernels
+    assert isinstance(kernel, LoopKernel)
+    assert [loop.extent for loop in kernel.body[-1].loops] == [9, 70, 48]
+    np.testing.assert_allclose(gx.jit(lambda x: gnp.sum(x, axis=1))(x), x.sum(axis=1), rtol=1e-11)

@@ -11,7 +11,8 @@ from graphcomp import numpy as gnp
 from graphcomp.run import blas
 from graphcomp.run.interpreter import interpret
 from graphcomp.schedule import Program, schedule, windows
-from graphcomp.schedule.program import Load, LoopKernel, ProductKernel, used
+from graphcomp.schedule.loops import BLOCK
+from graphcomp.schedule.program import Load, LoopKernel, ProductKernel, Turn, used, walk
 from graphcomp.schedule.windows import find_places
 from graphcomp.simplify import simplify
 from graphcomp.trace.tree import flatten
@@ -85,6 +86,9 @@ def test_the_letter_along_memory_is_that_of_the_batch_or_the_last_place() -> Non
         graph = gx.trace(convolution, np.ones((4, 3, 3, 3)), np.ones((batch, 3, 10, 34)))
         (found,) = filter(None, (find_places(graph, node) for node in graph.nodes()))
         assert (found.vector, found.windows.slot) == (wanted, 0)
+    graph = gx.trace(convolution, np.ones((4, 3, 3, 3)), np.ones((1, 3, 34, 34)))
+    (found,) = filter(None, (find_places(graph, node) for node in graph.nodes()))
+    assert found.vector == "j"  # a square image stays as it is
     graph = gx.trace(convolution, np.ones((4, 3, 3, 3)), np.ones((1, 3, 6, 6)))
     assert not any(find_places(graph, node) for node in graph.nodes())  # four places fill no vector
 
@@ -290,3 +294,50 @@ def test_a_small_result_is_added_up_in_parts(stride: int, dtype: str, monkeypatc
             assert found.tobytes() == first
     tolerance = 1e-10 if dtype == "float64" else 1e-3
     np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
+
+
+def turns_of(program: Program) -> list[Turn]:
+    kernels = [kernel for kernel in program.kernels if isinstance(kernel, LoopKernel)]
+    return [each for kernel in kernels for each in walk(kernel.body) if isinstance(each, Turn)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+def test_copies_across_are_turned_in_registers(seed: int, threads: int, monkeypatch: Any) -> None:
+    """Images of any size, dtype and margin, laid out for their batch and back."""
+    monkeypatch.setattr(blas, "WORTH_A_TEAM", 0)
+    rng = np.random.default_rng(seed)
+    dtype, rank = str(rng.choice(["float32", "float64"])), int(rng.integers(1, 3))
+    sizes = tuple(int(n) for n in (rng.integers(8, 30, 2) if rank == 2 else rng.integers(300, 800, 1)))
+    margin = tuple(int(n) for n in rng.integers(0, 3, rank))
+    channels = int(rng.choice([3, 8, 9]))
+    layer = getattr(nn, f"Conv{rank}d").create(channels, 2, 3, key=seed, padding=margin, dtype=dtype)
+    x = rng.standard_normal((int(rng.choice([16, 32, 48, 64])), channels, *sizes)).astype(dtype)
+    program = program_of(layer, x)
+    # With few channels it is the lines of places that are shared out, and a margin would leave the threads uneven.
+    assert bool(turns_of(program)) == (x.size > BLOCK and (channels >= 8 or margin[0] == 0))
+    wanted = interpret(gx.trace(layer, x), [x])[0]
+    compiled = gx.jit(layer, threads=threads)
+    for _ in range(3):
+        np.testing.assert_allclose(compiled(x), wanted, rtol=0, atol=1e-5 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("shape", [(200, 90), (91, 203), (5, 64, 70), (3, 300, 17), (90, 12, 50), (4000, 3)])
+def test_axes_that_change_places_are_turned(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).standard_normal(shape)
+    for axes in {(*range(len(shape) - 2), -1, -2), tuple(range(len(shape)))[::-1]}:
+        program = program_of(lambda x: gnp.transpose(x, axes), x)  # noqa: B023
+        assert bool(turns_of(program)) == (min(shape[axes[-1]], shape[-1]) >= 8)
+        np.testing.assert_array_equal(gx.jit(lambda x: gnp.transpose(x, axes))(x), np.transpose(x, axes))  # noqa: B023
+
+
+def test_zeros_on_one_side_or_nothing_inside() -> None:
+    x = np.random.default_rng(0).standard_normal((64, 200))
+    for start, size in ((-3, 205), (2, 300), (-9, 12), (0, 203)):
+        before, after = max(0, -start), max(0, start + size - 200)
+        first, last = max(0, start), min(200, start + size)
+
+        def part(x: Any) -> Any:
+            return gnp.pad(gnp.transpose(x)[first:last], ((before, after), (0, 0)))  # noqa: B023
+
+        np.testing.assert_array_equal(gx.jit(part)(x), part(x))

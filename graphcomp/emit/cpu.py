@@ -40,7 +40,7 @@ from ..schedule.program import (
     updates,
 )
 from ..schedule.text import index_text, size_name, size_text
-from . import formulas, lanes, lapack, mathematics, matrix, nests, runtime, team, vectors
+from . import formulas, lanes, lapack, mathematics, matrix, nests, runtime, team, turns, vectors
 from .kernels import Function, Numbering, kernel_function
 from .routine_calls import routine_name, routine_of
 
@@ -115,7 +115,9 @@ def emit_cpu(program: Program, graph: Graph, timed: bool = False, fastmath: bool
     products = [kernel for kernel in leaves(program.kernels) if isinstance(kernel, ProductKernel)]
     wanted = [(m, {routine_name(k) for k in products if routine_of(k).module == m.__name__}) for m in (matrix, nests)]
     vectored = set(re.findall(rf"\b{lanes.PREFIX}\w+", "".join(texts)))
-    imported = [(module, names) for module, names in ((lanes, vectored), (lapack, calls), *wanted) if names]
+    turned = set(re.findall(rf"\b{turns.TURNS.prefix}_float\w+", "".join(texts)))
+    needed = ((lanes, vectored), (lapack, calls), (turns, turned), *wanted)
+    imported = [(module, names) for module, names in needed if names]
     header = (
         HEADER
         + FAST * fastmath

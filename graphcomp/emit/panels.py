@@ -63,13 +63,12 @@ def _write_turned(code: Code, depth: Any, columns: Any, source: Any, b_inner: An
             vectors.append(code.load(code.move(corner, distance), mask))
         into = code.move(target, builder.mul(begin, row))
         count = code.smaller(left, word(lanes))
-        turned = _turned(code, vectors)
-        for lane, value in enumerate(turned):
+        for lane, value in enumerate(turned(code, vectors)):
             with builder.if_then(builder.icmp_unsigned("<", word(lane), count), likely=True):
                 code.store(value, code.move(into, code.times(row, lane)))
 
 
-def _turned(code: Code, rows: list[Any]) -> list[Any]:
+def turned(code: Code, rows: list[Any]) -> list[Any]:
     """The transpose of a square: in each round, halves of ever larger squares change places."""
     builder, lanes = code.builder, len(rows)
     half = 1

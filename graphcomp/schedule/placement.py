@@ -6,6 +6,8 @@ for each reader would cost more than reading it back. Everything else is compute
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .. import ops
 from ..graph import Graph, Node, TupleType
 from ..graph.types import equal, magnitude
@@ -19,7 +21,7 @@ CUT = 120
 FAR_AWAY = 1 << 18
 """A value of so many entries leaves the nearer caches: writing it costs more than a few additions for each entry."""
 
-FEW = 8
+FEW = 16
 """So many additions cost less than writing an entry there and reading it back."""
 
 
@@ -76,25 +78,36 @@ def _read_often(graph: Graph, node: Node, weight: dict[int, int]) -> bool:
 
 
 def _at_hand(graph: Graph, node: Node, stored: set[int]) -> bool:
-    """Whether reading a large value back is no cheaper than computing it again: few additions, from one such array."""
+    """Whether reading a large value back is no cheaper than computing it again: few additions, from one such array
+    besides those that its readers read as well.
+    """
     size = magnitude(node.tensor.size)
     if size < FAR_AWAY or _readers(graph, node.id)[1]:
         return False
-    arrays, seen, waiting, additions = set(), {node.id}, [node], 0
+    arrays, additions = _made_of(graph, [node.id], stored, size)
+    others = [source for user, _ in graph.users(node.id) for source in graph.node(user).inputs if source != node.id]
+    return additions <= FEW and len(arrays - _made_of(graph, others, stored, size)[0]) <= 1
+
+
+def _made_of(graph: Graph, ids: Iterable[int], stored: set[int], size: float) -> tuple[set[int], int]:
+    """The arrays of about that size which values are computed from where they are used, and in how many additions."""
+    arrays: set[int] = set()
+    waiting = list(ids)
+    seen, additions = set(waiting), 0
     while waiting:
-        current = waiting.pop()
-        additions += 0 if moves_entries(current) else ops.get(current.op).cost
-        if ops.get(current.op).cost > 1 and not moves_entries(current):
-            return False
-        for source in map(graph.node, current.inputs):
-            if isinstance(source.type, TupleType) or magnitude(source.tensor.size) * 2 <= size or source.id in seen:
-                continue
-            seen.add(source.id)
-            if source.id in stored or is_source(source):
-                arrays.add(source.id)
-            elif source.op != "constant":
-                waiting.append(source)
-    return len(arrays) <= 1 and additions <= FEW
+        id = waiting.pop()
+        node = graph.node(id)
+        if isinstance(node.type, TupleType) or magnitude(node.tensor.size) * 2 <= size or node.op == "constant":
+            continue
+        if id in stored or is_source(node):
+            arrays.add(id)
+            continue
+        if not moves_entries(node):
+            cost = ops.get(node.op).cost
+            additions += cost if cost == 1 else CUT
+        waiting += [source for source in node.inputs if source not in seen]
+        seen.update(node.inputs)
+    return arrays, additions
 
 
 def _readers(graph: Graph, id: int) -> tuple[int, bool]:

@@ -220,6 +220,11 @@ class Nest:
 
 
 @dataclass(slots=True)
+class Turn(Nest):
+    """A load and its store in two loops: neighbours in memory are read along the first, written along the second."""
+
+
+@dataclass(slots=True)
 class Gathered:
     """A row of a result: for each `member` of a group, `lookups` once, then `body` in `loops` over the row's entries.
 
@@ -540,4 +545,6 @@ def describe(kernel: Kernel) -> str:
         return f"kernel {kernel.number}: {targets} = {kernel.function} of {kernel.of}"
     extents = " × ".join(str(loop.extent) for loop in kernel.loops) or "once"
     count = sum(1 for _ in kernel.statements())
-    return f"kernel {kernel.number}: {targets} = loop {extents}, {count} statements"
+    turned = next((statement.loops for statement in kernel.statements() if isinstance(statement, Turn)), [])
+    turning = f", turning {' × '.join(str(loop.extent) for loop in turned)}" if turned else ""
+    return f"kernel {kernel.number}: {targets} = loop {extents}, {count} statements{turning}"

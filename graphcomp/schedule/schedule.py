@@ -55,6 +55,7 @@ from .quotients import count_quotients
 from .reductions import join_reductions
 from .repeat import place_cond, place_scan, place_while
 from .shares import share_out
+from .turns import find_turning, turn
 from .updates import update_in_place
 from .windows import corresponding, innermost, place_windows, wished_axes
 
@@ -132,16 +133,16 @@ class Scheduler:
         updated = update_in_place(kernels, {number: inputs[number] for number in donated}, outputs)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
-                count_quotients(kernel)
-                block_transposition(kernel)
-        kernels = in_parts(kernels, buffers, self.all)
-        for kernel in leaves(kernels):
-            if isinstance(kernel, LoopKernel):
                 join_reductions(kernel)
+                count_quotients(kernel)
+                if find_turning(kernel) is None:
+                    block_transposition(kernel)
+        kernels = in_parts(kernels, buffers, self.all)
         share_out(kernels)
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 address_from_begin(kernel)
+                turn(kernel)
                 collapse_kernel(kernel)
                 place_positions(kernel)
                 join_extrema(kernel)
@@ -400,7 +401,7 @@ class Scheduler:
         self.ready[target.number] = self.new_kernel(body, loops).number
 
     def push(self, node: Node, target: Buffer) -> None:
-        """Fill with the neutral element, then combine slice by slice, the box outside, in the order of memory."""
+        """Fill with the neutral element, then combine slice by slice: the loops as the entries lie in memory."""
         body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
         contraction = body.contraction(node, index)
@@ -411,7 +412,7 @@ class Scheduler:
         body.accumulate(node.id, target, index, contraction, [*box_loops, *loops], box)
         nest = body.blocks[0][-1]
         assert isinstance(nest, Nest)
-        nest.loops = [*by_step(box_loops, nest.body), *loops]
+        nest.loops = by_step([*box_loops, *loops], nest.body)
         self.ready[target.number] = self.new_kernel(body, []).number
 
     def add_up(self, node: Node, parts: Buffer, target: Buffer) -> None:

@@ -159,13 +159,14 @@ def meets_itself(entry: Index) -> bool:
 def vector_letter(windows: Windows, others: Sequence[str], sizes: Mapping[str, Dimension]) -> str:
     """The letter that fills its vectors best, of those that the base shares with the array of all places.
 
-    Of the letters that move along one axis, the longer one counts places, the other one a window's entries.
+    Of the letters that move along one axis, the longer one counts places, the other one a window's entries. Of places
+    that fill vectors alike, the last ones are chosen, which run along memory as images arrive.
     """
     along = [counts(entry) or [] for entry in windows.index]
     places = [max(names, key=lambda name: magnitude(sizes[name])) for names in along if len(names) > 1]
     holder = next((names for names in others if all(place in names for place in places)), "")
     steps = {atom.name: step for entry in windows.index for atom, step in entry.terms}
-    able = [*(names[0] for names in along if len(names) == 1), *places]
+    able = [*(names[0] for names in along if len(names) == 1), *reversed(places)]
     able = [name for name in able if name in holder and steps[name] == 1]
     best = max(able, key=lambda name: filled(sizes[name]), default="")
     return best if best and filled(sizes[best]) >= LEAST_FILLED else ""
