@@ -226,7 +226,7 @@ def _turn(function: Function, statement: Turn, graph: Numbering) -> None:
         if access.address.constant != 0:
             place += f" + {function.constant(size_text(access.address.constant))}"
         arguments.append(f"address({function.pointer(access.buffer)}) + ({place})*{SIZES[load.dtype]}")
-        arguments.append(size_text(steps.get(counter.variable, 0)))
+        arguments.append(size_text(steps.get(axis.variable, 0)))
     function.line(f"{name}({', '.join(arguments)})", graph.comment(store.node, graph.node(store.node).op))
 
 
