@@ -36,6 +36,7 @@ from ..schedule.program import (
     leaves,
 )
 from ..schedule.text import index_text, size_name, size_text
+from ..schedule.turns import first_turn, inside_shared
 from . import formulas, lanes, lapack, mathematics, matrix, nests, runtime, team, vectors
 from .kernels import Function, Numbering, kernel_function
 from .routine_calls import routine_name, routine_of
@@ -163,14 +164,20 @@ class _Emission:
         self.numberings: list[Numbering] = []
         self.shared: dict[str, str] = {}
         self.functions: dict[int, Function] = {}
+        self.alone = inside_shared(program.kernels)
         self.prepare(program.kernels, Numbering(graph))
         self.repeats = Counter(self.functions[kernel.number].signature for kernel in leaves(program.kernels))
 
     def prepare(self, kernels: Sequence[Kernel], numbering: Numbering) -> None:
         """Write every kernel as a function, to see which are equal."""
         self.numberings.append(numbering)
+        self.prepare_kernels(kernels, numbering)
+
+    def prepare_kernels(self, kernels: Sequence[Kernel], numbering: Numbering) -> None:
         for kernel in kernels:
-            if isinstance(kernel, LoopOver):
+            if isinstance(kernel, LoopOver) and kernel.is_shared:
+                self.prepare_kernels(kernel.kernels, numbering)
+            elif isinstance(kernel, LoopOver):
                 last = self.numberings[-1]
                 prefix = f"{numbering.prefix}{kernel.nodes[0]}."
                 self.prepare(kernel.kernels, Numbering(kernel.graph, prefix, last.first + len(last.graph)))
@@ -218,12 +225,14 @@ class _Emission:
         """The lines of a kernel for a team: who runs them, and whether the threads meet before."""
         if kernel.meets:
             heading = [*heading, "    meet(context, threads)"]
-        if kernel.is_shared:
+        if kernel.is_shared or kernel.number in self.alone:
             return [*heading, *lines]
         return [*heading, "    if thread == 0:", *(f"    {line}" for line in lines)]
 
     def loop(self, kernel: LoopOver, variables: tuple[str, ...]) -> tuple[list[str], dict[int, Buffer]]:
         """A loop over the parts of what it holds."""
+        if kernel.is_shared:
+            return self.shared_loop(kernel, variables), {}
         calls = self.block(kernel.kernels, (*variables, kernel.variable))
         summary = f"  # {describe(kernel)}"
         meeting = ["    meet(context, threads)"] if kernel.meets else []
@@ -241,6 +250,17 @@ class _Emission:
         else:
             inside = ["        meet(context, threads)", f"        if {test}:", *(f"    {line}" for line in inside)]
         return lines + inside, {guard.number: guard}
+
+    def shared_loop(self, kernel: LoopOver, variables: tuple[str, ...]) -> list[str]:
+        """A loop of which each thread does its share of the turns."""
+        variable, first, extent = kernel.variable, first_turn(kernel.variable), size_text(kernel.extent or 0)
+        calls = self.block(kernel.kernels, (*variables, variable, first))
+        return [
+            *["    meet(context, threads)"] * kernel.meets,
+            f"    {first} = share(thread, threads, {extent}, 1)",
+            f"    for {variable} in range({first}, share(thread + 1, threads, {extent}, 1)):  # {describe(kernel)}",
+            *(f"        {call}" for call in calls),
+        ]
 
     def write_part(self, part: _Part, variables: tuple[str, ...]) -> str:
         """A function of the lines of a part; the call that runs it."""

@@ -47,6 +47,7 @@ from .program import (
 )
 from .repeat import place_cond, place_scan, place_while
 from .shares import share_out
+from .turns import by_turns
 from .windows import corresponding, innermost, place_windows, wished_axes
 
 KERNEL_LIMIT = 250
@@ -119,6 +120,9 @@ class Scheduler:
             if isinstance(kernel, LoopKernel):
                 block_transposition(kernel)
         share_out(kernels)
+        kernels = by_turns(kernels, self.graph, self.all)
+        for number, each in enumerate(every(kernels)):
+            each.number = number
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 address_from_begin(kernel)

@@ -1,0 +1,217 @@
+"""Kernels one turn at a time: what a turn of a shared loop makes is still in the cache when the next kernel reads it.
+
+Kernels in a row whose shared loops own all that they exchange in the same way (`schedule/shares.py`) may as well do
+their first turns one after the other, then their second ones. A value that only they use then needs the memory of one
+turn for each thread, whatever its size. It is done where all turns together make more than a cache holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+
+from ..graph import Graph, TensorType
+from ..ops.index import Index
+from ..ops.index import loop as counter
+from .groups import needed
+from .loops import is_nested
+from .program import (
+    Assign,
+    Buffer,
+    Choose,
+    Compute,
+    Kernel,
+    Leaf,
+    Load,
+    Loop,
+    LoopKernel,
+    LoopOver,
+    Nest,
+    Operand,
+    Position,
+    ProductKernel,
+    Statement,
+    Store,
+    leaves,
+    used,
+    walk,
+    written,
+)
+from .shares import is_counter, nests_of
+
+CACHE = 1 << 20
+"""Bytes of a thread's own cache, roughly. What fits twice stays where it is."""
+
+
+def by_turns(kernels: list[Kernel], graph: Graph, all: list[Buffer]) -> list[Kernel]:
+    """The kernels, some of them in loops over the turns that they share out."""
+    found: list[Kernel] = []
+    place, names = 0, count()
+    while place < len(kernels):
+        row = row_from(kernels, place)
+        local = locals_of(row, kernels)
+        row, local = trimmed(row, local)
+        if row and is_worthwhile(row, local):
+            begin = next(i for i, each in enumerate(kernels) if each is row[0])
+            found += kernels[place:begin]
+            found.append(joined(row, local, graph, f"s{next(names)}", all))
+            place = begin + len(row)
+        else:
+            found.append(kernels[place])
+            place += 1
+    return found
+
+
+# which ---------------------------------------------------------------------------------------------------------------
+
+
+def row_from(kernels: Sequence[Kernel], place: int) -> list[Leaf]:
+    """The kernels from a place on that share out loops of as many turns, without a meeting in between."""
+    row: list[Leaf] = []
+    for kernel in kernels[place:]:
+        turns = None if isinstance(kernel, LoopOver) or (row and kernel.meets) else turns_of(kernel)
+        if turns is None or (row and turns != turns_of(row[0])):
+            break
+        row.append(kernel)  # type: ignore[arg-type]
+    return row
+
+
+def turns_of(kernel: Leaf) -> int | None:
+    """How many turns a kernel shares out, if each is a part of all that it does that can be told from the others."""
+    if isinstance(kernel, ProductKernel):
+        extent = kernel.batch[0] if kernel.shared == "batch" else None
+        return extent if isinstance(extent, int) else None
+    if not isinstance(kernel, LoopKernel):
+        return None
+    extents = set()
+    for loops, body in nests_of(kernel):
+        shared = next((loop for loop in loops if loop.shared), None)
+        if shared is None or shared.unit != 1 or is_nested(shared, body) or is_used(shared.variable, body):
+            return None
+        extents.add(shared.extent)
+    extent = extents.pop() if len(extents) == 1 else None
+    return extent if isinstance(extent, int) else None
+
+
+def is_used(variable: str, body: list[Statement]) -> bool:
+    """Whether a loop's counter is more than a part of addresses: a position, or in a condition."""
+    for each in walk(body):
+        if isinstance(each, (Load, Store)):
+            if any(atom.name == variable and atom.kind != "loop" for atom, _ in each.address.terms):
+                return True
+        elif isinstance(each, Choose) or (isinstance(each, (Compute, Assign, Position)) and variable in needed(each)):
+            return True
+    return False
+
+
+def locals_of(row: Sequence[Kernel], kernels: Sequence[Kernel]) -> set[int]:
+    """The numbers of the scratch buffers that only these kernels touch."""
+    outside = {b.root.number for kernel in kernels if not any(kernel is each for each in row) for b in used(kernel)}
+    inside = {b.root.number for kernel in row for b in written(kernel) if b.root.role == "scratch" and b.of is None}
+    windows = {b.root.number for kernel in row for b in used(kernel) if b.of is not None}
+    return inside - outside - windows
+
+
+def trimmed(row: list[Leaf], local: set[int]) -> tuple[list[Leaf], set[int]]:
+    """The kernels from the first to the last that touch what is local."""
+    touching = [place for place, each in enumerate(row) if local & {b.number for b in used(each)}]
+    return (row[touching[0] : touching[-1] + 1], local) if len(touching) > 1 else ([], set())
+
+
+def is_worthwhile(row: Sequence[Leaf], local: set[int]) -> bool:
+    """Whether what is local does not fit the cache, and that of one turn does, more or less."""
+    buffers = {b.number: b for kernel in row for b in used(kernel) if b.number in local}
+    sizes = [b.size * np.dtype(b.type.dtype).itemsize for b in buffers.values()]
+    if not all(isinstance(size, int) for size in sizes):
+        return False
+    turns = turns_of(row[0]) or 1
+    return sum(sizes) // turns <= 2 * CACHE < sum(sizes)
+
+
+# how -----------------------------------------------------------------------------------------------------------------
+
+
+def joined(row: Sequence[Leaf], local: set[int], graph: Graph, variable: str, all: list[Buffer]) -> LoopOver:
+    """A loop over the turns, which the threads share out, of the kernels without the loop that they shared out."""
+    turns = turns_of(row[0])
+    assert turns is not None
+    windows = Windows(variable, turns, local, all)
+    meets, nodes = row[0].meets, [node for kernel in row for node in kernel.nodes]
+    for kernel in row:
+        if isinstance(kernel, ProductKernel):
+            kernel.left, kernel.right, kernel.result = (
+                windows.operand(each) for each in (kernel.left, kernel.right, kernel.result)
+            )
+            kernel.batch, kernel.shared = kernel.batch[1:], ""
+        elif isinstance(kernel, LoopKernel):
+            take_turn(kernel, windows)
+        kernel.meets = False
+    return LoopOver(
+        row[0].number, variable, turns, list(row), nodes, graph, frozenset(local), meets=meets, is_shared=True
+    )
+
+
+class Windows:
+    """The parts of buffers that belong to a turn, one for each step from turn to turn.
+
+    That of a local buffer is where the first turn of the thread's share would be, in all of its turns.
+    """
+
+    def __init__(self, variable: str, turns: int, local: set[int], all: list[Buffer]) -> None:
+        self.variable, self.turns, self.local, self.all = variable, turns, local, all
+        self.found: dict[tuple[int, object], Buffer] = {}
+
+    def window(self, buffer: Buffer, step: object) -> Buffer:
+        if (buffer.number, step) not in self.found:
+            name = first_turn(self.variable) if buffer.number in self.local else self.variable
+            part = TensorType((buffer.size // self.turns,), buffer.type.dtype)
+            place = counter(name, self.turns) * step
+            made = Buffer(len(self.all), part, (0,), "window", buffer.node, of=buffer, place=place)
+            self.all.append(made)
+            self.found[buffer.number, step] = made
+        return self.found[buffer.number, step]
+
+    def operand(self, operand: Operand) -> Operand:
+        step, *rest = operand.batch
+        buffer = self.window(operand.buffer, step) if step != 0 else operand.buffer
+        return replace(operand, buffer=buffer, batch=tuple(rest))
+
+    def access(self, statement: Load | Store, variable: str) -> None:
+        """Let a load or a store touch its turn's part."""
+        steps = [step for atom, step in statement.address.terms if is_counter(atom, variable)]
+        if steps:
+            rest = tuple(term for term in statement.address.terms if not is_counter(term[0], variable))
+            statement.address = Index(rest, statement.address.constant)
+            statement.buffer = self.window(statement.buffer, steps[0])
+
+
+def first_turn(variable: str) -> str:
+    """The variable that holds the first turn of a thread's share."""
+    return f"{variable}_first"
+
+
+def take_turn(kernel: LoopKernel, windows: Windows) -> None:
+    """Leave one turn of a kernel."""
+    for loops, body in nests_of(kernel):
+        shared = next(loop for loop in loops if loop.shared)
+        for each in walk(body):
+            if isinstance(each, (Load, Store)):
+                windows.access(each, shared.variable)
+    kernel.loops = without_shared(kernel.loops)
+    kernel.body[:] = [turn_of(each) for each in kernel.body]
+
+
+def turn_of(statement: Statement) -> Statement:
+    return replace(statement, loops=without_shared(statement.loops)) if isinstance(statement, Nest) else statement
+
+
+def without_shared(loops: Sequence[Loop]) -> list[Loop]:
+    return [loop for loop in loops if not loop.shared]
+
+
+def inside_shared(kernels: Sequence[Kernel]) -> set[int]:
+    """The numbers of the kernels that a thread does alone in its turns."""
+    return {leaf.number for each in kernels if isinstance(each, LoopOver) and each.is_shared for leaf in leaves([each])}
