@@ -12,7 +12,7 @@ from graphcomp.run import blas
 from graphcomp.run.interpreter import interpret
 from graphcomp.schedule import Program, schedule, windows
 from graphcomp.schedule.loops import BLOCK
-from graphcomp.schedule.program import Load, LoopKernel, ProductKernel, Turn, used, walk
+from graphcomp.schedule.program import Load, LoopKernel, ProductKernel, Transpose, used, walk
 from graphcomp.schedule.windows import find_places
 from graphcomp.simplify import simplify
 from graphcomp.trace.tree import flatten
@@ -296,9 +296,9 @@ def test_a_small_result_is_added_up_in_parts(stride: int, dtype: str, monkeypatc
     np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
 
 
-def turns_of(program: Program) -> list[Turn]:
+def transpositions_of(program: Program) -> list[Transpose]:
     kernels = [kernel for kernel in program.kernels if isinstance(kernel, LoopKernel)]
-    return [each for kernel in kernels for each in walk(kernel.body) if isinstance(each, Turn)]
+    return [each for kernel in kernels for each in walk(kernel.body) if isinstance(each, Transpose)]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -315,7 +315,7 @@ def test_copies_across_are_turned_in_registers(seed: int, threads: int, monkeypa
     x = rng.standard_normal((int(rng.choice([16, 32, 48, 64])), channels, *sizes)).astype(dtype)
     program = program_of(layer, x)
     # With few channels it is the lines of places that are shared out, and a margin would leave the threads uneven.
-    assert bool(turns_of(program)) == (x.size > BLOCK and (channels >= 8 or margin[0] == 0))
+    assert bool(transpositions_of(program)) == (x.size > BLOCK and (channels >= 8 or margin[0] == 0))
     wanted = interpret(gx.trace(layer, x), [x])[0]
     compiled = gx.jit(layer, threads=threads)
     for _ in range(3):
@@ -327,7 +327,7 @@ def test_axes_that_change_places_are_turned(shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).standard_normal(shape)
     for axes in {(*range(len(shape) - 2), -1, -2), tuple(range(len(shape)))[::-1]}:
         program = program_of(lambda x: gnp.transpose(x, axes), x)  # noqa: B023
-        assert bool(turns_of(program)) == (min(shape[axes[-1]], shape[-1]) >= 8)
+        assert bool(transpositions_of(program)) == (min(shape[axes[-1]], shape[-1]) >= 8)
         np.testing.assert_array_equal(gx.jit(lambda x: gnp.transpose(x, axes))(x), np.transpose(x, axes))  # noqa: B023
 
 

@@ -40,7 +40,8 @@ from ..schedule.program import (
     updates,
 )
 from ..schedule.text import index_text, size_name, size_text
-from . import formulas, lanes, lapack, mathematics, matrix, nests, runtime, team, turns, vectors
+from ..schedule.turns import first_turn, inside_shared
+from . import formulas, lanes, lapack, mathematics, matrix, nests, runtime, team, transpositions, vectors
 from .kernels import Function, Numbering, kernel_function
 from .routine_calls import routine_name, routine_of
 
@@ -115,8 +116,8 @@ def emit_cpu(program: Program, graph: Graph, timed: bool = False, fastmath: bool
     products = [kernel for kernel in leaves(program.kernels) if isinstance(kernel, ProductKernel)]
     wanted = [(m, {routine_name(k) for k in products if routine_of(k).module == m.__name__}) for m in (matrix, nests)]
     vectored = set(re.findall(rf"\b{lanes.PREFIX}\w+", "".join(texts)))
-    turned = set(re.findall(rf"\b{turns.TURNS.prefix}_float\w+", "".join(texts)))
-    needed = ((lanes, vectored), (lapack, calls), (turns, turned), *wanted)
+    transposed = set(re.findall(rf"\b{transpositions.TRANSPOSITIONS.prefix}_float\w+", "".join(texts)))
+    needed = ((lanes, vectored), (lapack, calls), (transpositions, transposed), *wanted)
     imported = [(module, names) for module, names in needed if names]
     header = (
         HEADER
@@ -172,14 +173,20 @@ class _Emission:
         self.numberings: list[Numbering] = []
         self.shared: dict[str, str] = {}
         self.functions: dict[int, Function] = {}
+        self.alone = inside_shared(program.kernels)
         self.prepare(program.kernels, Numbering(graph))
         self.repeats = Counter(self.functions[kernel.number].signature for kernel in leaves(program.kernels))
 
     def prepare(self, kernels: Sequence[Kernel], numbering: Numbering) -> None:
         """Write every kernel as a function, to see which are equal."""
         self.numberings.append(numbering)
+        self.prepare_kernels(kernels, numbering)
+
+    def prepare_kernels(self, kernels: Sequence[Kernel], numbering: Numbering) -> None:
         for kernel in kernels:
-            if isinstance(kernel, LoopOver):
+            if isinstance(kernel, LoopOver) and kernel.is_shared:
+                self.prepare_kernels(kernel.kernels, numbering)
+            elif isinstance(kernel, LoopOver):
                 last = self.numberings[-1]
                 prefix = f"{numbering.prefix}{kernel.nodes[0]}."
                 self.prepare(kernel.kernels, Numbering(kernel.graph, prefix, last.first + len(last.graph)))
@@ -229,12 +236,14 @@ class _Emission:
             heading = [*heading, "    meet(context, threads)"]
         if self.checks and updates(kernel):
             heading = [*heading, "    if context[0] != 0:", "        return"]
-        if kernel.is_shared:
+        if kernel.is_shared or kernel.number in self.alone:
             return [*heading, *lines]
         return [*heading, "    if thread == 0:", *(f"    {line}" for line in lines)]
 
     def loop(self, kernel: LoopOver, variables: tuple[str, ...]) -> tuple[list[str], dict[int, Buffer]]:
         """A loop over the parts of what it holds."""
+        if kernel.is_shared:
+            return self.shared_loop(kernel, variables), {}
         calls = self.block(kernel.kernels, (*variables, kernel.variable))
         summary = f"  # {describe(kernel)}"
         meeting = ["    meet(context, threads)"] if kernel.meets else []
@@ -252,6 +261,17 @@ class _Emission:
         else:
             inside = ["        meet(context, threads)", f"        if {test}:", *(f"    {line}" for line in inside)]
         return lines + inside, {guard.number: guard}
+
+    def shared_loop(self, kernel: LoopOver, variables: tuple[str, ...]) -> list[str]:
+        """A loop of which each thread does its share of the turns."""
+        variable, first, extent = kernel.variable, first_turn(kernel.variable), size_text(kernel.extent or 0)
+        calls = self.block(kernel.kernels, (*variables, variable, first))
+        return [
+            *["    meet(context, threads)"] * kernel.meets,
+            f"    {first} = share(thread, threads, {extent}, 1)",
+            f"    for {variable} in range({first}, share(thread + 1, threads, {extent}, 1)):  # {describe(kernel)}",
+            *(f"        {call}" for call in calls),
+        ]
 
     def write_part(self, part: _Part, variables: tuple[str, ...]) -> str:
         """A function of the lines of a part; the call that runs it."""

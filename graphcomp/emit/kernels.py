@@ -31,11 +31,11 @@ from ..schedule.program import (
     Sort,
     Statement,
     Store,
-    Turn,
+    Transpose,
 )
 from ..schedule.schedule import neutral_text
 from ..schedule.text import guard_text, index_text, size_name, size_text
-from . import turns
+from . import transpositions
 from .gathered import gathered_row, write_rows
 from .routine_calls import routine_call
 from .rows import inner_rows, write_inner
@@ -199,15 +199,15 @@ def _statement(function: Function, statement: Statement, graph: Numbering, ends:
             pointers = ", ".join(function.pointer(buffer) for buffer in (values, places, spare))
             code = f"sort_row({pointers}, {size_text(size)}, {descending})"
             function.line(code, graph.comment(node, graph.node(node).op))
-        case Turn():
-            _turn(function, statement, graph)
+        case Transpose():
+            _transpose(function, statement, graph)
         case Nest(loops=loops, body=body):
             _nest(function, loops, body, graph)
         case Gathered():
             _gathered(function, statement, graph)
 
 
-def _turn(function: Function, statement: Turn, graph: Numbering) -> None:
+def _transpose(function: Function, statement: Transpose, graph: Numbering) -> None:
     """A call of the routine that turns a matrix: its sizes, and each side's address with its step in numbers."""
     load, store = statement.body
     assert isinstance(load, Load) and isinstance(store, Store)
@@ -217,7 +217,11 @@ def _turn(function: Function, statement: Turn, graph: Numbering) -> None:
         if axis.shared:
             function.line(f"begin, end = {_share(extents[slot], function.constant(size_text(axis.unit)))}")
             extents[slot], begins[slot] = "(end - begin)", "begin"
-    name, arguments, counters = turns.TURNS.name(load.dtype, vector_bits()), extents, {columns.variable, rows.variable}
+    name, arguments, counters = (
+        transpositions.TRANSPOSITIONS.name(load.dtype, vector_bits()),
+        extents,
+        {columns.variable, rows.variable},
+    )
     for access, axis in ((load, rows), (store, columns)):
         steps = {atom.name: step for atom, step in access.address.terms}
         place = index_text(Index(tuple(term for term in access.address.terms if term[0].name not in counters), 0))

@@ -220,7 +220,7 @@ class Nest:
 
 
 @dataclass(slots=True)
-class Turn(Nest):
+class Transpose(Nest):
     """A load and its store in two loops: neighbours in memory are read along the first, written along the second."""
 
 
@@ -376,6 +376,7 @@ class LoopOver:
 
     `locals` are the numbers of the buffers that hold nothing from one turn to the next. With a `guard` (a buffer of one
     truth value, and which one goes on) it is looked at before each turn; an extent of None is then no bound.
+    Of a loop that `is_shared` out each thread does its turns alone, and nobody meets inside.
     """
 
     number: int
@@ -387,6 +388,7 @@ class LoopOver:
     locals: frozenset[int] = frozenset()
     guard: tuple[Buffer, bool] | None = None
     meets: bool = False
+    is_shared: bool = False
 
 
 Leaf: TypeAlias = LoopKernel | ProductKernel | CallKernel
@@ -434,7 +436,7 @@ def inner_lines(loop: LoopOver) -> Iterator[str]:
     for kernel in loop.kernels:
         if kernel.meets:
             yield "threads meet"
-        yield f"{describe(kernel)}{shared_text(kernel)}"
+        yield f"{describe(kernel)}{'' if loop.is_shared else shared_text(kernel)}"
         if isinstance(kernel, LoopOver):
             yield from (f"  {line}" for line in inner_lines(kernel))
 
@@ -442,7 +444,7 @@ def inner_lines(loop: LoopOver) -> Iterator[str]:
 def shared_text(kernel: Kernel) -> str:
     """What of a kernel the threads share out, or that the first thread does it all."""
     if isinstance(kernel, LoopOver):
-        return ""
+        return ", shared out" if kernel.is_shared else ""
     if isinstance(kernel, ProductKernel):
         return f", {kernel.shared} shared out" if kernel.shared else ", by the first thread"
     return ", shared out" if kernel.is_shared else ", by the first thread"
@@ -545,6 +547,6 @@ def describe(kernel: Kernel) -> str:
         return f"kernel {kernel.number}: {targets} = {kernel.function} of {kernel.of}"
     extents = " × ".join(str(loop.extent) for loop in kernel.loops) or "once"
     count = sum(1 for _ in kernel.statements())
-    turned = next((statement.loops for statement in kernel.statements() if isinstance(statement, Turn)), [])
+    turned = next((statement.loops for statement in kernel.statements() if isinstance(statement, Transpose)), [])
     turning = f", turning {' × '.join(str(loop.extent) for loop in turned)}" if turned else ""
     return f"kernel {kernel.number}: {targets} = loop {extents}, {count} statements{turning}"

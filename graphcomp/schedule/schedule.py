@@ -55,7 +55,8 @@ from .quotients import count_quotients
 from .reductions import join_reductions
 from .repeat import place_cond, place_scan, place_while
 from .shares import share_out
-from .turns import find_turning, turn
+from .transpositions import find_transposition, transpose
+from .turns import by_turns
 from .updates import update_in_place
 from .windows import corresponding, innermost, place_windows, wished_axes
 
@@ -135,14 +136,17 @@ class Scheduler:
             if isinstance(kernel, LoopKernel):
                 join_reductions(kernel)
                 count_quotients(kernel)
-                if find_turning(kernel) is None:
+                if find_transposition(kernel) is None:
                     block_transposition(kernel)
         kernels = in_parts(kernels, buffers, self.all)
         share_out(kernels)
+        kernels = by_turns(kernels, self.graph, self.all)
+        for number, each in enumerate(every(kernels)):
+            each.number = number
         for kernel in leaves(kernels):
             if isinstance(kernel, LoopKernel):
                 address_from_begin(kernel)
-                turn(kernel)
+                transpose(kernel)
                 collapse_kernel(kernel)
                 place_positions(kernel)
                 join_extrema(kernel)

@@ -1,117 +1,217 @@
-"""Copies of what lies the other way in memory: the two loops along memory become one transposition.
+"""Kernels one turn at a time: what a turn of a shared loop makes is still in the cache when the next kernel reads it.
 
-Where zeros stand around what is copied, they are written first, and the loops then run over the inside only.
+Kernels in a row whose shared loops own all that they exchange in the same way (`schedule/shares.py`) may as well do
+their first turns one after the other, then their second ones. A value that only they use then needs the memory of one
+turn for each thread, whatever its size. It is done where all turns together make more than a cache holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
 
-from ..graph import Dimension
-from ..graph.types import magnitude
-from ..ops.index import Atom, Index, loop, make
-from .loops import BLOCK
-from .program import LINE, Choose, Load, Loop, LoopKernel, Nest, Statement, Store, Turn
-from .shares import FEWEST_TURNS, many
+import numpy as np
 
-FEWEST = 8
-"""Of fewer neighbours in memory, on either side, loops are as fast."""
+from ..graph import Graph, TensorType
+from ..ops.index import Index
+from ..ops.index import loop as counter
+from .groups import needed
+from .loops import is_nested
+from .program import (
+    Assign,
+    Buffer,
+    Choose,
+    Compute,
+    Kernel,
+    Leaf,
+    Load,
+    Loop,
+    LoopKernel,
+    LoopOver,
+    Nest,
+    Operand,
+    Position,
+    ProductKernel,
+    Statement,
+    Store,
+    leaves,
+    used,
+    walk,
+    written,
+)
+from .shares import is_counter, nests_of
 
-
-@dataclass(frozen=True, slots=True)
-class Turning:
-    """A copy: neighbours are read along one loop and written along another one. `insides` are where, along a loop, the
-    part begins that is not zero, and how long it is.
-    """
-
-    load: Load
-    store: Store
-    along: Loop
-    across: Loop
-    insides: Mapping[str, tuple[int, int]]
-
-
-def find_turning(kernel: LoopKernel) -> Turning | None:
-    """The transposition that a kernel is, zeros around it included; None for any other kernel."""
-    if len(kernel.body) != 2 or len(kernel.loops) < 2 or any(each.reverse or each.within for each in kernel.loops):
-        return None
-    made, store = kernel.body
-    insides: dict[str, tuple[int, int]] | None = {}
-    if isinstance(made, Choose) and len(made.branches) == 1 and len(made.branches[0][1]) == 1:
-        insides = insides_of(made, kernel)
-        made = made.branches[0][1][0]
-    if insides is None or not isinstance(made, Load) or not isinstance(store, Store) or store.combine:
-        return None
-    across = kernel.loops[-1]
-    read, written = steps_of(made.address), steps_of(store.address)
-    if read is None or written is None or written.get(across.variable) != 1:
-        return None
-    along = next((each for each in kernel.loops if read.get(each.variable) == 1), None)
-    is_long = all(each is not None and magnitude(each.extent) >= FEWEST for each in (along, across))
-    is_far = magnitude(read.get(across.variable, 0)) >= LINE and magnitude(made.buffer.size) > BLOCK
-    first = next((each.variable for each in kernel.loops if many(each.extent, FEWEST_TURNS)), "")
-    if along is None or not is_long or not is_far or first in insides or made.dtype not in ("float32", "float64"):
-        return None
-    return Turning(made, store, along, across, insides)
+CACHE = 1 << 20
+"""Bytes of a thread's own cache, roughly. What fits twice stays where it is."""
 
 
-def steps_of(address: Index) -> dict[str, Dimension] | None:
-    """The step of each loop; None where anything else is in the address."""
-    if any(atom.kind != "loop" for atom, _ in address.terms):
-        return None
-    return {atom.name: step for atom, step in address.terms}
-
-
-def insides_of(choose: Choose, kernel: LoopKernel) -> dict[str, tuple[int, int]] | None:
-    """The parts of the loops in which all guards hold, if each guard is about one loop that counts one by one."""
-    extents = {each.variable: each.extent for each in kernel.loops}
-    found: dict[str, tuple[int, int]] = {}
-    for guard in choose.branches[0][0]:
-        steps, shift, size = steps_of(guard.index), guard.index.constant, guard.size
-        if steps is None or list(steps.values()) != [1] or not isinstance(shift, int) or not isinstance(size, int):
-            return None
-        (variable,) = steps
-        extent = extents.get(variable)
-        if not isinstance(extent, int) or variable in found:
-            return None
-        begin = max(0, -shift)
-        found[variable] = (begin, max(0, min(extent, size - shift) - begin))
+def by_turns(kernels: list[Kernel], graph: Graph, all: list[Buffer]) -> list[Kernel]:
+    """The kernels, some of them in loops over the turns that they share out."""
+    found: list[Kernel] = []
+    place, names = 0, count()
+    while place < len(kernels):
+        row = row_from(kernels, place)
+        local = locals_of(row, kernels)
+        row, local = trimmed(row, local)
+        if row and is_worthwhile(row, local):
+            begin = next(i for i, each in enumerate(kernels) if each is row[0])
+            found += kernels[place:begin]
+            found.append(joined(row, local, graph, f"s{next(names)}", all))
+            place = begin + len(row)
+        else:
+            found.append(kernels[place])
+            place += 1
     return found
 
 
-def turn(kernel: LoopKernel) -> None:
-    """Write a copy as a transposition, if it is one; changes the kernel."""
-    found = find_turning(kernel)
-    if found is None:
-        return
-    inner = {found.along.variable, found.across.variable, *found.insides}
-    outer = [each for each in kernel.loops if each.variable not in inner]
-    inside = [each for each in kernel.loops if each.variable in inner]
-    if any(each.shared for each in kernel.loops if each.variable in found.insides):
-        return  # a thread would have other turns of the loop over the inside than of the whole one
-    load = replace(found.load, address=moved(found.load.address, found.insides))
-    store = replace(found.store, address=moved(found.store.address, found.insides), value=load.target)
-    shorter = {each.variable: shortened(each, found.insides) for each in inside}
-    copy: list[Statement] = [Turn([shorter[found.along.variable], shorter[found.across.variable]], [load, store])]
-    around = [shorter[each.variable] for each in inside if each is not found.along and each is not found.across]
-    body: list[Statement] = [Nest(around, copy)] if around else copy
-    if found.insides:
-        zero = f"{load.dtype}(0)"
-        body.insert(0, Nest([replace(each) for each in inside], [replace(found.store, value=zero)]))
-    kernel.loops, kernel.body[:] = outer, body
+# which ---------------------------------------------------------------------------------------------------------------
 
 
-def shortened(each: Loop, insides: Mapping[str, tuple[int, int]]) -> Loop:
-    return replace(each, extent=insides[each.variable][1]) if each.variable in insides else replace(each)
+def row_from(kernels: Sequence[Kernel], place: int) -> list[Leaf]:
+    """The kernels from a place on that share out loops of as many turns, without a meeting in between."""
+    row: list[Leaf] = []
+    for kernel in kernels[place:]:
+        turns = None if isinstance(kernel, LoopOver) or (row and kernel.meets) else turns_of(kernel)
+        if turns is None or (row and turns != turns_of(row[0])):
+            break
+        row.append(kernel)  # type: ignore[arg-type]
+    return row
 
 
-def moved(address: Index, insides: Mapping[str, tuple[int, int]]) -> Index:
-    """An address counted from where the insides begin."""
-    terms: list[tuple[Atom, Dimension]] = []
-    constant = address.constant
-    for atom, step in address.terms:
-        begin, extent = insides.get(atom.name, (0, atom.extent))
-        constant = constant + step * begin
-        terms += [(each, by * step) for each, by in loop(atom.name, extent).terms] if extent is not None else []
-    return make(terms, constant)
+def turns_of(kernel: Leaf) -> int | None:
+    """How many turns a kernel shares out, if each is a part of all that it does that can be told from the others."""
+    if isinstance(kernel, ProductKernel):
+        extent = kernel.batch[0] if kernel.shared == "batch" else None
+        return extent if isinstance(extent, int) else None
+    if not isinstance(kernel, LoopKernel):
+        return None
+    extents = set()
+    for loops, body in nests_of(kernel):
+        shared = next((loop for loop in loops if loop.shared), None)
+        if shared is None or shared.unit != 1 or is_nested(shared, body) or is_used(shared.variable, body):
+            return None
+        extents.add(shared.extent)
+    extent = extents.pop() if len(extents) == 1 else None
+    return extent if isinstance(extent, int) else None
+
+
+def is_used(variable: str, body: list[Statement]) -> bool:
+    """Whether a loop's counter is more than a part of addresses: a position, or in a condition."""
+    for each in walk(body):
+        if isinstance(each, (Load, Store)):
+            if any(atom.name == variable and atom.kind != "loop" for atom, _ in each.address.terms):
+                return True
+        elif isinstance(each, Choose) or (isinstance(each, (Compute, Assign, Position)) and variable in needed(each)):
+            return True
+    return False
+
+
+def locals_of(row: Sequence[Kernel], kernels: Sequence[Kernel]) -> set[int]:
+    """The numbers of the scratch buffers that only these kernels touch."""
+    outside = {b.root.number for kernel in kernels if not any(kernel is each for each in row) for b in used(kernel)}
+    inside = {b.root.number for kernel in row for b in written(kernel) if b.root.role == "scratch" and b.of is None}
+    windows = {b.root.number for kernel in row for b in used(kernel) if b.of is not None}
+    return inside - outside - windows
+
+
+def trimmed(row: list[Leaf], local: set[int]) -> tuple[list[Leaf], set[int]]:
+    """The kernels from the first to the last that touch what is local."""
+    touching = [place for place, each in enumerate(row) if local & {b.number for b in used(each)}]
+    return (row[touching[0] : touching[-1] + 1], local) if len(touching) > 1 else ([], set())
+
+
+def is_worthwhile(row: Sequence[Leaf], local: set[int]) -> bool:
+    """Whether what is local does not fit the cache, and that of one turn does, more or less."""
+    buffers = {b.number: b for kernel in row for b in used(kernel) if b.number in local}
+    sizes = [b.size * np.dtype(b.type.dtype).itemsize for b in buffers.values()]
+    if not all(isinstance(size, int) for size in sizes):
+        return False
+    turns = turns_of(row[0]) or 1
+    return sum(sizes) // turns <= 2 * CACHE < sum(sizes)
+
+
+# how -----------------------------------------------------------------------------------------------------------------
+
+
+def joined(row: Sequence[Leaf], local: set[int], graph: Graph, variable: str, all: list[Buffer]) -> LoopOver:
+    """A loop over the turns, which the threads share out, of the kernels without the loop that they shared out."""
+    turns = turns_of(row[0])
+    assert turns is not None
+    windows = Windows(variable, turns, local, all)
+    meets, nodes = row[0].meets, [node for kernel in row for node in kernel.nodes]
+    for kernel in row:
+        if isinstance(kernel, ProductKernel):
+            kernel.left, kernel.right, kernel.result = (
+                windows.operand(each) for each in (kernel.left, kernel.right, kernel.result)
+            )
+            kernel.batch, kernel.shared = kernel.batch[1:], ""
+        elif isinstance(kernel, LoopKernel):
+            take_turn(kernel, windows)
+        kernel.meets = False
+    return LoopOver(
+        row[0].number, variable, turns, list(row), nodes, graph, frozenset(local), meets=meets, is_shared=True
+    )
+
+
+class Windows:
+    """The parts of buffers that belong to a turn, one for each step from turn to turn.
+
+    That of a local buffer is where the first turn of the thread's share would be, in all of its turns.
+    """
+
+    def __init__(self, variable: str, turns: int, local: set[int], all: list[Buffer]) -> None:
+        self.variable, self.turns, self.local, self.all = variable, turns, local, all
+        self.found: dict[tuple[int, object], Buffer] = {}
+
+    def window(self, buffer: Buffer, step: object) -> Buffer:
+        if (buffer.number, step) not in self.found:
+            name = first_turn(self.variable) if buffer.number in self.local else self.variable
+            part = TensorType((buffer.size // self.turns,), buffer.type.dtype)
+            place = counter(name, self.turns) * step
+            made = Buffer(len(self.all), part, (0,), "window", buffer.node, of=buffer, place=place)
+            self.all.append(made)
+            self.found[buffer.number, step] = made
+        return self.found[buffer.number, step]
+
+    def operand(self, operand: Operand) -> Operand:
+        step, *rest = operand.batch
+        buffer = self.window(operand.buffer, step) if step != 0 else operand.buffer
+        return replace(operand, buffer=buffer, batch=tuple(rest))
+
+    def access(self, statement: Load | Store, variable: str) -> None:
+        """Let a load or a store touch its turn's part."""
+        steps = [step for atom, step in statement.address.terms if is_counter(atom, variable)]
+        if steps:
+            rest = tuple(term for term in statement.address.terms if not is_counter(term[0], variable))
+            statement.address = Index(rest, statement.address.constant)
+            statement.buffer = self.window(statement.buffer, steps[0])
+
+
+def first_turn(variable: str) -> str:
+    """The variable that holds the first turn of a thread's share."""
+    return f"{variable}_first"
+
+
+def take_turn(kernel: LoopKernel, windows: Windows) -> None:
+    """Leave one turn of a kernel."""
+    for loops, body in nests_of(kernel):
+        shared = next(loop for loop in loops if loop.shared)
+        for each in walk(body):
+            if isinstance(each, (Load, Store)):
+                windows.access(each, shared.variable)
+    kernel.loops = without_shared(kernel.loops)
+    kernel.body[:] = [turn_of(each) for each in kernel.body]
+
+
+def turn_of(statement: Statement) -> Statement:
+    return replace(statement, loops=without_shared(statement.loops)) if isinstance(statement, Nest) else statement
+
+
+def without_shared(loops: Sequence[Loop]) -> list[Loop]:
+    return [loop for loop in loops if not loop.shared]
+
+
+def inside_shared(kernels: Sequence[Kernel]) -> set[int]:
+    """The numbers of the kernels that a thread does alone in its turns."""
+    return {leaf.number for each in kernels if isinstance(each, LoopOver) and each.is_shared for leaf in leaves([each])}

@@ -109,6 +109,11 @@ def traffic(kernel: Kernel, sizes: Sizes) -> int:
     """Bytes of the values that a kernel reads and writes, each once in a turn of the loops around it."""
     if isinstance(kernel, LoopOver):
         turns = 1 if kernel.extent is None else number(kernel.extent, sizes)
+        if kernel.is_shared:  # what is the same in each turn counts once
+            buffers = [b for inner in kernel.kernels for b in used(inner)]
+            return sum(
+                (turns if b.of else 1) * number(b.size, sizes) * np.dtype(b.type.dtype).itemsize for b in buffers
+            )
         return turns * sum(traffic(inner, sizes) for inner in kernel.kernels)
     return sum(number(b.size, sizes) * np.dtype(b.type.dtype).itemsize for b in used(kernel))
 

@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 import pytest
 
-from graphcomp.emit import routines, turns
+from graphcomp.emit import routines, transpositions
 from graphcomp.emit.vectors import WIDTHS, vector_bits
 
 HERE = [bits for bits in WIDTHS if bits <= vector_bits()]
@@ -15,8 +15,8 @@ HERE = [bits for bits in WIDTHS if bits <= vector_bits()]
 @pytest.mark.parametrize("dtype", routines.SIZES)
 def test_a_matrix_is_turned(dtype: str, bits: int) -> None:
     rng = np.random.default_rng(bits)
-    address = turns.TURNS.provide(turns.TURNS.name(dtype, bits))
-    turn = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * len(turns.ARGUMENTS))(address)
+    address = transpositions.TRANSPOSITIONS.provide(transpositions.TRANSPOSITIONS.name(dtype, bits))
+    turn = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * len(transpositions.ARGUMENTS))(address)
     for _ in range(120):
         rows, columns = (int(n) for n in rng.choice([0, 1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 64, 65, 100], 2))
         gap, other = (int(n) for n in rng.integers(0, 9, 2))

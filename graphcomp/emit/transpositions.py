@@ -66,8 +66,8 @@ def write_edge(code: Code, rows: Any, columns: Any, corner: Any, source_step: An
 
 
 SOURCES = (sys.modules[__name__], panels, vectors)
-TURNS = routines.Family("turn", ARGUMENTS, write_turn, SOURCES)
+TRANSPOSITIONS = routines.Family("turn", ARGUMENTS, write_turn, SOURCES)
 
 
 def __getattr__(name: str) -> Any:
-    return TURNS.intrinsic(name)
+    return TRANSPOSITIONS.intrinsic(name)
