@@ -139,7 +139,7 @@ def test_places_whose_windows_overlap_are_not_shared_out() -> None:
     weight, x = np.ones((4, 3, 3, 3)), np.ones((1, 3, 34, 18))
     program = program_of(gx.grad(lambda x: gnp.sum(np.sin(convolution(weight, x)))), x)
     (adding,) = [product for product in products(program) if product.adds]
-    assert adding.batch[0] == 16  # lines of places, enough of them for a team
+    assert adding.batch[0] >= 16  # lines of places, enough of them for a team
     assert adding.shared == ""
 
 
