@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +54,21 @@ def test_nan_and_infinity_keep_their_meaning(dtype: str) -> None:
         with np.errstate(all="ignore"):
             wanted = np.asarray(gx.jit(function)(x))
         np.testing.assert_allclose(gx.jit(function, fastmath=True)(x), wanted, rtol=1e-6, atol=1e-38)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="other processors have no such setting")
+def test_tiny_numbers_are_zero_only_inside(threads: int) -> None:
+    """In all threads of the team; afterwards NumPy's arithmetic is as before."""
+    x = np.full(200_000, 1e-30, "float32")
+    small = np.float32(1e-10)
+    np.testing.assert_array_equal(gx.jit(lambda x: x * small, threads=threads)(x), x * small)
+    loose = gx.jit(lambda x: np.exp(x) * x * small, fastmath=True, threads=threads)
+    for _ in range(3):
+        np.testing.assert_array_equal(loose(x), 0)
+        assert (x * small > 0).all()
+    exact = gx.jit(lambda x: np.exp(x) * x * small, threads=threads)
+    assert (np.asarray(exact(x)) > 0).all()  # the workers' arithmetic too
 
 
 def test_attention_with_a_mask() -> None:

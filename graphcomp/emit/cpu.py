@@ -111,7 +111,12 @@ def emit_cpu(program: Program, graph: Graph, timed: bool = False, fastmath: bool
     """
     emission = _Emission(program, graph, timed)
     parts = emission.block(program.kernels, ())
-    texts = [*map(_helper_text, emission.helpers.values()), *emission.texts, *emission.part_texts, _entry(parts)]
+    texts = [
+        *map(_helper_text, emission.helpers.values()),
+        *emission.texts,
+        *emission.part_texts,
+        _entry(parts, fastmath),
+    ]
     calls = {f"{k.function}_{k.of.dtype}" for k in leaves(program.kernels) if isinstance(k, CallKernel)}
     products = [kernel for kernel in leaves(program.kernels) if isinstance(kernel, ProductKernel)]
     wanted = [(m, {routine_name(k) for k in products if routine_of(k).module == m.__name__}) for m in (matrix, nests)]
@@ -345,7 +350,9 @@ def _inlined(function: Function, number: int) -> Iterator[str]:
         yield f"{text}  # {comment}" if comment else text
 
 
-def _entry(calls: Sequence[str]) -> str:
+def _entry(calls: Sequence[str], fastmath: bool) -> str:
     """The function that runs the parts."""
     lines = ["    threads = context[2]", *(f"    {call}" for call in calls), "    meet(context, threads)"]
+    if fastmath:
+        lines = ["    before = take_tiny_for_zero()", *lines, "    take_numbers_as(before)"]
     return "\n".join([JIT, "def step_@@KEY@@(thread, context):", *lines, ""])
