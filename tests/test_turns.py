@@ -15,7 +15,7 @@ import graphcomp as gx
 from graphcomp import numpy as gnp
 from graphcomp.run import blas, interpret
 from graphcomp.run.pipeline import lower
-from graphcomp.schedule import turns
+from graphcomp.schedule import plan_arena, turns
 from graphcomp.schedule.program import LoopOver, Program
 from graphcomp.trace.tree import leaves
 
@@ -65,7 +65,9 @@ def test_what_is_larger_than_a_cache_is_made_turn_by_turn() -> None:
     text = str(program)
     assert "for s0 in 20" in text and "by the first thread" not in text.split("for s0 in 20")[1].split("kernel 4")[0]
     source = gx.jit(distances).stages(*arguments).source
-    assert "s0_first*28800" in source, "what is local lies where the first turn would be"
+    assert "s0_part*28800" in source, "what is local has one part for each thread"
+    plain, two, many = (plan_arena(program, {}, threads).size for threads in (None, 2, 64))
+    assert plain == many > 9 * two
 
 
 @pytest.mark.parametrize("shape", [(20, 32, 90), (4, 32, 900)], ids=["small", "few"])

@@ -40,9 +40,9 @@ from ..schedule.program import (
     updates,
 )
 from ..schedule.text import index_text, size_name, size_text
-from ..schedule.turns import first_turn, inside_shared
+from ..schedule.turns import inside_shared, part_name
 from . import formulas, lanes, lapack, mathematics, matrix, nests, runtime, team, transpositions, vectors
-from .kernels import Function, Numbering, kernel_function
+from .kernels import Function, Numbering, kernel_function, shared_bounds
 from .routine_calls import routine_name, routine_of
 
 PART_LENGTH = 150
@@ -269,12 +269,12 @@ class _Emission:
 
     def shared_loop(self, kernel: LoopOver, variables: tuple[str, ...]) -> list[str]:
         """A loop of which each thread does its share of the turns."""
-        variable, first, extent = kernel.variable, first_turn(kernel.variable), size_text(kernel.extent or 0)
-        calls = self.block(kernel.kernels, (*variables, variable, first))
+        extent, part = size_text(kernel.extent or 0), part_name(kernel.variable)
+        calls = self.block(kernel.kernels, (*variables, kernel.variable, part))
         return [
             *["    meet(context, threads)"] * kernel.meets,
-            f"    {first} = share(thread, threads, {extent}, 1)",
-            f"    for {variable} in range({first}, share(thread + 1, threads, {extent}, 1)):  # {describe(kernel)}",
+            f"    for {kernel.variable} in range({shared_bounds(extent)}):  # {describe(kernel)}",
+            f"        {part} = thread if threads < {extent} else {kernel.variable}",
             *(f"        {call}" for call in calls),
         ]
 

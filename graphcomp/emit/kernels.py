@@ -139,7 +139,7 @@ def _nest(
     for loop, extent in zip(loops, extents or [size_text(loop.extent) for loop in loops]):
         bounds = f"{extent} - 1, -1, -1" if loop.reverse else extent
         if loop.shared:
-            bounds = _share(extent, function.constant(size_text(loop.unit)))
+            bounds = shared_bounds(extent, function.constant(size_text(loop.unit)))
         function.line(f"for {loop.variable} in range({bounds}):")
         function.depth += 1
     if inner is not None:
@@ -158,7 +158,7 @@ def _comment(graph: Numbering, statement: Statement) -> str:
     return ""
 
 
-def _share(extent: str, unit: str = "1") -> str:
+def shared_bounds(extent: str, unit: str = "1") -> str:
     """The bounds of a thread's share of a loop."""
     return f"share(thread, threads, {extent}, {unit}), share(thread + 1, threads, {extent}, {unit})"
 
@@ -215,7 +215,7 @@ def _transpose(function: Function, statement: Transpose, graph: Numbering) -> No
     extents, begins = [size_text(columns.extent), size_text(rows.extent)], ["", ""]
     for slot, axis in enumerate((columns, rows)):
         if axis.shared:
-            function.line(f"begin, end = {_share(extents[slot], function.constant(size_text(axis.unit)))}")
+            function.line(f"begin, end = {shared_bounds(extents[slot], function.constant(size_text(axis.unit)))}")
             extents[slot], begins[slot] = "(end - begin)", "begin"
     name, arguments, counters = (
         transpositions.TRANSPOSITIONS.name(load.dtype, vector_bits()),
@@ -384,12 +384,14 @@ def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> Non
     m, n = size_text(kernel.m), size_text(kernel.n)
     moves: list[tuple[str, str]] = []
     if kernel.shared in ("rows", "columns"):
-        function.line(f"begin, end = {_share(m if kernel.shared == 'rows' else n)}")
+        function.line(f"begin, end = {shared_bounds(m if kernel.shared == 'rows' else n)}")
         moves.append(("begin", "m" if kernel.shared == "rows" else "n"))
         m, n = ("(end - begin)", n) if kernel.shared == "rows" else (m, "(end - begin)")
     for number, extent in enumerate(kernel.batch):
         is_shared = kernel.shared == "batch" and number == 0
-        function.line(f"for q{number} in range({_share(size_text(extent)) if is_shared else size_text(extent)}):")
+        function.line(
+            f"for q{number} in range({shared_bounds(size_text(extent)) if is_shared else size_text(extent)}):"
+        )
         function.depth += 1
         _limit_turns(function, kernel, number)
     _limit_turns(function, kernel, None)

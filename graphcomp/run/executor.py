@@ -36,9 +36,9 @@ REFERENCES = 2
 class Binding:
     """A program for given sizes: the arena, and the context table with all that does not change from call to call."""
 
-    def __init__(self, program: Program, graph: Graph, sizes: dict[sp.Symbol, int]) -> None:
+    def __init__(self, program: Program, graph: Graph, sizes: dict[sp.Symbol, int], threads: int) -> None:
         self.sizes = sizes
-        plan = plan_arena(program, sizes)
+        plan = plan_arena(program, sizes, threads)
         self.arena = aligned(plan.size)
         self.constants: list[np.ndarray] = []
         first = FIRST_SIZE + len(program.sizes)
@@ -194,7 +194,7 @@ class Executor:
     def _binding(self, sizes: dict[sp.Symbol, int]) -> Binding:
         key = tuple(sizes[symbol] for symbol in self.program.sizes)
         if key not in self._bindings:
-            self._bindings[key] = binding = Binding(self.program, self.graph, sizes)
+            self._bindings[key] = binding = Binding(self.program, self.graph, sizes, self.threads)
             binding.words[len(binding.context) - 1] = address_of(self.stamps)
         return self._bindings[key]
 

@@ -119,7 +119,7 @@ def report(executor: Executor, values: Sequence[Any], memory: Lookup) -> Report:
         for kernel, seconds in zip(program.kernels, measured)
     ]
     meetings = sum(kernel.meets for kernel in leaves(program.kernels))
-    arena = plan_arena(program, binding.sizes).size
+    arena = plan_arena(program, binding.sizes, executor.threads).size
     call, disk = statistics.median(calls), executor.loaded.lookup()
     return Report(tuple(kernels), call, entry, threads, meetings, arena, peak, speed, memory, disk)
 

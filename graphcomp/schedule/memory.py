@@ -10,6 +10,7 @@ import sympy as sp
 
 from ..graph.types import substitute
 from .program import Buffer, Kernel, LoopOver, Program, used
+from .turns import parts_of
 
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector."""
@@ -53,10 +54,17 @@ def spans(kernels: list[Kernel], start: int) -> tuple[dict[int, tuple[int, int]]
     return found, position
 
 
-def plan_arena(program: Program, sizes: Mapping[sp.Symbol, int]) -> Arena:
-    """Greedy best fit, large buffers first: each at the lowest offset free for its whole life."""
-    lives = lifetimes(program)
-    return fit(lives, {b.number: bytes_of(b, sizes) for b in program.buffers if b.number in lives})
+def plan_arena(program: Program, sizes: Mapping[sp.Symbol, int], threads: int | None = None) -> Arena:
+    """Greedy best fit, large buffers first: each at the lowest offset free for its whole life.
+
+    Of what is made turn by turn there is one part for each thread, if it is known how many there are at most.
+    """
+    lives, parts = lifetimes(program), parts_of(program.kernels)
+    bytes = {b.number: bytes_of(b, sizes) for b in program.buffers if b.number in lives}
+    for number, count in parts.items():
+        if threads is not None and threads < count and number in bytes:
+            bytes[number] = -(-bytes[number] * threads // count // ALIGNMENT) * ALIGNMENT
+    return fit(lives, bytes)
 
 
 def fit(lives: Mapping[int, tuple[int, int]], sizes: Mapping[int, int]) -> Arena:

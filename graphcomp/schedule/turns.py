@@ -7,13 +7,13 @@ turn for each thread, whatever its size. It is done where all turns together mak
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
 import numpy as np
 
-from ..graph import Graph, TensorType
+from ..graph import Dimension, Graph, TensorType
 from ..ops.index import Index
 from ..ops.index import loop as counter
 from .groups import needed
@@ -107,12 +107,30 @@ def is_used(variable: str, body: list[Statement]) -> bool:
     return False
 
 
-def locals_of(row: Sequence[Kernel], kernels: Sequence[Kernel]) -> set[int]:
-    """The numbers of the scratch buffers that only these kernels touch."""
+def locals_of(row: Sequence[Leaf], kernels: Sequence[Kernel]) -> set[int]:
+    """The numbers of the scratch buffers that only these kernels touch, and in which each turn's part lies together."""
     outside = {b.root.number for kernel in kernels if not any(kernel is each for each in row) for b in used(kernel)}
     inside = {b.root.number for kernel in row for b in written(kernel) if b.root.role == "scratch" and b.of is None}
     windows = {b.root.number for kernel in row for b in used(kernel) if b.of is not None}
-    return inside - outside - windows
+    turns = turns_of(row[0]) if row else None
+    apart = {buffer.number for kernel in row for buffer, step in steps_of(kernel) if step * (turns or 1) != buffer.size}
+    return inside - outside - windows - apart
+
+
+def steps_of(kernel: Leaf) -> Iterator[tuple[Buffer, Dimension]]:
+    """How far each access to a buffer moves from turn to turn."""
+    if isinstance(kernel, ProductKernel):
+        yield from ((each.buffer, each.batch[0]) for each in (kernel.left, kernel.right, kernel.result))
+    elif isinstance(kernel, LoopKernel):
+        for loops, body in nests_of(kernel):
+            variable = next(loop.variable for loop in loops if loop.shared)
+            for each in walk(body):
+                if isinstance(each, (Load, Store)):
+                    yield each.buffer, step_of(each.address, variable)
+
+
+def step_of(address: Index, variable: str) -> Dimension:
+    return next((step for atom, step in address.terms if is_counter(atom, variable)), 0)
 
 
 def trimmed(row: list[Leaf], local: set[int]) -> tuple[list[Leaf], set[int]]:
@@ -157,16 +175,16 @@ def joined(row: Sequence[Leaf], local: set[int], graph: Graph, variable: str, al
 class Windows:
     """The parts of buffers that belong to a turn, one for each step from turn to turn.
 
-    That of a local buffer is where the first turn of the thread's share would be, in all of its turns.
+    Of a local buffer each thread has one part for all of its turns.
     """
 
     def __init__(self, variable: str, turns: int, local: set[int], all: list[Buffer]) -> None:
         self.variable, self.turns, self.local, self.all = variable, turns, local, all
-        self.found: dict[tuple[int, object], Buffer] = {}
+        self.found: dict[tuple[int, Dimension], Buffer] = {}
 
-    def window(self, buffer: Buffer, step: object) -> Buffer:
+    def window(self, buffer: Buffer, step: Dimension) -> Buffer:
         if (buffer.number, step) not in self.found:
-            name = first_turn(self.variable) if buffer.number in self.local else self.variable
+            name = part_name(self.variable) if buffer.number in self.local else self.variable
             part = TensorType((buffer.size // self.turns,), buffer.type.dtype)
             place = counter(name, self.turns) * step
             made = Buffer(len(self.all), part, (0,), "window", buffer.node, of=buffer, place=place)
@@ -181,16 +199,11 @@ class Windows:
 
     def access(self, statement: Load | Store, variable: str) -> None:
         """Let a load or a store touch its turn's part."""
-        steps = [step for atom, step in statement.address.terms if is_counter(atom, variable)]
-        if steps:
+        step = step_of(statement.address, variable)
+        if step != 0:
             rest = tuple(term for term in statement.address.terms if not is_counter(term[0], variable))
             statement.address = Index(rest, statement.address.constant)
-            statement.buffer = self.window(statement.buffer, steps[0])
-
-
-def first_turn(variable: str) -> str:
-    """The variable that holds the first turn of a thread's share."""
-    return f"{variable}_first"
+            statement.buffer = self.window(statement.buffer, step)
 
 
 def take_turn(kernel: LoopKernel, windows: Windows) -> None:
@@ -210,6 +223,17 @@ def turn_of(statement: Statement) -> Statement:
 
 def without_shared(loops: Sequence[Loop]) -> list[Loop]:
     return [loop for loop in loops if not loop.shared]
+
+
+def part_name(variable: str) -> str:
+    """The variable that counts the parts of local buffers: the thread's number, or the turn's if there are no more."""
+    return f"{variable}_part"
+
+
+def parts_of(kernels: Sequence[Kernel]) -> dict[int, int]:
+    """For each buffer of which a thread needs one part for all of its turns, how many parts it has."""
+    loops = [each for each in kernels if isinstance(each, LoopOver) and each.is_shared]
+    return {number: int(each.extent) for each in loops for number in each.locals}  # type: ignore[arg-type]
 
 
 def inside_shared(kernels: Sequence[Kernel]) -> set[int]:
