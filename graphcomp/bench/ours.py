@@ -108,7 +108,7 @@ class Graphcomp(Candidate):
         executor = self.function.version(*inputs).executor
         if executor is None or executor.program.sizes:
             return {}
-        arena = plan_arena(executor.program, {}).size
+        arena = plan_arena(executor.program, {}, executor.threads).size
         return {"arena": arena, "arguments": sum(np.asarray(leaf).nbytes for leaf in flatten(inputs)[0])}
 
 
