@@ -165,7 +165,7 @@ def vector_letter(windows: Windows, others: Sequence[str], sizes: Mapping[str, D
     places = [max(names, key=lambda name: magnitude(sizes[name])) for names in along if len(names) > 1]
     holder = next((names for names in others if all(place in names for place in places)), "")
     steps = {atom.name: step for entry in windows.index for atom, step in entry.terms}
-    wide = sorted(places[::-1], key=lambda name: -min(magnitude(sizes[name]), 2 * LANES))
+    wide = sorted(places, key=lambda name: (-min(magnitude(sizes[name]), 2 * LANES), -places.index(name)))
     able = [*(names[0] for names in along if len(names) == 1), *wide]
     able = [name for name in able if name in holder and steps[name] == 1]
     best = max(able, key=lambda name: filled(sizes[name]), default="")
