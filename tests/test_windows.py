@@ -341,3 +341,24 @@ def test_zeros_on_one_side_or_nothing_inside() -> None:
             return gnp.pad(gnp.transpose(x)[first:last], ((before, after), (0, 0)))  # noqa: B023
 
         np.testing.assert_array_equal(gx.jit(part)(x), part(x))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+@pytest.mark.parametrize(("height", "part"), [(34, 2), (32, 3), (31, 1)])
+def test_long_sums_are_taken_in_parts_that_the_caches_hold(
+    height: int, part: int, threads: int, monkeypatch: Any
+) -> None:
+    """Of the sum over all lines of places, several at a time where their number can be divided."""
+    monkeypatch.setattr(blas, "WORTH_A_TEAM", 0)
+    rng = np.random.default_rng(height)
+    weight, x = rng.standard_normal((5, 2, 3, 3)), rng.standard_normal((32, 2, height, 42))
+    places = rng.standard_normal((32, 5, height - 2, 40))
+
+    def gradient(weight: Any, x: Any) -> Any:
+        return gx.grad(lambda weight: gnp.sum(convolution(weight, x) * places))(weight)
+
+    (product,) = products(program_of(gradient, weight, x))
+    assert product.batch[0] == (height - 2) // part
+    assert product.inner == ((part, 1280) if part > 1 else (1280,))
+    wanted = np.einsum("ncijpq,noij->ocpq", np.lib.stride_tricks.sliding_window_view(x, (3, 3), (2, 3)), places)
+    np.testing.assert_allclose(gx.jit(gradient, threads=threads)(weight, x), wanted, rtol=1e-10, atol=1e-9)

@@ -39,6 +39,9 @@ RUN_BYTES = 1 << 16
 PARTS_SIZE = 1 << 14
 """The results of all steps that are added up have at most so many entries: they stay in the first-level cache."""
 
+NEAREST, SECOND = 1 << 14, 1 << 20
+"""Bytes of one operand that stay in the first-level cache beside others, and in the second-level one."""
+
 SPREAD = 1 << 10
 """An operand of more entries that do not lie along either of a product's sides is packed first."""
 
@@ -160,13 +163,14 @@ def vector_letter(windows: Windows, others: Sequence[str], sizes: Mapping[str, D
     """The letter that fills its vectors best, of those that the base shares with the array of all places.
 
     Of the letters that move along one axis, the longer one counts places, the other one a window's entries. Of places
-    that fill vectors alike, the last ones are chosen, which run along memory as images arrive.
+    that fill two vectors or more alike, the last one is chosen, which runs along memory as images arrive.
     """
     along = [counts(entry) or [] for entry in windows.index]
     places = [max(names, key=lambda name: magnitude(sizes[name])) for names in along if len(names) > 1]
     holder = next((names for names in others if all(place in names for place in places)), "")
     steps = {atom.name: step for entry in windows.index for atom, step in entry.terms}
-    able = [*(names[0] for names in along if len(names) == 1), *reversed(places)]
+    wide = sorted(places, key=lambda name: (-min(magnitude(sizes[name]), 2 * LANES), -places.index(name)))
+    able = [*(names[0] for names in along if len(names) == 1), *wide]
     able = [name for name in able if name in holder and steps[name] == 1]
     best = max(able, key=lambda name: filled(sizes[name]), default="")
     return best if best and filled(sizes[best]) >= LEAST_FILLED else ""
@@ -284,7 +288,7 @@ def place_windows(scheduler: Scheduler, node: Node) -> bool:
     number, nodes = len(scheduler.kernels), [node.id, places.windows.base] if is_folded else [node.id]
     along_inner = places.vector in letters.inner
     kernel = ProductKernel(number, batch, m, n, inner, a, b, c, node.dtype, nodes, adds, along_inner)
-    scheduler.kernels.append(kernel)
+    scheduler.kernels.append(deepened(kernel) if along_inner else kernel)
     scheduler.ready[filled.number] = number
     if in_parts:
         scheduler.add_up(node, filled, target)
@@ -295,6 +299,34 @@ def place_windows(scheduler: Scheduler, node: Node) -> bool:
 def has_parts(target: Buffer, batch: Sequence[Dimension]) -> bool:
     """Whether a result is so small that threads had better share out the steps that add to it."""
     return magnitude(batch[0]) >= FEWEST_TURNS and magnitude(target.size * batch[0]) <= PARTS_SIZE
+
+
+def deepened(kernel: ProductKernel) -> ProductKernel:
+    """A sum over a batch loop taken in part into the inner index: fewer sums are added up and written, each longer.
+
+    The part is as large as the caches allow: what one row reads shall stay in the first, what all rows read in the
+    second one.
+    """
+    depth, extents = kernel.k, kernel.batch
+    if len(kernel.inner) == INNER_LOOPS or not isinstance(depth, int) or not isinstance(kernel.m, int):
+        return kernel
+    summed = [slot for slot, step in enumerate(kernel.result.batch) if step == 0 and isinstance(extents[slot], int)]
+    if not summed:
+        return kernel
+    slot = max(summed, key=lambda slot: -magnitude(kernel.right.batch[slot]))
+    extent, most = int(magnitude(extents[slot])), min(NEAREST // (4 * depth), SECOND // (4 * depth * kernel.m))
+    part = next((size for size in range(most, 1, -1) if extent % size == 0), 1)
+    if part == 1:
+        return kernel
+
+    def parted(operand: Operand) -> Operand:
+        steps = list(operand.batch)
+        step, steps[slot] = steps[slot], steps[slot] * part
+        return replace(operand, batch=tuple(steps), k=(step, *operand.k) if operand.k else ())
+
+    batch = (*extents[:slot], extent // part, *extents[slot + 1 :])
+    left, right, result = map(parted, (kernel.left, kernel.right, kernel.result))
+    return replace(kernel, batch=batch, inner=(part, *kernel.inner), left=left, right=right, result=result)
 
 
 def operand_view(scheduler: Scheduler, node: Node, places: Places, slot: int) -> View:
