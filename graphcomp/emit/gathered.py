@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..schedule.domain import neutral_text
 from ..schedule.program import Gathered
-from ..schedule.schedule import neutral_text
 from .rows import COMBINING, MOST_VECTORS, Row, is_vectored, place_text, row_of, vector_lines
 
 

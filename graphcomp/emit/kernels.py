@@ -13,6 +13,7 @@ import sympy as sp
 from ..graph import Graph, Node
 from ..ops.index import Index, linear
 from ..ops.index import loop as counter
+from ..schedule.domain import neutral_text
 from ..schedule.program import (
     Assign,
     Buffer,
@@ -33,7 +34,6 @@ from ..schedule.program import (
     Store,
     Transpose,
 )
-from ..schedule.schedule import neutral_text
 from ..schedule.text import guard_text, index_text, size_name, size_text
 from . import transpositions
 from .gathered import gathered_row, write_rows

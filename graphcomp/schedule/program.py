@@ -8,7 +8,7 @@ for what is computed as a whole, such as a factorisation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
@@ -457,6 +457,14 @@ def leaves(kernels: list[Kernel]) -> Iterator[Leaf]:
             yield from leaves(kernel.kernels)
         else:
             yield kernel
+
+
+def every(kernels: Sequence[Kernel]) -> Iterator[Kernel]:
+    """All kernels, loops before what they hold."""
+    for kernel in kernels:
+        yield kernel
+        if isinstance(kernel, LoopOver):
+            yield from every(kernel.kernels)
 
 
 def walk(body: list[Statement]) -> Iterator[Statement]:

@@ -20,8 +20,8 @@ from typing import Any
 
 from ..errors import LoweringError
 from .memory import bytes_of, fit, plan_arena, spans
-from .program import Buffer, Kernel, LoopKernel, LoopOver, Program, Sort, leaves, used, written
-from .schedule import every, remove_unread
+from .passes import remove_unread
+from .program import Buffer, Kernel, LoopKernel, LoopOver, Program, Sort, every, leaves, used, written
 from .work import kernel_work
 
 MOST_AT_ONCE = 12

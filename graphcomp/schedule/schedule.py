@@ -6,55 +6,52 @@ kernel has just computed are then used from registers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..errors import LoweringError
-from ..graph import Dimension, Graph, Node, TensorType, TupleType
+from ..graph import Dimension, Graph, Node, TensorType
 from ..graph.types import equal, product
-from ..ops.index import Atom, Index, loop
+from ..ops.index import Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
+from .domain import domain_key, domain_loops, neutral_text
 from .extrema import join_extrema
 from .folds import place_fold
 from .groups import GROUPS
 from .loops import block_transposition, by_step, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context, bound_of
-from .parts import reduce_in_parts
+from .passes import address_from_begin, in_parts, remove_unread
 from .placement import is_source, moves_entries, stored_values
 from .products import View, classify, fits, moved_by, packed, plan_product, stored_view, view_of
 from .program import (
     START,
     Buffer,
-    CallKernel,
     Kernel,
     Load,
     Loop,
     LoopKernel,
-    LoopOver,
     Nest,
     Operand,
-    Position,
     ProductKernel,
     Program,
     Reduce,
-    Sort,
     Statement,
     Stopped,
     Store,
-    guards,
+    every,
     leaves,
     used,
     walk,
-    written,
 )
 from .quotients import count_quotients
 from .reductions import join_reductions
 from .repeat import place_cond, place_scan, place_while
 from .shares import share_out
+from .templates import TEMPLATES
 from .transpositions import find_transposition, transpose
 from .turns import by_turns
 from .updates import update_in_place
@@ -505,126 +502,9 @@ class Scheduler:
             self.ready[window.number] = self.ready[packed.number]
             self.copies.setdefault(source.id, []).append(window)
 
-    # templates -------------------------------------------------------------------------------------------------------
-
-    def place_item(self, node: Node) -> None:
-        """Results of ops with several are filled by the op's own kernel, when the first of them is met."""
-        if node.id in self.buffers:
-            return
-        source = self.graph.node(node.inputs[0])
-        KERNELS[ops.get(source.op).kernel or ""](self, source)
-
-    def place_scatter_add(self, node: Node) -> None:
-        """Zeros, then every update in ascending order."""
-        target = self.buffer(node)
-        body = Body(self.graph, self.buffers)
-        loops, index = domain_loops(target)
-        body.add(Nest(loops, [Store(target, target.address(index), neutral_text("sum", node.dtype), node.id)]))
-        axis, rank = node.attributes["axis"], self.graph.type(node.inputs[1]).rank
-        update_loops, place = body.loops(self.graph.type(node.inputs[0]).shape)
-        with body.block() as inner:
-            from_index = place[axis : axis + rank]
-            position = index_from(body, node, from_index, node.shape[axis])
-            value = body.value(node.inputs[0], place)
-            where = (*place[:axis], position, *place[axis + rank :])
-            body.add(Store(target, target.address(where), value, node.id, "sum"))
-        body.add(Nest(update_loops, inner))
-        body.nodes.setdefault(node.id)
-        self.ready[target.number] = self.new_kernel(body, []).number
-        self.buffers[node.id] = target
-
-    def place_cumulative_sum(self, node: Node) -> None:
-        """Each entry is the one before plus its own value."""
-        target = self.buffer(node)
-        axis, reverse = node.attributes["axis"], node.attributes["reverse"]
-        body = Body(self.graph, self.buffers)
-        loops, index = domain_loops(target)
-        along = {atom.name for atom, _ in index[axis].terms}
-        outer = [item for item in loops if item.variable not in along]
-        with body.block() as first:
-            start = Index((), node.shape[axis] - 1 if reverse else 0)
-            begin = (*index[:axis], start, *index[axis + 1 :])
-            body.add(Store(target, target.address(begin), body.value(node.inputs[0], begin), node.id))
-        body.add(Nest(outer, first))
-        step_loop = Loop("s", node.shape[axis] - 1, reverse)
-        step = loop("s", node.shape[axis] - 1)
-        here = (*index[:axis], step if reverse else step + 1, *index[axis + 1 :])
-        before = (*index[:axis], here[axis] + (1 if reverse else -1), *index[axis + 1 :])
-        with body.block() as rest:
-            previous = body.name()
-            body.add(Load(previous, target, target.address(before), node.dtype))
-            value = body.value(node.inputs[0], here)
-            total = body.compute_sum(node, previous, value)
-            body.add(Store(target, target.address(here), total, node.id))
-        before_axis = {atom.name for entry in index[:axis] for atom, _ in entry.terms}
-        place = sum(item.variable in before_axis for item in outer)
-        body.add(Nest([*outer[:place], step_loop, *outer[place:]], rest))
-        body.nodes.setdefault(node.id)
-        self.ready[target.number] = self.new_kernel(body, []).number
-        self.buffers[node.id] = target
-
-    def place_sort(self, node: Node) -> None:
-        """Sort rows of positions, then write what the op asks for: values, positions, or the first k of both."""
-        source = self.graph.type(node.inputs[0])
-        axis = node.attributes.get("axis", source.rank - 1)
-        length = source.shape[axis]
-        values = self.scratch(node, (length,), source.dtype)
-        places, spare = (self.scratch(node, (length,), "int64") for _ in range(2))
-        body = Body(self.graph, self.buffers)
-        names = [body.name("i") for _ in source.shape]
-        index = [loop(name, size) for name, size in zip(names, source.shape)]
-        rows = [Loop(n, s) for position, (n, s) in enumerate(zip(names, source.shape)) if position != axis]
-        with body.block() as row:
-            with body.block() as read:
-                value = body.value(node.inputs[0], tuple(index))
-                body.add(Store(values, index[axis], value, node.id))
-            body.add(Nest([Loop(names[axis], length)], read))
-            body.add(Sort(values, places, spare, length, ops.get(node.op).kernel == "top_k", node.id))
-            self.write_sorted(body, node, index, axis, values, places)
-        body.add(Nest(rows, row))
-        body.nodes.setdefault(node.id)
-        kernel = self.new_kernel(body, [])
-        for statement in kernel.statements():
-            if isinstance(statement, Store):
-                self.ready[statement.buffer.number] = kernel.number
-
-    def write_sorted(
-        self, body: Body, node: Node, index: list[Index], axis: int, values: Buffer, places: Buffer
-    ) -> None:
-        wanted = node.attributes.get("k", node.type.items[0].shape[axis] if isinstance(node.type, TupleType) else None)
-        count = wanted if wanted is not None else node.shape[axis]
-        targets = self.sort_targets(node)
-        name = body.name("i")
-        index[axis] = loop(name, count)
-        with body.block() as write:
-            place, value = body.name("j"), body.name()
-            body.add(Load(place, places, index[axis], "int64"))
-            at = index_value(place, values.type.shape[0])
-            body.add(Load(value, values, at, values.type.dtype))
-            for target, is_place in targets:
-                body.add(Store(target, target.address(tuple(index)), place if is_place else value, target.node))
-        body.add(Nest([Loop(name, count)], write))
-
-    def sort_targets(self, node: Node) -> list[tuple[Buffer, bool]]:
-        """(buffer, whether it takes positions) for each result that is asked for."""
-        if not isinstance(node.type, TupleType):
-            self.buffers[node.id] = self.buffer(node)
-            return [(self.buffers[node.id], ops.get(node.op).kernel == "argsort")]
-        targets = []
-        for user, _ in self.graph.users(node.id):
-            item = self.graph.node(user)
-            self.buffers[user] = self.buffer(item)
-            targets.append((self.buffers[user], item.attributes["position"] == 1))
-        return targets
-
 
 KERNELS: dict[str, Any] = {
-    "scatter_add": Scheduler.place_scatter_add,
-    "cumulative_sum": Scheduler.place_cumulative_sum,
-    "sort": Scheduler.place_sort,
-    "argsort": Scheduler.place_sort,
-    "top_k": Scheduler.place_sort,
-    "item": Scheduler.place_item,
+    **TEMPLATES,
     "scan": place_scan,
     "cond": place_cond,
     "while_loop": place_while,
@@ -634,35 +514,12 @@ KERNELS: dict[str, Any] = {
 """Templates for ops that are no loop over independent entries, by the name in their record."""
 
 
-def index_value(name: str, extent: Dimension) -> Index:
-    return Index(((Atom("value", name, extent), 1),), 0)
-
-
-def index_from(body: Body, node: Node, index: tuple[Index, ...], extent: Dimension) -> Index:
-    """A loaded position, checked against the axis it indexes."""
-    value = body.value(node.inputs[1], index)
-    name = body.name("j")
-    body.add(Position(name, value, extent, node.id))
-    return index_value(name, extent)
-
-
 def stored_dtype(graph: Graph, node: Node) -> str:
     """The narrowest dtype for positions that are known to be small: more of them then fit into a vector."""
     bound = bound_of(graph, node.id) if node.tensor.is_integer else None
     if not isinstance(bound, int):
         return node.dtype
     return next(each for each in ("int8", "int16", "int32", "int64") if bound - 1 <= np.iinfo(each).max)
-
-
-def domain_loops(target: Buffer) -> tuple[list[Loop], tuple[Index, ...]]:
-    """Loops over the entries of a buffer in memory order, and the logical index. Axes of size 1 need no loop."""
-    loops: list[Loop] = []
-    index = [Index()] * target.type.rank
-    for axis in target.order:
-        if target.type.shape[axis] != 1:
-            loops.append(Loop(f"i{len(loops)}", target.type.shape[axis]))
-            index[axis] = loop(loops[-1].variable, loops[-1].extent)
-    return loops, tuple(index)
 
 
 def few_buffers(body: list[Statement]) -> bool:
@@ -683,90 +540,9 @@ def reads_again(body: list[Statement], added: list[Statement], domain: tuple[Dim
     return any(b.number in before and len(domain_key(b)) >= len(domain) > 0 for b in loads)
 
 
-def domain_key(target: Buffer) -> tuple[Dimension, ...]:
-    """The extents of a buffer's loops: kernels with equal ones can be joined."""
-    return tuple(loop.extent for loop in domain_loops(target)[0])
-
-
 def short(extents: tuple[Dimension, ...]) -> bool:
     size = product(extents)
     return isinstance(size, int) and size <= 32
-
-
-def neutral_text(combine: str, dtype: str) -> str:
-    """The value that a combination starts from."""
-    if combine in ("sum", "product"):
-        return f"{dtype}({0 if combine == 'sum' else 1})"
-    sign = "-" if combine == "maximum" else ""
-    if dtype.startswith("float"):
-        return f"{dtype}({sign}math.inf)"
-    bits = int("".join(filter(str.isdigit, dtype)))
-    unsigned = dtype.startswith("u")
-    low, high = (0, 2**bits - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    return f"{dtype}({low if combine == 'maximum' else high})"
-
-
-def remove_unread(
-    kernels: list[Kernel], buffers: list[Buffer], outputs: list[Buffer]
-) -> tuple[list[Kernel], list[Buffer]]:
-    """Drop stores that only registers were read from, then kernels that store nothing."""
-    read: set[int] = {buffer.root.number for buffer in (*outputs, *guards(kernels))}
-    for kernel in leaves(kernels):
-        if isinstance(kernel, ProductKernel):
-            read |= {kernel.left.buffer.root.number, kernel.right.buffer.root.number}
-        elif isinstance(kernel, CallKernel):
-            read |= {buffer.root.number for buffer in kernel.buffers}
-        else:
-            read |= {s.buffer.root.number for s in kernel.statements() if isinstance(s, Load)}
-            for s in kernel.statements():
-                if isinstance(s, Sort):
-                    read |= {s.values.number, s.places.number, s.spare.number}
-    for kernel in leaves(kernels):
-        if isinstance(kernel, LoopKernel):
-            kernel.body[:] = [s for s in kernel.body if not isinstance(s, Store) or s.buffer.root.number in read]
-    kept = numbered(storing(kernels))
-    live = {b.root.number for k in kept for b in used(k)} | {b.root.number for b in outputs}
-    return kept, [b for b in buffers if b.of is None and (b.number in live or b.role == "input")]
-
-
-def numbered(kernels: list[Kernel]) -> list[Kernel]:
-    for number, each in enumerate(every(kernels)):
-        each.number = number
-    return kernels
-
-
-def in_parts(kernels: list[Kernel], buffers: list[Buffer], all: list[Buffer]) -> list[Kernel]:
-    """The kernels with long reductions in parts; adds what is between them to the buffers."""
-    before = len(all)
-    found = reduce_in_parts(kernels, all)
-    buffers += all[before:]
-    return numbered(found)
-
-
-def address_from_begin(kernel: LoopKernel) -> None:
-    """Windows at a fixed place are addressed from where their buffer begins: LLVM then sees that parts of one buffer do
-    not overlap, and looks for fewer overlaps with others when the loop begins."""
-    for statement in kernel.statements():
-        if isinstance(statement, (Load, Store)):
-            while statement.buffer.of is not None and not statement.buffer.place.terms:
-                statement.address = statement.address + statement.buffer.place
-                statement.buffer = statement.buffer.of
-
-
-def storing(kernels: list[Kernel]) -> list[Kernel]:
-    """The kernels that store something."""
-    for kernel in kernels:
-        if isinstance(kernel, LoopOver):
-            kernel.kernels = storing(kernel.kernels)
-    return [kernel for kernel in kernels if written(kernel)]
-
-
-def every(kernels: list[Kernel]) -> Iterator[Kernel]:
-    """All kernels, loops before what they hold."""
-    for kernel in kernels:
-        yield kernel
-        if isinstance(kernel, LoopOver):
-            yield from every(kernel.kernels)
 
 
 def schedule(graph: Graph, donated: Sequence[int] = ()) -> Program:
