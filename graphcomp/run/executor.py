@@ -54,6 +54,8 @@ class Binding:
         self.one_thread = uses_blas(program) and not factors_large_matrices(program, sizes)
         self.worth_a_team = worth_a_team(program, sizes)
         self.outputs = [self._output(program, buffer, sizes) for buffer in program.outputs]
+        self.updated = [(place, input) for place, (_, _, input) in enumerate(self.outputs) if input is not None]
+        """Which outputs lie in the memory of which inputs."""
         self.words = memoryview(self.context)  # type: ignore[arg-type]
         self.place = address_of(self.context)
 
@@ -125,12 +127,14 @@ class Executor:
             if is_shared:
                 values, addresses = self._addressed(self._apart(values, donated, issued))
             binding.write_addresses(words, binding.inputs, *addresses)
-            storages: list[Any] = []
+            results: list[Any] = []
             for slot, kind, updated in binding.outputs:
-                storage = None if updated is not None else self._storage(kind, issued)
-                storages.append(storage)
-                if storage is not None:
+                if updated is None:
+                    storage = self._storage(kind, issued)
                     words[slot] = storage.address
+                    results.append(Array.of(storage))
+                else:
+                    results.append(values[updated])
             threads = self.threads if binding.worth_a_team else 1
             start = time.perf_counter()
             if binding.one_thread:
@@ -141,11 +145,9 @@ class Executor:
             self.entry_seconds = time.perf_counter() - start
             if words[0]:
                 self._raise(words)
-            for place, (_, _, updated) in enumerate(binding.outputs):
-                if updated is not None:
-                    consumed = values[updated]
-                    storages[place], consumed.storage = consumed.storage, DONATED
-            results = list(map(Array.of, storages))
+            for place, updated in binding.updated:
+                consumed = values[updated]
+                results[place], consumed.storage = Array.of(consumed.storage), DONATED
             if is_shared or len(donated) > len(self._updated):
                 self._reclaim([given[place] for place in donated if type(given[place]) is Array])
         return results
