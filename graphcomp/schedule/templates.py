@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from .. import ops
 from ..graph import Node, TupleType
@@ -11,8 +11,11 @@ from .domain import domain_loops, index_from, index_value, neutral_text
 from .lower import Body
 from .program import Buffer, Load, Loop, Nest, Sort, Store
 
+Scheduler: TypeAlias = Any
+"""`schedule.Scheduler`, which calls this module and so cannot be named by it."""
 
-def place_item(scheduler: Any, node: Node) -> None:
+
+def place_item(scheduler: Scheduler, node: Node) -> None:
     """Results of ops with several are filled by the op's own kernel, when the first of them is met."""
     if node.id in scheduler.buffers:
         return
@@ -20,7 +23,7 @@ def place_item(scheduler: Any, node: Node) -> None:
     scheduler.place(source)
 
 
-def place_scatter_add(scheduler: Any, node: Node) -> None:
+def place_scatter_add(scheduler: Scheduler, node: Node) -> None:
     """Zeros, then every update in ascending order."""
     target = scheduler.buffer(node)
     body = Body(scheduler.graph, scheduler.buffers)
@@ -40,7 +43,7 @@ def place_scatter_add(scheduler: Any, node: Node) -> None:
     scheduler.buffers[node.id] = target
 
 
-def place_cumulative_sum(scheduler: Any, node: Node) -> None:
+def place_cumulative_sum(scheduler: Scheduler, node: Node) -> None:
     """Each entry is the one before plus its own value."""
     target = scheduler.buffer(node)
     axis, reverse = node.attributes["axis"], node.attributes["reverse"]
@@ -71,7 +74,7 @@ def place_cumulative_sum(scheduler: Any, node: Node) -> None:
     scheduler.buffers[node.id] = target
 
 
-def place_sort(scheduler: Any, node: Node) -> None:
+def place_sort(scheduler: Scheduler, node: Node) -> None:
     """Sort rows of positions, then write what the op asks for: values, positions, or the first k of both."""
     source = scheduler.graph.type(node.inputs[0])
     axis = node.attributes.get("axis", source.rank - 1)
@@ -98,7 +101,7 @@ def place_sort(scheduler: Any, node: Node) -> None:
 
 
 def write_sorted(
-    scheduler: Any, body: Body, node: Node, index: list[Index], axis: int, values: Buffer, places: Buffer
+    scheduler: Scheduler, body: Body, node: Node, index: list[Index], axis: int, values: Buffer, places: Buffer
 ) -> None:
     wanted = node.attributes.get("k", node.type.items[0].shape[axis] if isinstance(node.type, TupleType) else None)
     count = wanted if wanted is not None else node.shape[axis]
@@ -115,7 +118,7 @@ def write_sorted(
     body.add(Nest([Loop(name, count)], write))
 
 
-def sort_targets(scheduler: Any, node: Node) -> list[tuple[Buffer, bool]]:
+def sort_targets(scheduler: Scheduler, node: Node) -> list[tuple[Buffer, bool]]:
     """(buffer, whether it takes positions) for each result that is asked for."""
     if not isinstance(node.type, TupleType):
         scheduler.buffers[node.id] = scheduler.buffer(node)
