@@ -11,7 +11,8 @@ import numpy as np
 
 from .errors import InputError, LoweringError, NotFiniteError
 from .graph import TensorType
-from .run.array import Array, kind_of
+from .run.arguments import Arguments, Read, arguments_of, reader
+from .run.array import Array
 from .run.background import Later
 from .run.executor import Binding, Executor
 from .run.finite import interpret_finite
@@ -21,7 +22,7 @@ from .run.pipeline import Lowered, Stages, lower, stages
 from .run.report import Report, report
 from .run.team import check_threads
 from .trace import TracedGraph, trace_function
-from .trace.packing import Pack, Unpack, packer, unpacker
+from .trace.packing import Pack, packer
 from .trace.trace import argument_names
 from .trace.tracer import Tracer, type_of
 from .trace.tree import Structure, flatten
@@ -53,7 +54,7 @@ class Options:
         return {"memory_limit": str(self.memory_limit), "fastmath": str(self.fastmath)}
 
 
-Run: TypeAlias = Callable[[Sequence[Any], Sequence[int], Binding | None], Sequence[Any]]
+Run: TypeAlias = Callable[[Arguments, Sequence[int], Binding | None], Sequence[Any]]
 
 
 class Specialisation:
@@ -98,18 +99,18 @@ class Specialisation:
         return self._later is None or self._later.is_done
 
     def __call__(self, leaves: Sequence[Any], binding: Binding | None = None) -> Any:
-        return self.traced.result_structure.unflatten(self.runner(leaves, self.donated, binding))
+        return self.traced.result_structure.unflatten(self.runner(arguments_of(leaves), self.donated, binding))
 
     @property
     def runner(self) -> Run:
-        """What gives the results for leaves, which of them are donated, and what is known of them."""
+        """What gives the results for arguments, which of them are donated, and what is known of them."""
         if self.options.check_finite:
             return self.run_finite
-        return self.run if self._executor is None else self._executor
+        return self.run if self._executor is None else self._executor.run
 
-    def run_finite(self, leaves: Sequence[Any], donated: Sequence[int], binding: Binding | None) -> Sequence[Any]:
-        given = [np.array(leaf) for leaf in leaves]  # a donated array is gone after the run
-        results = self.run(leaves, donated, binding)
+    def run_finite(self, arguments: Arguments, donated: Sequence[int], binding: Binding | None) -> Sequence[Any]:
+        given = [np.array(leaf) for leaf in arguments[0]]  # a donated array is gone after the run
+        results = self.run(arguments, donated, binding)
         if not all(np.isfinite(result).all() for result in map(np.asarray, results) if result.dtype.kind == "f"):
             interpret_finite(self.traced, given)
             raise NotFiniteError(
@@ -118,10 +119,11 @@ class Specialisation:
             )
         return results
 
-    def run(self, leaves: Sequence[Any], donated: Sequence[int], binding: Binding | None = None) -> Sequence[Any]:
+    def run(self, arguments: Arguments, donated: Sequence[int], binding: Binding | None = None) -> Sequence[Any]:
         executor = self.executor if self.is_ready else None
         if executor is not None:
-            return executor(leaves, donated, binding)
+            return executor.run(arguments, donated, binding)
+        leaves = arguments[0]
         values = [leaf.numpy() if isinstance(leaf, Array) else leaf for leaf in leaves]
         results = [Array.holding(np.asarray(result)) for result in interpret(self.traced, values)]
         for leaf in {id(leaf): leaf for leaf in map(leaves.__getitem__, donated)}.values():
@@ -139,7 +141,7 @@ class Calls:
     """The calls with arguments of one structure, by the kinds of the arrays."""
 
     structure: Structure
-    unpack: Unpack
+    read: Read
     found: dict[tuple[Any, ...], Call] = field(default_factory=dict)
 
 
@@ -156,16 +158,14 @@ class Jitted:
     def __call__(self, *arguments: Any) -> Any:
         for calls in self._calls:
             try:
-                leaves = calls.unpack(arguments)
+                given = calls.read(arguments)
             except (TypeError, ValueError, AttributeError):  # a setting that cannot be compared, a field that is gone
                 continue
-            if leaves is not None:
-                found = calls.found.get(
-                    tuple([leaf.storage.kind if type(leaf) is Array else _kind(leaf) for leaf in leaves])
-                )
+            if given is not None:
+                found = calls.found.get(given[1])
                 if found is not None:
                     run, pack, donated, binding = found
-                    return pack(run(leaves, donated, binding))
+                    return pack(run(given, donated, binding))
         return self._first_call(arguments)
 
     def _first_call(self, arguments: tuple[Any, ...]) -> Any:
@@ -177,7 +177,7 @@ class Jitted:
         if not version.is_ready:
             return version(leaves)
         binding = None if version.executor is None else version.executor.bind(leaves)
-        kinds = tuple(leaf.storage.kind if type(leaf) is Array else _kind(leaf) for leaf in leaves)
+        kinds = arguments_of(leaves)[1]
         if None not in kinds:
             self._remember(structure, kinds, (version.runner, version.pack, version.donated, binding))
         return version(leaves, binding)
@@ -185,7 +185,7 @@ class Jitted:
     def _remember(self, structure: Structure, kinds: tuple[Any, ...], call: Call) -> None:
         calls = next((calls for calls in self._calls if calls.structure == structure), None)
         if calls is None and len(self._calls) < MOST_STRUCTURES:
-            calls = Calls(structure, unpacker(structure))
+            calls = Calls(structure, reader(structure))
             self._calls.append(calls)
         if calls is not None and len(calls.found) < MOST_CALLS:
             calls.found[kinds] = call
@@ -259,14 +259,6 @@ class Jitted:
         types = self._types(arguments, leaves)
         traced = trace_function(self.function, structure.unflatten(types))
         return stages(traced, self.options.memory_limit, self.options.fastmath, self._donated(arguments))
-
-
-def _kind(leaf: Any) -> Any:
-    """What decides how a call with a leaf that is no `Array` is compiled, None where that takes a closer look."""
-    kind = type(leaf)
-    if kind is np.ndarray:
-        return kind_of(leaf.shape, leaf.dtype)
-    return kind if kind in (float, int, bool) else None
 
 
 def _name(function: Callable[..., Any]) -> str:

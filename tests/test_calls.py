@@ -10,6 +10,7 @@ import pytest
 
 import graphcomp as gx
 from graphcomp.errors import ExecutionError, InputError
+from graphcomp.run.arguments import arguments_of, reader
 from graphcomp.run.array import Array, address_of, aligned
 from graphcomp.trace.packing import MOST_PARTS, packer, unpacker
 from graphcomp.trace.tree import flatten
@@ -72,6 +73,31 @@ def test_a_donated_array_is_gone_in_later_calls() -> None:
         np.testing.assert_array_equal(state, X + count)
         with pytest.raises(ExecutionError, match="was donated"):
             step(before)
+
+
+def test_an_array_that_another_call_consumed_meanwhile() -> None:
+    """Its arguments were read before: the memory is still there, but its numbers are no longer the array's."""
+    step = gx.jit(lambda x: x + 1, donate=0)
+    state = step(X)
+    state = step(state)
+    executor = step.version(state).executor
+    assert executor is not None
+    arguments, binding = arguments_of([state]), executor.bind([state])
+    after = step(state)
+    with pytest.raises(ExecutionError, match="was donated"):
+        executor.run(arguments, [0], binding)
+    np.testing.assert_array_equal(after, X + 3)
+
+
+def test_nobody_makes_an_array_that_nobody_looks_at() -> None:
+    """Memory is known by its shape and dtype; NumPy's array of it is made when it is asked for."""
+    found = gx.jit(lambda x: x + 1)(X)
+    assert (found.shape, found.dtype, found.ndim, found.size) == ((3, 4), np.dtype(float), 2, 12)
+    assert found.storage.view is None and not found.storage.is_seen
+    view = found.numpy()
+    assert found.storage.is_seen and not view.flags.writeable
+    del view
+    assert not found.storage.is_seen
 
 
 def test_an_index_out_of_range_spoils_no_later_call() -> None:
@@ -164,6 +190,9 @@ def test_code_for_containers_does_what_the_general_functions_do() -> None:
             )
             assert same or found is None or not all(isinstance(leaf, np.ndarray) for leaf in found)
         assert flatten(packer(structure)(leaves))[1] == structure
+        read, expected = reader(structure)(value), arguments_of(leaves)
+        assert read is not None and all(list(a) == list(b) for a, b in zip(read[1:], expected[1:], strict=True))
+        assert all(a is b for a, b in zip(read[0], leaves, strict=True))
 
 
 def test_large_containers() -> None:

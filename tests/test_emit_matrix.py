@@ -21,13 +21,15 @@ each_kind = pytest.mark.parametrize(("dtype", "bits"), KINDS)
 EXACT = {"float32": np.float64, "float64": np.longdouble}
 
 
-def multiply(left, right, result, bits, add=False):
-    """result = left @ right, or result += left @ right, by the emitted routine."""
+def multiply(left, right, result, bits, add=False, whole=None):
+    """result = left @ right, or result += left @ right, by the emitted routine; `whole` are the columns of the matrix
+    that `right` is a part of."""
     size = result.itemsize
     address = matrix.provide_product(matrix.product_name(str(result.dtype), bits))
-    routine = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 12)(address)
+    routine = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 13)(address)
     steps = [step // size for array in (left, right) for step in array.strides]
-    routine(*result.shape, left.shape[1], left.ctypes.data, *steps[:2], right.ctypes.data, *steps[2:],
+    columns = result.shape[1] if whole is None else whole
+    routine(*result.shape, columns, left.shape[1], left.ctypes.data, *steps[:2], right.ctypes.data, *steps[2:],
             result.ctypes.data, result.strides[0] // size, int(add))  # fmt: skip
 
 
@@ -99,6 +101,19 @@ def test_rows_do_not_depend_on_their_share(dtype, bits, m, k, n, turned):
     for begin, end in ((0, 1), (1, 3), (3, 36), (36, m)):
         multiply(left[begin:end], right, parts[begin:end], bits)
     assert whole.tobytes() == parts.tobytes()
+
+
+@each_kind
+@pytest.mark.parametrize(("m", "k", "n"), [(1, 784, 256), (4, 2000, 700), (3, 5000, 300), (40, 700, 90), (1, 40, 1)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_columns_do_not_depend_on_their_share(dtype, bits, m, k, n, turned):
+    rng = np.random.default_rng(n)
+    left, right = inside(rng, (m, k), dtype), inside(rng, (k, n), dtype, turned)
+    whole, parts = np.zeros((m, n), dtype), np.zeros((m, n), dtype)
+    multiply(left, right, whole, bits)
+    for begin, end in ((0, n // 3), (n // 3, n // 3 + 1), (n // 3 + 1, n)):
+        multiply(left, right[:, begin:end], parts[:, begin:end], bits, whole=n)
+    np.testing.assert_array_equal(parts, whole)
 
 
 @each_kind

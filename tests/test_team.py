@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -323,3 +324,37 @@ def test_little_work_wakes_nobody() -> None:
     assert not blas.worth_a_team(program, {}) and blas.worth_a_team(
         gx.jit(gram).version(np.ones((300, 300))).executor.program, {}
     )
+
+
+@needs_a_team
+def test_a_short_program_wakes_the_team_when_it_runs_again_and_again(monkeypatch: Any) -> None:
+    """Alone it runs alone; soon after another program, or after calls that follow closely, on the team."""
+    monkeypatch.setattr(blas, "WORTH_A_TEAM", 1)
+    monkeypatch.setattr(blas, "WAKING", 10**12)
+    x = gx.Array(np.ones((40, 40)))
+    step = gx.jit(gram, threads=2)
+    executor = step.version(x).executor
+    step(x)
+    binding = executor.bind([x])
+    assert binding.threads == 2 and not binding.is_long
+
+    def threads_of(pause: float) -> int:
+        time.sleep(pause)
+        step(x)
+        return int(binding.context[2])
+
+    assert [threads_of(0.01) for _ in range(30)] == [1] * 30
+    monkeypatch.setattr("graphcomp.run.executor.PAUSE", 1.0)  # however slow this machine is
+    found = [threads_of(0) for _ in range(30)]
+    assert found[0] == 1 and found[-1] == 2
+
+
+@needs_a_team
+def test_the_number_of_threads_changes_no_bit_of_a_product(always: None) -> None:
+    """Whatever threads share out, and into however many blocks a thread cuts its share."""
+    rng = np.random.default_rng(3)
+    for m, k, n in ((1, 784, 256), (4, 2000, 700), (3, 5000, 300), (100, 900, 65), (2, 30, 3000)):
+        left, right = rng.standard_normal((m, k)).astype("float32"), rng.standard_normal((k, n)).astype("float32")
+        found = [np.asarray(gx.jit(lambda a, b: a @ b, threads=count)(left, right)) for count in (1, 2, 3, 5)]
+        for other in found[1:]:
+            np.testing.assert_array_equal(other, found[0])

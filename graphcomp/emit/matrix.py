@@ -1,9 +1,10 @@
 """Matrix products in machine code: C = A B or C += A B, with sizes and steps known only when they run.
 
 Each entry of C is a sum over the inner index from zero on; where C is added to, so is each block of that index, once.
-The order is the same whatever the number of rows, so rows may be divided among threads without a change in any bit. B
-is read where it lies if its rows do not lie so far apart that they crowd one another out of the caches; else a block of
-it is packed, into memory on the stack.
+The order is the same whatever the number of rows, and the blocks are those of the whole matrix where only some of its
+columns are computed, so threads may share out rows or columns without a change in any bit. B is read where it lies if
+its rows do not lie so far apart that they crowd one another out of the caches; else a block of it is packed, into
+memory on the stack.
 
 The scheme (a tile in registers, packed panels, blocks for the caches) is that of Goto and van de Geijn, "Anatomy of
 high-performance matrix multiplication", ACM TOMS 34(3), 2008.
@@ -45,11 +46,13 @@ NARROW = 32
 PACKED_ROWS = 32
 """With fewer rows than this, packing a block of B costs more than it saves."""
 
-ARGUMENTS = [WORD, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD]
+ARGUMENTS = [WORD, WORD, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD]
 
 
 def write_product(module: Any, name: str, vector: Vector) -> None:
-    """(m, n, k, a, a_row, a_inner, b, b_inner, b_column, c, c_row, add): steps count numbers, not bytes."""
+    """(m, n, whole, k, a, a_row, a_inner, b, b_inner, b_column, c, c_row, add): steps count numbers, not bytes. `n` are
+    the columns to be computed, `whole` those of the matrix that they are part of: these decide about blocks.
+    """
     code, arguments = routines.begin(module, name, ARGUMENTS, vector)
     product = _Product(code, *arguments)
     with code.builder.if_else(product.is_dots()) as (then, otherwise):
@@ -63,10 +66,10 @@ def write_product(module: Any, name: str, vector: Vector) -> None:
 class _Product:
     """The outermost function, as it is written."""
 
-    def __init__(self, code: Code, m: Any, n: Any, k: Any, a: Any, a_row: Any, a_inner: Any, b: Any, b_inner: Any,
-                 b_column: Any, c: Any, c_row: Any, add: Any) -> None:  # fmt: skip
+    def __init__(self, code: Code, m: Any, n: Any, whole: Any, k: Any, a: Any, a_row: Any, a_inner: Any, b: Any,
+                 b_inner: Any, b_column: Any, c: Any, c_row: Any, add: Any) -> None:  # fmt: skip
         self.code = code
-        self.m, self.n, self.k = m, n, k
+        self.m, self.n, self.whole, self.k = m, n, whole, k
         self.a, self.b, self.c = a, b, c
         steps = (a_row, a_inner, b_inner, b_column, c_row)
         self.a_row, self.a_inner, self.b_inner, self.b_column, self.c_row = (
@@ -89,7 +92,7 @@ class _Product:
         """Whether the product is of a matrix and a vector that lie along the inner index."""
         builder, bytes = self.code.builder, word(self.code.vector.bytes)
         along = (builder.icmp_unsigned("==", step, bytes) for step in (self.a_inner, self.b_inner))
-        return builder.and_(builder.icmp_unsigned("==", self.n, word(1)), builder.and_(*along))
+        return builder.and_(builder.icmp_unsigned("==", self.whole, word(1)), builder.and_(*along))
 
     def write_dots(self) -> None:
         code, builder, bytes = self.code, self.code.builder, word(self.code.vector.bytes)
@@ -105,9 +108,9 @@ class _Product:
     def write(self) -> None:
         """Blocks of the inner index: as deep as a block of all columns may be, but not less than DEPTH."""
         code, builder, vector = self.code, self.code.builder, self.code.vector
-        width = code.times(code.vectors(code.larger(self.n, word(1))), vector.size)
+        width = code.times(code.vectors(code.larger(self.whole, word(1))), vector.size)
         deepest = code.larger(builder.udiv(word(BLOCK_BYTES), width), word(DEPTH))
-        narrow = builder.icmp_unsigned("<=", self.n, word(NARROW * vector.lanes))
+        narrow = builder.icmp_unsigned("<=", self.whole, word(NARROW * vector.lanes))
         by_columns = builder.and_(narrow, builder.icmp_unsigned("<", self.a_row, self.a_inner))
         span = code.larger(builder.udiv(word(SPAN_BYTES), code.larger(self.a_inner, word(1))), word(SHALLOWEST))
         deepest = builder.select(by_columns, code.smaller(deepest, span), deepest)

@@ -33,11 +33,12 @@ def routine_call(kernel: ProductKernel, m: str, n: str, a: str, b: str, c: str) 
     left, right, result, family = kernel.left, kernel.right, kernel.result, routine_of(kernel)
     if family is PRODUCTS:
         first, second = (a, left.m, left.k[0]), (b, right.k[0], right.n)
-        place = (c, result.m)
+        place, whole = (c, result.m), kernel.n
         if kernel.m == 1 and right.n != 1:
             # A row times a matrix that lies by columns is that matrix, turned, times the row: nothing has to be packed.
             m, n, first, second, place = n, m, (b, right.n, right.k[0]), (a, left.k[0], left.m), (c, result.n)
-        return call_text(kernel, m, n, kernel.k, *first, *second, *place, int(kernel.adds))
+            whole = kernel.m
+        return call_text(kernel, m, n, whole, kernel.k, *first, *second, *place, int(kernel.adds))
     # Loops that are not there turn once.
     missing = INNER_LOOPS - len(kernel.inner)
     once = [(1, 0, 0)] * missing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 from typing import Any
 
@@ -58,45 +59,63 @@ def kind_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Kind:
 
 
 class Storage:
-    """The memory of an array. `view` are its entries, for reading; `raw` the bytes that they lie in, if its own."""
+    """The memory of an array. `raw` are the bytes that it lies in, if it has its own; `view` are its entries, for
+    reading: None until somebody looks at them.
+    """
 
     __slots__ = ("address", "kind", "raw", "view")
 
-    def __init__(self, view: np.ndarray | None, raw: np.ndarray | None = None) -> None:
-        self.view = view
+    def __init__(self, kind: Kind | None, address: int, raw: np.ndarray | None, view: np.ndarray | None = None) -> None:
+        self.kind = kind
+        self.address = address
         self.raw = raw
-        self.address = 0 if view is None else address_of(view)
-        self.kind = None if view is None else kind_of(view.shape, view.dtype)
-        if view is not None:
-            view.setflags(write=False)
+        self.view = view
 
     @classmethod
     def new(cls, kind: Kind) -> Storage:
         """Uninitialised memory of its own."""
-        count = 1
-        for extent in kind.shape:
-            count *= extent
-        raw = np.empty(count * kind.dtype.itemsize + 64, np.uint8)
-        return cls(np.ndarray(kind.shape, kind.dtype, raw, -address_of(raw) % 64), raw)
+        raw = np.empty(math.prod(kind.shape) * kind.dtype.itemsize + 64, np.uint8)
+        address = address_of(raw)
+        return cls(kind, address + -address % 64, raw)
+
+    @classmethod
+    def shared(cls, view: np.ndarray) -> Storage:
+        """The memory of an array of NumPy, which is from now on for reading."""
+        view.setflags(write=False)
+        return cls(kind_of(view.shape, view.dtype), address_of(view), None, view)
+
+    def look(self) -> np.ndarray:
+        """The entries, for reading. Raises ExecutionError where the memory was given up."""
+        if self.view is None:
+            self.view = self._entries()
+            self.view.setflags(write=False)
+        return self.view
 
     def write(self, value: Any) -> None:
         """Fill it with entries of its kind."""
-        assert self.view is not None and self.raw is not None
-        target: np.ndarray = np.ndarray(self.view.shape, self.view.dtype, self.raw, self.address - address_of(self.raw))
-        target[...] = value
+        self._entries()[...] = value
+
+    def _entries(self) -> np.ndarray:
+        if self.kind is None or self.raw is None:
+            raise ExecutionError(DONATED_TEXT)
+        return np.ndarray(self.kind.shape, self.kind.dtype, self.raw, self.address - address_of(self.raw))
 
     @property
     def is_seen(self) -> bool:
         """Whether anybody may look at the entries who does not hold the storage: arrays that share its memory."""
-        return getrefcount(self.view) > ALONE[0] or getrefcount(self.raw) > ALONE[1]
+        if self.view is None:
+            return False
+        return self.raw is None or getrefcount(self.view) > ALONE[0] or getrefcount(self.raw) > ALONE[1]
 
 
 getrefcount = sys.getrefcount
 _SINGLE = Storage.new(kind_of((3,), np.dtype(float)))
+_SINGLE.look()
 ALONE = getrefcount(_SINGLE.view), getrefcount(_SINGLE.raw)
 """The references to the two arrays of a storage that nobody else looks at."""
 
-DONATED = Storage(None)
+DONATED = Storage(None, 0, None)
+DONATED_TEXT = "this array was donated to a compiled function; use the array that it returned."
 
 
 @register_leaf
@@ -110,7 +129,7 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
     device = "cpu"
 
     def __init__(self, view: np.ndarray) -> None:
-        self.storage = Storage(view)
+        self.storage = Storage.shared(view)
 
     @classmethod
     def of(cls, storage: Storage) -> Array:
@@ -128,13 +147,11 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
 
     def numpy(self) -> np.ndarray:
         """The entries as a NumPy array that shares this array's memory (read-only)."""
-        if self.storage.view is None:
-            raise ExecutionError("this array was donated to a compiled function; use the array that it returned.")
-        return self.storage.view
+        return self.storage.view if self.storage.view is not None else self.storage.look()
 
     def donate(self) -> Storage:
         """Give up the memory."""
-        self.numpy()
+        self._kind()
         given, self.storage = self.storage, DONATED
         return given
 
@@ -146,21 +163,27 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
     def __reduce__(self) -> tuple[Any, ...]:
         return Array.holding, (np.array(self.numpy()),)
 
+    def _kind(self) -> Kind:
+        kind = self.storage.kind
+        if kind is None:
+            raise ExecutionError(DONATED_TEXT)
+        return kind
+
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.numpy().shape
+        return self._kind().shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.numpy().dtype
+        return self._kind().dtype
 
     @property
     def ndim(self) -> int:
-        return self.numpy().ndim
+        return len(self._kind().shape)
 
     @property
     def size(self) -> int:
-        return self.numpy().size
+        return math.prod(self._kind().shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
@@ -196,7 +219,7 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         return bool(self.numpy())
 
     def __repr__(self) -> str:
-        return "Array(donated)" if self.storage.view is None else repr(self.storage.view).replace("array(", "Array(", 1)
+        return "Array(donated)" if self.storage is DONATED else repr(self.numpy()).replace("array(", "Array(", 1)
 
 
 _new = object.__new__

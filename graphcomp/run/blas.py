@@ -22,8 +22,11 @@ from ..schedule.work import work
 THREADED_FLOPS = 2**27
 """A factorisation with more floating-point operations than this uses all of BLAS's threads, and the program no team."""
 
-WORTH_A_TEAM = 40_000
-"""The least work, in statements of a vectorised loop, for which a team is woken: about 10 µs."""
+WORTH_A_TEAM = 25_000
+"""The least work, in statements of a vectorised loop, that is faster on a team whose workers are awake: about 8 µs."""
+
+WAKING = 16
+"""As many times that work, about 100 µs, is worth waking workers that sleep: twice what waking them takes."""
 
 
 @lru_cache(maxsize=1)
@@ -48,6 +51,11 @@ def factors_large_matrices(program: Program, sizes: Mapping[sp.Symbol, int]) -> 
 def worth_a_team(program: Program, sizes: Mapping[sp.Symbol, int]) -> bool:
     """Whether several threads run the program: not where it does little, or where BLAS has threads of its own."""
     return work(program.kernels, sizes) >= WORTH_A_TEAM and not factors_large_matrices(program, sizes)
+
+
+def worth_waking(program: Program, sizes: Mapping[sp.Symbol, int]) -> bool:
+    """Whether such a program is long enough to wake workers that sleep."""
+    return work(program.kernels, sizes) >= WAKING * WORTH_A_TEAM
 
 
 @contextlib.contextmanager

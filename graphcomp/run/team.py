@@ -1,7 +1,8 @@
 """The team of threads of this process: started at the first program that is worth it, asleep when it has no work.
 
 The number of threads is that of the processors this process may use, or `GRAPHCOMP_THREADS`. A program that finds the
-team at work for another thread of the process runs alone.
+team at work for another thread of the process runs alone; so does a short one that finds it asleep. Neither changes a
+bit of a result: what is shared out, and what is added up in which order, does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Team:
         self.words = aligned(8 * (compiled.FIRST_SLOT + compiled.SLOT * (size - 1))).view(np.int64)
         self.words[:] = 0
         self.memory = self.words.ctypes.data
+        self.sleeping = memoryview(self.words)[compiled.FIRST_SLOT + compiled.SLEEPING :: compiled.SLOT]  # type: ignore[arg-type]
+        """For each worker, whether it sleeps."""
         self.run = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(run.address)
         self._functions = (serve, run)  # their code lives as long as they do
         serving = ctypes.CFUNCTYPE(None, ctypes.c_int64)(serve.address)
@@ -96,8 +99,10 @@ class _Process:
         """A forked process has no workers: they are threads of the first one."""
         self.lock, self.team = threading.Lock(), None
 
-    def of_size(self, size: int) -> Team:
-        """The team, with at least so many threads. The lock is held."""
+    def of_size(self, size: int, wakes: bool) -> Team | None:
+        """The team, with at least so many threads; None if it sleeps and is not to be woken. The lock is held."""
+        if not wakes and (self.team is None or any(self.team.sleeping)):
+            return None
         if self.team is None or self.team.size < size:
             if self.team is not None:
                 self.team.stop()
@@ -125,17 +130,19 @@ class Entry:
         self.address = function.address
         self.alone = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(self.address)
 
-    def run(self, words: Any, place: int, threads: int) -> None:
+    def run(self, words: Any, place: int, threads: int, wakes: bool = True) -> None:
         """Run with the context that lies at `place`, on `threads` threads, or on this one alone where the team is at
-        work. Words 1 and 2 of the context are the team's memory and the number of threads.
+        work, or sleeps and the entry is not worth waking it. Words 1 and 2 of the context are the team's memory and
+        the number of threads.
         """
         if threads > 1 and PROCESS.lock.acquire(blocking=False):
             try:
-                team = PROCESS.of_size(threads)
-                words[1], words[2] = team.memory, threads
-                team.run(team.memory, threads, self.address, place)
+                team = PROCESS.of_size(threads, wakes)
+                if team is not None:
+                    words[1], words[2] = team.memory, threads
+                    team.run(team.memory, threads, self.address, place)
+                    return
             finally:
                 PROCESS.lock.release()
-        else:
-            words[1], words[2] = 0, 1
-            self.alone(0, place)
+        words[1], words[2] = 0, 1
+        self.alone(0, place)

@@ -55,10 +55,16 @@ def unpacker(structure: Structure) -> Unpack:
     """
     if parts(structure) > MOST_PARTS:
         return lambda value: _flattened(value, structure)
-    lines, leaves = Lines(), list[str]()
-    _take(structure, "value", lines, leaves)
+    lines, leaves = taking(structure, "value")
     lines.add(f"return [{', '.join(leaves)}]")
     return lines.function("value")
+
+
+def taking(structure: Structure, name: str) -> tuple[Lines, list[str]]:
+    """The lines that take a value apart, or return None if its structure is another one, and the leaves' names."""
+    lines, leaves = Lines(), list[str]()
+    _take(structure, name, lines, leaves)
+    return lines, leaves
 
 
 def packer(structure: Structure) -> Pack:
