@@ -11,6 +11,8 @@ import graphcomp as gx
 import graphcomp.numpy as gnp
 from graphcomp.errors import InputError
 from graphcomp.run import cache as cache_module
+from graphcomp.run.key import version_parts
+from graphcomp.trace.tree import flatten
 
 RNG = np.random.default_rng(0)
 X, W, V = (RNG.normal(size=shape).astype("float32") for shape in ((64, 30), (30, 20), (20, 5)))
@@ -124,6 +126,14 @@ def test_the_nearest_of_several(cache) -> None:
         compiled({"w": ONES}, ONES, Settings(factor))
     found = compiled.report({"w": ONES[:1]}, ONES, Settings(2.0))
     assert parts(found.memory) == parts(found.disk) == [("parameters.w shape", "(5)", "(1)")]
+
+
+def test_where_a_setting_lies_in_memory_is_no_difference(cache) -> None:
+    """A function among the settings of a layer is another object in every process."""
+    for made in (Settings(lambda: 1), Settings(lambda: 1)):
+        structure = flatten((made,))[1]
+        found = version_parts("f", gx.trace(lambda x: x, ONES), structure, ["settings"])
+        assert found["settings.factor"].endswith("<lambda>>") and "0x" not in found["settings.factor"]
 
 
 def test_other_code_of_the_same_name(cache) -> None:

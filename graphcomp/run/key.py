@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -79,8 +80,15 @@ def version_parts(name: str, traced: TracedGraph, arguments: Structure, names: I
         sizes = ", ".join(map(str, type.shape))
         parts |= {f"{label} shape": f"({sizes})", f"{label} dtype": type.dtype}
     for label, argument in zip(names, arguments.children):
-        parts |= {path: repr(inner.keys[0]) for path, inner in argument.inner(label) if inner.kind == "static"}
+        parts |= {
+            path: _lasting(repr(inner.keys[0])) for path, inner in argument.inner(label) if inner.kind == "static"
+        }
     return parts
+
+
+def _lasting(text: str) -> str:
+    """What the text of an object says in another process too: not where the object lies."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 
 def nearest(now: Parts, earlier: Iterable[Parts]) -> Lookup:
