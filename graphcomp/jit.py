@@ -123,7 +123,7 @@ class Specialisation:
         if executor is not None:
             return executor(leaves, donated, binding)
         values = [leaf.numpy() if isinstance(leaf, Array) else leaf for leaf in leaves]
-        results = [Array.holding(np.asarray(result)) for result in interpret(self.traced, values)]
+        results = [Array(result) for result in interpret(self.traced, values)]
         for leaf in {id(leaf): leaf for leaf in map(leaves.__getitem__, donated)}.values():
             if isinstance(leaf, Array):
                 leaf.donate()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ExecutionError
+from ..trace.tracer import dtype_name
 from ..trace.tree import register_leaf
 
 
@@ -101,16 +102,20 @@ DONATED = Storage(None)
 
 @register_leaf
 class Array(np.lib.mixins.NDArrayOperatorsMixin):
-    """An array on a device (for now the host's memory). NumPy functions, operators and `np.asarray` work on it.
+    """A copy of a value's entries on a device (for now the host's memory), row by row.
 
-    An array that was donated to a compiled function has given its memory away and can no longer be read.
+    NumPy functions, operators and `np.asarray` work on it. An array that was donated to a compiled function has given
+    its memory away and can no longer be read.
     """
 
     __slots__ = ("storage",)
     device = "cpu"
 
-    def __init__(self, view: np.ndarray) -> None:
-        self.storage = Storage(view)
+    def __init__(self, value: Any) -> None:
+        entries = np.asarray(value)
+        dtype_name(entries.dtype)  # raises DTypeError for what no graph holds
+        self.storage = Storage.new(kind_of(entries.shape, entries.dtype))
+        self.storage.write(entries)
 
     @classmethod
     def of(cls, storage: Storage) -> Array:
@@ -118,13 +123,6 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         array = _new(cls)
         array.storage = storage
         return array
-
-    @classmethod
-    def holding(cls, value: np.ndarray) -> Array:
-        """An array with memory of its own, and these entries."""
-        storage = Storage.new(kind_of(value.shape, value.dtype))
-        storage.write(value)
-        return cls.of(storage)
 
     def numpy(self) -> np.ndarray:
         """The entries as a NumPy array that shares this array's memory (read-only)."""
@@ -144,7 +142,7 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         return self.storage.address
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Array.holding, (np.array(self.numpy()),)
+        return Array, (np.array(self.numpy()),)
 
     @property
     def shape(self) -> tuple[int, ...]:
