@@ -12,7 +12,7 @@ import pytest
 
 import graphcomp as gx
 import graphcomp.numpy as gnp
-from graphcomp.errors import ExecutionError
+from graphcomp.errors import ExecutionError, InputError
 from graphcomp.schedule.program import checks, updates
 
 THREADS = [1, 2, 3]
@@ -235,3 +235,14 @@ def test_copies_have_memory_of_their_own() -> None:
         kept = np.array(first)
         np.testing.assert_array_equal(gx.jit(lambda x: x + 1, donate=0)(made), kept + 1)
         np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("donate", [-1, "a", (0, None), 1.0])
+def test_what_is_no_position(donate: Any) -> None:
+    with pytest.raises(InputError, match="donate holds the positions of arguments"):
+        gx.jit(lambda x: x + 1, donate=donate)
+
+
+def test_an_argument_that_is_not_there_cannot_be_donated() -> None:
+    with pytest.raises(InputError, match="argument 2 is to be donated, counted from 0, but there are 2"):
+        gx.jit(lambda x, y: x + y, donate=(0, 2))(np.ones(3), np.ones(3))
