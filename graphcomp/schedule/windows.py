@@ -218,17 +218,17 @@ def corresponding(graph: Graph, node: Node, axis: int) -> list[tuple[int, int]]:
     record = ops.get(node.op)
     if isinstance(record, ops.Elementwise):
         return [(source, axis) for source in node.inputs]
+    if record.index_map is None and record.contraction is None:
+        return []
     index = tuple(loop(f"i{place}", size) for place, size in enumerate(node.shape))
     types = [graph.type(source) for source in node.inputs]
     context = Unknowing(node)
     if record.index_map is not None:
         pieces = record.index_map(context, index, types, **node.attributes)
-    elif record.contraction is not None:
+    else:
         contraction = record.contraction(context, index, types, **node.attributes)
         box = tuple(loop(f"r{place}", size) for place, size in enumerate(contraction.extents))
         pieces = [piece for factor in contraction.factors(box) for piece in factor]
-    else:
-        return []
     found = {}
     for slot, index in [*((piece.slot, piece.index) for piece in pieces), *context.loaded]:
         for place, entry in enumerate(index):
