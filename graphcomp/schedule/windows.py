@@ -226,6 +226,7 @@ def corresponding(graph: Graph, node: Node, axis: int) -> list[tuple[int, int]]:
     if record.index_map is not None:
         pieces = record.index_map(context, index, types, **node.attributes)
     else:
+        assert record.contraction is not None
         contraction = record.contraction(context, index, types, **node.attributes)
         box = tuple(loop(f"r{place}", size) for place, size in enumerate(contraction.extents))
         pieces = [piece for factor in contraction.factors(box) for piece in factor]
