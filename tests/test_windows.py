@@ -384,3 +384,12 @@ def test_windows_of_what_a_loop_or_a_branch_gives(name: str) -> None:
     step = gx.grad(loss, (0, 1))
     for found, wanted in zip(gx.jit(step)(weight, x), gx.jit(step, target="numpy")(weight, x), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.TransposedConv2d])
+def test_no_images(kind: Any) -> None:
+    layer = kind.create(2, 3, 3, key=0, dtype="float64")
+    step = gx.value_and_grad(loss_of, (0, 1))
+    value, (of_layer, of_x) = gx.jit(step)(layer, np.ones((0, 2, 20, 20)))
+    assert float(value) == 0 and of_x.shape == (0, 2, 20, 20)
+    assert not np.any(of_layer.weight) and of_layer.weight.shape == layer.weight.shape

@@ -179,7 +179,7 @@ def vector_letter(windows: Windows, others: Sequence[str], sizes: Mapping[str, D
 def filled(size: Dimension) -> float:
     """Which part of its vectors' lanes an extent fills."""
     number = magnitude(size)
-    return number / (-(-number // LANES) * LANES)
+    return number / (-(-number // LANES) * LANES) if number else 0.0
 
 
 # layouts -------------------------------------------------------------------------------------------------------------
@@ -391,7 +391,7 @@ def plan_loops(letters: Letters, vector: str, views: tuple[View, View, View], si
             around.append(inner.pop(0))
     batch = [*around, *sorted(kept, key=lambda c: -magnitude(sizes[c]))]
     return Loops(
-        [part for part in batch if magnitude(product(sizes[c] for c in part)) > 1], rows, columns, inner, bool(around)
+        [part for part in batch if magnitude(product(sizes[c] for c in part)) != 1], rows, columns, inner, bool(around)
     )
 
 
