@@ -20,13 +20,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import llvmlite.binding
 import numpy as np
 import sympy as sp
 from sympy.printing.str import StrPrinter
 
 from . import demo, ops, random
 from .bench import command as bench
+from .emit.vectors import vector_bits
 from .errors import GraphcompError, InputError, failure_of
 from .gradcheck import check_grads
 from .jit import TARGETS, jit
@@ -148,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--markdown", action="store_true", help="as docs/ops.md has it")
     command.set_defaults(command=_ops)
 
-    command = commands.add_parser("info", help="versions, threads, BLAS, cache and devices")
+    command = commands.add_parser("info", help="versions, threads, vectors, BLAS, cache and devices")
     command.set_defaults(command=_info)
     return parser
 
@@ -429,28 +429,17 @@ def _info(options: argparse.Namespace) -> int:
 
 def info_rows() -> Iterator[tuple[str, str]]:
     """What this installation consists of."""
-    import numba
-
     yield "graphcomp", importlib.metadata.version("graphcomp")
     yield "python", f"{sys.version.split()[0]} ({sys.executable})"
     for name in ("numpy", "numba", "llvmlite", "sympy", "networkx", "scipy", "pygraphviz"):
         yield name, importlib.metadata.version(name)
     yield "threads", f"{_processors()} usable, of which a compiled program uses at most {default_threads()}"
     yield "BLAS", _blas()
-    yield "SVML", _svml(numba.config.USING_SVML)
+    yield "vectors", f"{vector_bits()} bits"
     writable = "" if _writable(cache_folder()) else "; it cannot be written, so a temporary folder is used"
     yield "cache", f"{cache_folder()} ({size_text(cache_size())} of at most {size_text(size_limit())}{writable})"
     yield "targets", ", ".join(TARGETS)
     yield "CUDA", _cuda()
-
-
-def _svml(used: bool) -> str:
-    """Whether loops over exp, sin and the like use Intel's short vector library."""
-    if used:
-        return "yes"
-    if llvmlite.binding.targets.has_svml():
-        return "no: its library is missing; pip install intel-cmplr-lib-rt adds it"
-    return "no: this llvmlite was built without it, so exp, sin and the like take one value at a time"
 
 
 def _processors() -> int:

@@ -125,7 +125,7 @@ class Specialisation:
             return executor.run(arguments, donated, binding)
         leaves = arguments[0]
         values = [leaf.numpy() if isinstance(leaf, Array) else leaf for leaf in leaves]
-        results = [Array.holding(np.asarray(result)) for result in interpret(self.traced, values)]
+        results = [Array(result) for result in interpret(self.traced, values)]
         for leaf in {id(leaf): leaf for leaf in map(leaves.__getitem__, donated)}.values():
             if isinstance(leaf, Array):
                 leaf.donate()
@@ -233,6 +233,9 @@ class Jitted:
 
     def _donated(self, arguments: tuple[Any, ...]) -> list[int]:
         """The numbers of the leaves that are donated."""
+        last = max(self.options.donate, default=-1)
+        if last >= len(arguments):
+            raise InputError(f"argument {last} is to be donated, counted from 0, but there are {len(arguments)}.")
         found, first = list[int](), 0
         for position, argument in enumerate(arguments):
             count = flatten(argument)[1].leaf_count()
@@ -312,7 +315,9 @@ def jit(
         raise LoweringError(f"there is no target {target!r}; the targets are {', '.join(TARGETS)}.")
     if not callable(function) and not isinstance(function, TracedGraph):
         raise InputError(f"jit compiles a function or a traced graph, not {type(function).__name__}.")
-    positions = (donate,) if isinstance(donate, int) else tuple(donate)
+    positions = tuple(donate) if isinstance(donate, Sequence) else (donate,)
+    if not all(isinstance(position, int) and position >= 0 for position in positions):
+        raise InputError(f"donate holds the positions of arguments, counted from 0, not {donate!r}.")
     if threads is not None:
         threads = check_threads(threads, "threads")
     if memory_limit is not None and (not isinstance(memory_limit, int) or memory_limit < 0):

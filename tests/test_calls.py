@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import graphcomp as gx
-from graphcomp.errors import ExecutionError, InputError
+from graphcomp.errors import DTypeError, ExecutionError, InputError
 from graphcomp.run.arguments import arguments_of, reader
 from graphcomp.run.array import Array, address_of, aligned
 from graphcomp.trace.packing import MOST_PARTS, packer, unpacker
@@ -27,7 +27,8 @@ def variants() -> list[Any]:
     locked = X.copy()
     locked.flags.writeable = False
     wide = np.repeat(X, 2, axis=1)
-    return [X, np.asfortranarray(X), wide[:, ::2], X[::-1][::-1], locked, X.view(np.recarray), Array(X.copy())]
+    plain = [X, np.asfortranarray(X), wide[:, ::2], X[::-1][::-1], locked, X.view(np.recarray)]
+    return [*plain, *map(Array, plain), Array(X.tolist())]
 
 
 def test_arrays_of_one_type_in_any_order_in_memory() -> None:
@@ -36,6 +37,16 @@ def test_arrays_of_one_type_in_any_order_in_memory() -> None:
     for given in variants() * 2:
         np.testing.assert_array_equal(step(given), X * 2 + 1)
     assert len(step.versions) == 1
+
+
+def test_an_array_is_a_copy() -> None:
+    given = X.copy()
+    made = Array(given[::-1])
+    given[:] = 0  # neither locked nor shared
+    np.testing.assert_array_equal(made, X[::-1])
+    assert made.shape == X.shape and made.address == made.numpy().ctypes.data
+    with pytest.raises(DTypeError, match="dtype object is not supported"):
+        Array([1, "a", None])
 
 
 def test_numbers_among_arrays() -> None:

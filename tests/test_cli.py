@@ -149,7 +149,7 @@ def test_info_names_versions_cache_and_devices(
         "networkx",
         "scipy",
         "BLAS",
-        "SVML",
+        "vectors",
         "CUDA",
         "threads",
     ]:

@@ -61,6 +61,20 @@ def test_a_loop_is_counted_with_its_turns_and_a_report_gives_nothing_away() -> N
     np.testing.assert_allclose(np.asarray(state), X + 1)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_meetings_are_those_that_the_program_shows(threads: int) -> None:
+    """Those before and after a loop as well."""
+
+    def rolled(x):
+        return gx.scan(lambda held, row: (np.tanh(held * row), None), x[0], np.cos(x))[0] + gnp.sum(x)
+
+    step = gx.jit(rolled, threads=threads)
+    report = step.report(np.ones((12, 900)))
+    shown = str(step.version(np.ones((12, 900))).executor.program).count("threads meet")
+    assert report.meetings == shown > 1
+    assert f" on {threads} thread{'s'[: threads - 1]} with {shown} meetings; " in str(report)
+
+
 def test_the_reference_has_no_kernels() -> None:
     with pytest.raises(InputError, match="is not compiled"):
         gx.jit(loss, target="numpy").report(W, V, X)

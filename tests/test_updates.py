@@ -12,14 +12,14 @@ import pytest
 
 import graphcomp as gx
 import graphcomp.numpy as gnp
-from graphcomp.errors import ExecutionError
+from graphcomp.errors import ExecutionError, InputError
 from graphcomp.schedule.program import checks, updates
 
 THREADS = [1, 2, 3]
 
 
 def array(shape: tuple[int, ...], seed: int = 0, dtype: str = "float32") -> Any:
-    return gx.Array.holding(np.random.default_rng(seed).normal(size=shape).astype(dtype))
+    return gx.Array(np.random.default_rng(seed).normal(size=shape).astype(dtype))
 
 
 def updated(step: Any, *arguments: Any) -> dict[int, int]:
@@ -41,7 +41,7 @@ def test_a_training_step_updates_in_place(threads: int) -> None:
         return adam(*state, gradient), loss
 
     x = np.random.default_rng(1).normal(size=(33, 47)).astype("float32")
-    start = [array((47, 70), 2), array((47, 70), 3), gx.Array.holding(np.abs(array((47, 70), 4)))]
+    start = [array((47, 70), 2), array((47, 70), 3), gx.Array(np.abs(array((47, 70), 4)))]
     compiled = gx.jit(step, donate=0, threads=threads)
     reference = gx.jit(step, target="numpy")
     state, expected = copy.deepcopy(start), copy.deepcopy(start)
@@ -101,7 +101,7 @@ def test_an_array_of_numpy_is_never_written() -> None:
 @pytest.mark.parametrize("look", [np.asarray, lambda x: x.numpy()[2:], lambda x: np.asarray(x).reshape(5, 2)])
 def test_who_looks_at_a_donated_array_keeps_the_numbers(look: Callable[[Any], Any]) -> None:
     step = gx.jit(lambda x: x + 1, donate=0)
-    state = gx.Array.holding(np.arange(10.0))
+    state = gx.Array(np.arange(10.0))
     for k in range(4):
         view, before = look(state), look(np.arange(10.0) + k) if look is np.asarray else None
         kept = np.array(view)
@@ -116,7 +116,7 @@ def test_an_array_given_twice() -> None:
     one = gx.jit(lambda x, y: (x + y[::-1], x * y), donate=0)
     for step in (both, one):
         for _ in range(3):
-            given = gx.Array.holding(np.arange(20.0))
+            given = gx.Array(np.arange(20.0))
             expected = step.function(np.arange(20.0), np.arange(20.0))
             for found, wanted in zip(step(given, given), expected):
                 np.testing.assert_array_equal(found, wanted)
@@ -187,7 +187,7 @@ def test_named_sizes_and_a_memory_limit() -> None:
         np.testing.assert_array_equal(found, kept + 1)
         assert found.address == address
     limited = gx.jit(lambda x: x + 1, donate=0, memory_limit=10_000)
-    np.testing.assert_array_equal(limited(gx.Array.holding(np.ones(5))), np.full(5, 2.0))
+    np.testing.assert_array_equal(limited(gx.Array(np.ones(5))), np.full(5, 2.0))
 
 
 OPERATIONS: list[Callable[[Any, Any], Any]] = [
@@ -235,3 +235,14 @@ def test_copies_have_memory_of_their_own() -> None:
         kept = np.array(first)
         np.testing.assert_array_equal(gx.jit(lambda x: x + 1, donate=0)(made), kept + 1)
         np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("donate", [-1, "a", (0, None), 1.0])
+def test_what_is_no_position(donate: Any) -> None:
+    with pytest.raises(InputError, match="donate holds the positions of arguments"):
+        gx.jit(lambda x: x + 1, donate=donate)
+
+
+def test_an_argument_that_is_not_there_cannot_be_donated() -> None:
+    with pytest.raises(InputError, match="argument 2 is to be donated, counted from 0, but there are 2"):
+        gx.jit(lambda x, y: x + y, donate=(0, 2))(np.ones(3), np.ones(3))

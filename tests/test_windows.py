@@ -363,3 +363,33 @@ def test_long_sums_are_taken_in_parts_that_the_caches_hold(
     assert product.inner == ((part, 1280) if part > 1 else (1280,))
     wanted = np.einsum("ncijpq,noij->ocpq", np.lib.stride_tricks.sliding_window_view(x, (3, 3), (2, 3)), places)
     np.testing.assert_allclose(gx.jit(gradient, threads=threads)(weight, x), wanted, rtol=1e-10, atol=1e-9)
+
+
+ROUNDABOUT: dict[str, Any] = {
+    "scan": lambda x: gx.scan(lambda held, row: (np.tanh(held + row), held * row), x[0], x)[1],
+    "cond": lambda x: gx.cond(gnp.sum(x) > 0, np.sin, np.tanh, x),
+    "while": lambda x: gx.while_loop(lambda x: gnp.sum(x * x) > 1, lambda x: x / 2, x, max_steps=20),
+}
+
+
+@pytest.mark.parametrize("name", ROUNDABOUT)
+def test_windows_of_what_a_loop_or_a_branch_gives(name: str) -> None:
+    """And the other way round: both are asked how their entries lie in memory."""
+
+    def loss(weight: Any, x: Any) -> Any:
+        return gnp.sum(np.sin(ROUNDABOUT[name](convolution(weight, ROUNDABOUT[name](x)))))
+
+    rng = np.random.default_rng(1)
+    weight, x = rng.normal(size=(3, 3, 2, 2)), rng.normal(size=(20, 3, 9, 8))
+    step = gx.grad(loss, (0, 1))
+    for found, wanted in zip(gx.jit(step)(weight, x), gx.jit(step, target="numpy")(weight, x), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.TransposedConv2d])
+def test_no_images(kind: Any) -> None:
+    layer = kind.create(2, 3, 3, key=0, dtype="float64")
+    step = gx.value_and_grad(loss_of, (0, 1))
+    value, (of_layer, of_x) = gx.jit(step)(layer, np.ones((0, 2, 20, 20)))
+    assert float(value) == 0 and of_x.shape == (0, 2, 20, 20)
+    assert not np.any(of_layer.weight) and of_layer.weight.shape == layer.weight.shape

@@ -72,11 +72,11 @@ class Graphcomp(Candidate):
         model, _ = self.problem.inputs(assignment.task)
         self.structure = flatten(model)[1]
         self.function = task_function(self.problem, assignment.task, assignment.rate)
-        self.data = {name: Array.holding(array) for name, array in assignment.data.items()}
+        self.data = {name: Array(array) for name, array in assignment.data.items()}
 
     def reset(self) -> None:
         parameters = self.given.parameters
-        self.model = self.structure.unflatten([Array.holding(parameters[name]) for name in self.structure.paths()])
+        self.model = self.structure.unflatten([Array(parameters[name]) for name in self.structure.paths()])
         if self.given.task in TRAINING:
             self.state = OPTIMIZERS[self.given.task](self.given.rate).init(self.model)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ExecutionError
+from ..trace.tracer import dtype_name
 from ..trace.tree import register_leaf
 
 
@@ -59,17 +60,17 @@ def kind_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Kind:
 
 
 class Storage:
-    """The memory of an array. `raw` are the bytes that it lies in, if it has its own; `view` are its entries, for
-    reading: None until somebody looks at them.
+    """The memory of an array. `raw` are the bytes that it lies in; `view` are its entries, for reading: None until
+    somebody looks at them.
     """
 
     __slots__ = ("address", "kind", "raw", "view")
 
-    def __init__(self, kind: Kind | None, address: int, raw: np.ndarray | None, view: np.ndarray | None = None) -> None:
+    def __init__(self, kind: Kind | None, address: int, raw: np.ndarray | None) -> None:
         self.kind = kind
         self.address = address
         self.raw = raw
-        self.view = view
+        self.view: np.ndarray | None = None
 
     @classmethod
     def new(cls, kind: Kind) -> Storage:
@@ -77,12 +78,6 @@ class Storage:
         raw = np.empty(math.prod(kind.shape) * kind.dtype.itemsize + 64, np.uint8)
         address = address_of(raw)
         return cls(kind, address + -address % 64, raw)
-
-    @classmethod
-    def shared(cls, view: np.ndarray) -> Storage:
-        """The memory of an array of NumPy, which is from now on for reading."""
-        view.setflags(write=False)
-        return cls(kind_of(view.shape, view.dtype), address_of(view), None, view)
 
     def look(self) -> np.ndarray:
         """The entries, for reading. Raises ExecutionError where the memory was given up."""
@@ -103,9 +98,7 @@ class Storage:
     @property
     def is_seen(self) -> bool:
         """Whether anybody may look at the entries who does not hold the storage: arrays that share its memory."""
-        if self.view is None:
-            return False
-        return self.raw is None or getrefcount(self.view) > ALONE[0] or getrefcount(self.raw) > ALONE[1]
+        return self.view is not None and (getrefcount(self.view) > ALONE[0] or getrefcount(self.raw) > ALONE[1])
 
 
 getrefcount = sys.getrefcount
@@ -120,16 +113,20 @@ DONATED_TEXT = "this array was donated to a compiled function; use the array tha
 
 @register_leaf
 class Array(np.lib.mixins.NDArrayOperatorsMixin):
-    """An array on a device (for now the host's memory). NumPy functions, operators and `np.asarray` work on it.
+    """A copy of a value's entries on a device (for now the host's memory), row by row.
 
-    An array that was donated to a compiled function has given its memory away and can no longer be read.
+    NumPy functions, operators and `np.asarray` work on it. An array that was donated to a compiled function has given
+    its memory away and can no longer be read.
     """
 
     __slots__ = ("storage",)
     device = "cpu"
 
-    def __init__(self, view: np.ndarray) -> None:
-        self.storage = Storage.shared(view)
+    def __init__(self, value: Any) -> None:
+        entries = np.asarray(value)
+        dtype_name(entries.dtype)  # raises DTypeError for what no graph holds
+        self.storage = Storage.new(kind_of(entries.shape, entries.dtype))
+        self.storage.write(entries)
 
     @classmethod
     def of(cls, storage: Storage) -> Array:
@@ -137,13 +134,6 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         array = _new(cls)
         array.storage = storage
         return array
-
-    @classmethod
-    def holding(cls, value: np.ndarray) -> Array:
-        """An array with memory of its own, and these entries."""
-        storage = Storage.new(kind_of(value.shape, value.dtype))
-        storage.write(value)
-        return cls.of(storage)
 
     def numpy(self) -> np.ndarray:
         """The entries as a NumPy array that shares this array's memory (read-only)."""
@@ -161,7 +151,7 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         return self.storage.address
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Array.holding, (np.array(self.numpy()),)
+        return Array, (np.array(self.numpy()),)
 
     def _kind(self) -> Kind:
         kind = self.storage.kind

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..emit import emit_cpu
 from ..schedule.memory import plan_arena
-from ..schedule.program import Kernel, LoopKernel, LoopOver, describe, leaves, shared_text
+from ..schedule.program import Kernel, LoopKernel, LoopOver, describe, every, shared_text
 from ..schedule.work import flops, traffic
 from .executor import MANY, Executor
 from .key import Lookup
@@ -55,8 +55,8 @@ class Report:
 
     def __str__(self) -> str:
         lines = [
-            f"a call takes {time_text(self.call)}, its entry {time_text(self.entry)} on {self.threads} threads with "
-            f"{self.meetings} meetings; {self.arena:,} bytes of temporary values",
+            f"a call takes {time_text(self.call)}, its entry {time_text(self.entry)} on "
+            f"{counted(self.threads, 'thread')} with {counted(self.meetings, 'meeting')}; {self.arena:,} bytes of temporary values",
             f"compiled in this process: {self.memory}",
             f"machine code on the disk: {self.disk}",
             f"{'time':>9} {'share':>6} {'floor':>9} {'MFLOP':>9} {'MB':>8}  kernel",
@@ -70,6 +70,10 @@ class Report:
             if kernel.stopped:
                 lines.append(f"{'':>46}{kernel.stopped}")
         return "\n".join(lines)
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def time_text(seconds: float) -> str:
@@ -121,7 +125,7 @@ def report(executor: Executor, values: Sequence[Any], memory: Lookup) -> Report:
         )
         for kernel, seconds in zip(program.kernels, measured)
     ]
-    meetings = sum(kernel.meets for kernel in leaves(program.kernels))
+    meetings = sum(kernel.meets for kernel in every(program.kernels))
     arena = plan_arena(program, binding.sizes, executor.threads).size
     call, disk = statistics.median(calls), executor.loaded.lookup()
     return Report(tuple(kernels), call, entry, threads, meetings, arena, peak, speed, memory, disk)

@@ -179,7 +179,7 @@ def vector_letter(windows: Windows, others: Sequence[str], sizes: Mapping[str, D
 def filled(size: Dimension) -> float:
     """Which part of its vectors' lanes an extent fills."""
     number = magnitude(size)
-    return number / (-(-number // LANES) * LANES)
+    return number / (-(-number // LANES) * LANES) if number else 0.0
 
 
 # layouts -------------------------------------------------------------------------------------------------------------
@@ -218,17 +218,18 @@ def corresponding(graph: Graph, node: Node, axis: int) -> list[tuple[int, int]]:
     record = ops.get(node.op)
     if isinstance(record, ops.Elementwise):
         return [(source, axis) for source in node.inputs]
+    if record.index_map is None and record.contraction is None:
+        return []
     index = tuple(loop(f"i{place}", size) for place, size in enumerate(node.shape))
     types = [graph.type(source) for source in node.inputs]
     context = Unknowing(node)
     if record.index_map is not None:
         pieces = record.index_map(context, index, types, **node.attributes)
-    elif record.contraction is not None:
+    else:
+        assert record.contraction is not None
         contraction = record.contraction(context, index, types, **node.attributes)
         box = tuple(loop(f"r{place}", size) for place, size in enumerate(contraction.extents))
         pieces = [piece for factor in contraction.factors(box) for piece in factor]
-    else:
-        return []
     found = {}
     for slot, index in [*((piece.slot, piece.index) for piece in pieces), *context.loaded]:
         for place, entry in enumerate(index):
@@ -390,7 +391,7 @@ def plan_loops(letters: Letters, vector: str, views: tuple[View, View, View], si
             around.append(inner.pop(0))
     batch = [*around, *sorted(kept, key=lambda c: -magnitude(sizes[c]))]
     return Loops(
-        [part for part in batch if magnitude(product(sizes[c] for c in part)) > 1], rows, columns, inner, bool(around)
+        [part for part in batch if magnitude(product(sizes[c] for c in part)) != 1], rows, columns, inner, bool(around)
     )
 
 
