@@ -120,8 +120,11 @@ def test_columns_do_not_depend_on_their_share(dtype, bits, m, k, n, turned):
 @pytest.mark.parametrize(("pitch", "n"), [(150, 20), (3000, 20), (40_000, 7), (3000, 530)])
 def test_a_matrix_by_columns_in_blocks(dtype, bits, pitch, n):
     """However far its columns lie apart, the sums are right, and no bit depends on a row's share."""
-    rng = np.random.default_rng(pitch)
-    left, right = rng.standard_normal((111, pitch)).astype(dtype)[:, 3:64].T, inside(rng, (111, n), dtype)
+    rng, depth = np.random.default_rng(pitch), 2 * matrix.DEPTH + 99
+    left, right = (
+        rng.standard_normal((depth, pitch), "float32").astype(dtype)[:, 3:64].T,
+        inside(rng, (depth, n), dtype),
+    )
     whole, parts = np.full((61, n), np.nan, dtype), np.empty((61, n), dtype)
     check(left, right, whole, bits)
     check(left, right, whole.copy(), bits, add=True)
@@ -148,12 +151,13 @@ def test_sums_stay_in_registers(dtype, bits):
         rf"^graphcomp_{name}_rows_\d+x\d+:\n(.*?)^\.Lfunc_end", matrix.product_assembly(name), re.M | re.S
     )
     assert len(tiles) == len(tile_shapes(bits))
-    for tile in tiles:
+    for (rows, _), tile in zip(tile_shapes(bits), tiles, strict=True):
         loops = re.findall(r"^(\.L\w+):[^\n]*\n((?:(?!^\.L).*\n)*?)\s+jne\s+\1\n", tile, re.M)
         sums = [body for _, body in loops if re.search(r"fmadd|mulp[sd]", body)]
         assert len(sums) == 1
         assert register in sums[0]
         assert not re.search(r"p[sd]\s.*\(%r[sb]p\)", sums[0]), "a sum is kept on the stack"
+        assert sums[0].count("prefetch") == (rows >= matrix.FETCHING), "one cache line of the next rows for each index"
 
 
 SCRIPT = """

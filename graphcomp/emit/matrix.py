@@ -20,28 +20,22 @@ from llvmlite import ir
 from . import dots, panels, routines, tiles, vectors
 from .dots import dots_function
 from .panels import pack_function
-from .tiles import BROAD, FLAG, HEIGHTS, LONGEST, VECTORS, Tile, call_tile, tile_function, tile_shapes
+from .tiles import BROAD, FLAG, HEIGHTS, LINE, LONGEST, VECTORS, Tile, call_tile, tile_function, tile_shapes
 from .vectors import POINTER, WORD, Code, Vector, internal_function, word
 
 BLOCK_BYTES = 1 << 18
 """How much of B is packed at once: it stays in the second-level cache while A's rows pass by."""
 
 DEPTH = 256
-"""The inner indices that a block has at least, so that C is read and written seldom."""
+"""The inner indices that a block has at least, so that C is read and written seldom; and at most where the rows of A
+lie nearer than its inner indices: each row leaves parts of as many cache lines, which the next ones have to find near.
+"""
 
 NEAR_BYTES = 1 << 19
 """A block of B that spans fewer bytes is read where it lies, in the second-level cache."""
 
-SPAN_BYTES = 1 << 17
-"""Where the rows of A lie nearer than its inner indices, a block of inner indices spans about so many bytes of A: each
-row reads a part of a cache line for each of them, and the next rows have to find these lines near, and those after them
-fetched ahead, which happens for a few dozen places at once."""
-
-SHALLOWEST = 16
-"""The inner indices that a block has even then."""
-
-NARROW = 32
-"""Vectors of C in a row: of a broader one the blocks would read and write too much."""
+FETCHING = 4
+"""Tiles of so many rows fetch A ahead: see `tiles.fetch`. In lower ones an instruction more would be felt."""
 
 PACKED_ROWS = 32
 """With fewer rows than this, packing a block of B costs more than it saves."""
@@ -110,10 +104,8 @@ class _Product:
         code, builder, vector = self.code, self.code.builder, self.code.vector
         width = code.times(code.vectors(code.larger(self.whole, word(1))), vector.size)
         deepest = code.larger(builder.udiv(word(BLOCK_BYTES), width), word(DEPTH))
-        narrow = builder.icmp_unsigned("<=", self.whole, word(NARROW * vector.lanes))
-        by_columns = builder.and_(narrow, builder.icmp_unsigned("<", self.a_row, self.a_inner))
-        span = code.larger(builder.udiv(word(SPAN_BYTES), code.larger(self.a_inner, word(1))), word(SHALLOWEST))
-        deepest = builder.select(by_columns, code.smaller(deepest, span), deepest)
+        by_columns = builder.icmp_unsigned("<", self.a_row, self.a_inner)
+        deepest = builder.select(by_columns, word(DEPTH), deepest)
         with code.chunks(self.k, code.larger(code.ceiling(self.k, deepest), word(1))) as (inner, depth):
             left = code.move(self.a, builder.mul(inner, self.a_inner))
             right = code.move(self.b, builder.mul(inner, self.b_inner))
@@ -160,7 +152,9 @@ def _rows_function(module: Any, name: str, vector: Vector) -> Any:
     m, n, depth, a, a_row, a_inner, b, b_panel, b_inner, c, c_row, add = function.args
     code = Code(builder, vector)
     functions = {
-        (rows, wide): tile_function(module, f"{name}_{rows}x{wide}", vector, Tile(rows, wide, not vector.masked))
+        (rows, wide): tile_function(
+            module, f"{name}_{rows}x{wide}", vector, Tile(rows, wide, not vector.masked, fetches=rows >= FETCHING)
+        )
         for rows, wide in tile_shapes(vector.bits)
     }
     count = code.vectors(n)
@@ -182,7 +176,9 @@ def _rows_function(module: Any, name: str, vector: Vector) -> Any:
             step = builder.select(packed, code.times(width, vector.size), b_inner)
             last = code.times(builder.sub(builder.add(begin, width), word(1)), vector.lanes)
             columns, target = builder.sub(n, last), code.move(into, place)
-            operands = [columns, add, left, a_row, right, target, c_row, depth, a_inner, step]
+            final = builder.icmp_unsigned("==", builder.add(begin, width), count)
+            ahead = builder.select(final, code.larger(builder.mul(height, a_row), word(LINE)), word(0))
+            operands = [columns, add, left, a_row, right, target, c_row, ahead, depth, a_inner, step]
             call_tile(code, functions, height, width, operands)
     builder.ret_void()
     return function

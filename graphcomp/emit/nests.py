@@ -41,7 +41,7 @@ def write_nest(module: Any, name: str, vector: Vector) -> None:
             place = code.times(begin, vector.size)
             last = code.times(builder.sub(builder.add(begin, width), word(1)), vector.lanes)
             operands = [builder.sub(n, last), adds, left, a_row, code.move(b, place), code.move(into, place), c_row]
-            call_tile(code, functions, height, width, [*operands, *levels])
+            call_tile(code, functions, height, width, [*operands, word(0), *levels])
     builder.ret_void()
 
 

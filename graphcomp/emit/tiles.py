@@ -20,6 +20,9 @@ BROAD = {512: (4, 6)}
 """Vectors and most rows of the tiles for a matrix of just so many vectors: as two narrow ones they would hold fewer
 sums, and read A twice. With 16 registers there is no such tile."""
 
+LINE, MOST_BYTES = 64, 8
+"""Bytes of a cache line, and of the largest number."""
+
 LONGEST = 8
 """The most vectors in a tile of one row, where B is read in place: few sums would wait for one another."""
 
@@ -31,13 +34,14 @@ class Tile:
     """How far a tile reaches, and its operands. Steps are in bytes; the last vector may be partial.
 
     `full` says that B's vectors are whole in memory: its panels are filled up with zeros. `levels` is how many loops
-    the inner index has.
+    the inner index has. One that `fetches` asks for the rows of A that are next.
     """
 
     rows: int
     vectors: int
     full: bool
     levels: int = 1
+    fetches: bool = False
 
 
 def tile_shapes(bits: int) -> list[tuple[int, int]]:
@@ -51,26 +55,42 @@ def tile_shapes(bits: int) -> list[tuple[int, int]]:
 def tile_function(module: Any, name: str, vector: Vector, tile: Tile) -> Any:
     """A function that computes a tile of C = A B or C += A B.
 
-    (columns of the last vector, whether to add, a, a_row, b, c, c_row, then of each loop over the inner index, from the
-    outermost to the innermost, its turns, A's step and B's step)
+    (columns of the last vector, whether to add, a, a_row, b, c, c_row, how far ahead it fetches, then of each loop over
+    the inner index, from the outermost to the innermost, its turns, A's step and B's step)
     """
-    arguments = [WORD, FLAG, POINTER, WORD, POINTER, POINTER, WORD, *[WORD] * (3 * tile.levels)]
+    arguments = [WORD, FLAG, POINTER, WORD, POINTER, POINTER, WORD, WORD, *[WORD] * (3 * tile.levels)]
     function, builder = internal_function(module, name, arguments)
-    columns, add, a, a_row, b, c, c_row, *levels = function.args
+    columns, add, a, a_row, b, c, c_row, ahead, *levels = function.args
     code = Code(builder, vector)
     masks = [None] * (tile.vectors - 1) + [code.mask(columns)]
     lefts = code.steps(a, a_row, tile.rows)
-    totals = _totals(code, lefts, b, [None] * tile.vectors if tile.full else masks, levels)
+    fetching = (lambda offset: fetch(code, code.move(a, ahead), a_row, offset)) if tile.fetches else None
+    totals = _totals(code, lefts, b, [None] * tile.vectors if tile.full else masks, levels, fetching)
     _store(code, totals, code.steps(c, c_row, tile.rows), masks, add)
     builder.ret_void()
     return function
 
 
-def _totals(code: Code, lefts: Sequence[Any], b: Any, masks: Sequence[Any], levels: Sequence[Any]) -> list[Any]:
+def fetch(code: Code, rows: Any, a_row: Any, offset: Any) -> None:
+    """Ask, at an offset of the inner index, for a cache line of the rows that are next.
+
+    The processor follows a few lines of memory by itself, but neither the many short ones of a matrix that lies by
+    columns nor the beginnings of new rows. At each index another row's line is asked for: neighbouring indices share a
+    line, so each is asked for once or twice. Where rows are neighbours, that is the line beside the one that is read.
+    """
+    turn = code.builder.lshr(offset, word(code.vector.bytes.bit_length() - 1))
+    row = code.builder.and_(turn, word(LINE // MOST_BYTES - 1))
+    code.fetch(code.move(code.move(rows, offset), code.builder.mul(row, a_row)))
+
+
+def _totals(code: Code, lefts: Sequence[Any], b: Any, masks: Sequence[Any], levels: Sequence[Any],
+            fetching: Callable[[Any], None] | None) -> list[Any]:  # fmt: skip
     """The sums over the inner index, row by row, each from zero on in the order of that index."""
 
     def add_products(offset: Any, right: Any, totals: Sequence[Any]) -> list[Any]:
         added = list(totals)
+        if fetching is not None:
+            fetching(offset)
         vectors = [code.load(code.move(right, word(slot * code.vector.size)), mask) for slot, mask in enumerate(masks)]
         for row, pointer in enumerate(lefts):
             number = code.splat(code.builder.load(code.move(pointer, offset), typ=code.vector.element))

@@ -21,6 +21,9 @@ WORD = ir.IntType(64)
 BYTE = ir.IntType(8)
 POINTER = ir.PointerType()
 WIDTHS = (512, 256, 128)
+READING, NEAREST, DATA = 0, 3, 1
+"""What LLVM is told of a fetch ahead: to read, into the first-level cache, data."""
+
 VARIABLE = "GRAPHCOMP_VECTOR_BITS"
 """The environment variable that chooses a narrower vector than the machine's widest."""
 
@@ -250,6 +253,12 @@ class Code:
             f"llvm.masked.store.{vector.suffix}.p0", ir.VoidType(), [vector.type, POINTER, ir.IntType(32), flags]
         )
         self.builder.call(function, [value, pointer, ir.IntType(32)(vector.bytes), mask])
+
+    def fetch(self, pointer: Any) -> None:
+        """Ask for the cache line at an address, which need not be one of the program's own: nothing can go wrong."""
+        flag = ir.IntType(32)
+        function = self.declare("llvm.prefetch.p0", ir.VoidType(), [POINTER, flag, flag, flag])
+        self.builder.call(function, [pointer, *map(flag, (READING, NEAREST, DATA))])
 
     def multiply_add(self, left: Any, right: Any, total: Any) -> Any:
         """left * right + total, in one rounding where the machine can."""
