@@ -21,16 +21,16 @@ each_kind = pytest.mark.parametrize(("dtype", "bits"), KINDS)
 EXACT = {"float32": np.float64, "float64": np.longdouble}
 
 
-def multiply(left, right, result, bits, add=False, whole=None):
+def multiply(left, right, result, bits, add=False, whole=None, ending=(0.0, 0, 0, 0, 0)):
     """result = left @ right, or result += left @ right, by the emitted routine; `whole` are the columns of the matrix
     that `right` is a part of."""
     size = result.itemsize
     address = matrix.provide_product(matrix.product_name(str(result.dtype), bits))
-    routine = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 13)(address)
+    routine = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 13, ctypes.c_double, *[ctypes.c_int64] * 4)(address)
     steps = [step // size for array in (left, right) for step in array.strides]
     columns = result.shape[1] if whole is None else whole
     routine(*result.shape, columns, left.shape[1], left.ctypes.data, *steps[:2], right.ctypes.data, *steps[2:],
-            result.ctypes.data, result.strides[0] // size, int(add))  # fmt: skip
+            result.ctypes.data, result.strides[0] // size, int(add), *ending)  # fmt: skip
 
 
 def inside(rng, shape, dtype, turned=False, inner=1):

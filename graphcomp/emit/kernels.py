@@ -396,11 +396,13 @@ def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> Non
         _limit_turns(function, kernel, number)
     _limit_turns(function, kernel, None)
     begins = [limit.inner for limit in kernel.limits]
-    addresses = [
-        _address(function, part, kernel.dtype, moves, begins) for part in (kernel.left, kernel.right, kernel.result)
-    ]
+    ending = [kernel.ending.base, kernel.ending.result] if kernel.ending else []
+    a, b, c, *ends = (
+        _address(function, part, kernel.dtype, moves, begins)
+        for part in (kernel.left, kernel.right, kernel.result, *ending)
+    )
     comment = " ".join(graph.comment(node, graph.node(node).op) for node in kernel.nodes)
-    function.line(routine_call(kernel, m, n, *addresses), comment)
+    function.line(routine_call(kernel, m, n, a, b, c, ends), comment)
     function.depth -= len(kernel.batch)
 
 

@@ -20,7 +20,7 @@ from llvmlite import ir
 from . import dots, panels, routines, tiles, vectors
 from .dots import dots_function
 from .panels import pack_function
-from .tiles import BROAD, FLAG, HEIGHTS, LINE, LONGEST, VECTORS, Tile, call_tile, tile_function, tile_shapes
+from .tiles import BROAD, ENDING, FLAG, HEIGHTS, LINE, LONGEST, VECTORS, Tile, call_tile, tile_function, tile_shapes
 from .vectors import POINTER, WORD, Code, Vector, internal_function, word
 
 BLOCK_BYTES = 1 << 18
@@ -40,12 +40,14 @@ FETCHING = 4
 PACKED_ROWS = 32
 """With fewer rows than this, packing a block of B costs more than it saves."""
 
-ARGUMENTS = [WORD, WORD, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD]
+ARGUMENTS = [WORD, WORD, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD, *ENDING[1:]]
 
 
 def write_product(module: Any, name: str, vector: Vector) -> None:
-    """(m, n, whole, k, a, a_row, a_inner, b, b_inner, b_column, c, c_row, add): steps count numbers, not bytes. `n` are
-    the columns to be computed, `whole` those of the matrix that they are part of: these decide about blocks.
+    """(m, n, whole, k, a, a_row, a_inner, b, b_inner, b_column, c, c_row, add, scale, e, e_row, d, d_row): steps count
+    numbers, not bytes. `n` are the columns to be computed, `whole` those of the matrix that they are part of: these
+    decide about blocks. With an address `e` what is stored is D = E + scale · (A B), or E + scale · (C + A B); C then
+    holds the sums of all but the last block of the inner index. That takes more than one row and more than one column.
     """
     code, arguments = routines.begin(module, name, ARGUMENTS, vector)
     product = _Product(code, *arguments)
@@ -61,14 +63,16 @@ class _Product:
     """The outermost function, as it is written."""
 
     def __init__(self, code: Code, m: Any, n: Any, whole: Any, k: Any, a: Any, a_row: Any, a_inner: Any, b: Any,
-                 b_inner: Any, b_column: Any, c: Any, c_row: Any, add: Any) -> None:  # fmt: skip
+                 b_inner: Any, b_column: Any, c: Any, c_row: Any, add: Any, scale: Any, base: Any, base_row: Any,
+                 result: Any, result_row: Any) -> None:  # fmt: skip
         self.code = code
         self.m, self.n, self.whole, self.k = m, n, whole, k
-        self.a, self.b, self.c = a, b, c
-        steps = (a_row, a_inner, b_inner, b_column, c_row)
-        self.a_row, self.a_inner, self.b_inner, self.b_column, self.c_row = (
+        self.a, self.b, self.c, self.base, self.result, self.scale = a, b, c, base, result, scale
+        steps = (a_row, a_inner, b_inner, b_column, c_row, base_row, result_row)
+        (self.a_row, self.a_inner, self.b_inner, self.b_column, self.c_row, self.base_row, self.result_row) = (
             code.times(step, code.vector.bytes) for step in steps
         )
+        self.ends = code.builder.icmp_unsigned("!=", code.builder.ptrtoint(base, WORD), word(0))
         # Here, at the beginning of the function, it is part of the frame.
         self.block = code.builder.alloca(ir.ArrayType(code.vector.type, BLOCK_BYTES // code.vector.size))
         self.block.align = 64
@@ -110,12 +114,18 @@ class _Product:
             left = code.move(self.a, builder.mul(inner, self.a_inner))
             right = code.move(self.b, builder.mul(inner, self.b_inner))
             add = builder.or_(self.add, builder.icmp_unsigned("!=", inner, word(0)))
+            ends = builder.and_(self.ends, builder.icmp_unsigned("==", builder.add(inner, depth), self.k))
             with builder.if_else(self.reads_in_place(depth)) as (then, otherwise):
                 with then:
                     code.call(self.rows, self.m, self.n, depth, left, self.a_row, self.a_inner, right, word(1),
-                              self.b_inner, self.c, self.c_row, add)  # fmt: skip
+                              self.b_inner, self.c, self.c_row, add, *self.ending(ends, word(0)))  # fmt: skip
                 with otherwise:
-                    self.write_packed(left, right, depth, add)
+                    self.write_packed(left, right, depth, add, ends)
+
+    def ending(self, ends: Any, distance: Any) -> list[Any]:
+        """What is done at the end, for columns so many bytes on."""
+        base, result = (self.code.move(pointer, distance) for pointer in (self.base, self.result))
+        return [ends, self.scale, base, self.base_row, result, self.result_row]
 
     def reads_in_place(self, depth: Any) -> Any:
         code, builder = self.code, self.code.builder
@@ -126,7 +136,7 @@ class _Product:
             possible = builder.and_(possible, builder.icmp_unsigned("==", code.within(self.n), word(0)))
         return builder.and_(possible, builder.or_(near, few))
 
-    def write_packed(self, left: Any, right: Any, depth: Any, add: Any) -> None:
+    def write_packed(self, left: Any, right: Any, depth: Any, add: Any, ends: Any) -> None:
         code, builder, vector = self.code, self.code.builder, self.code.vector
         panel = vector.lanes * VECTORS[vector.bits]
         broadest = BLOCK_BYTES // vector.bytes // DEPTH // panel * panel
@@ -136,24 +146,25 @@ class _Product:
                 for branch, pack in ((then, self.pack), (otherwise, self.pack_turned)):
                     with branch:
                         code.call(pack, depth, width, part, self.b_inner, self.b_column, self.block)
-            into = code.move(self.c, code.times(column, vector.bytes))
-            code.call(self.rows, self.m, width, depth, left, self.a_row, self.a_inner, self.block, depth, word(0), into,
-                      self.c_row, add)  # fmt: skip
+            distance = code.times(column, vector.bytes)
+            code.call(self.rows, self.m, width, depth, left, self.a_row, self.a_inner, self.block, depth, word(0),
+                      code.move(self.c, distance), self.c_row, add, *self.ending(ends, distance))  # fmt: skip
 
 
 def _rows_function(module: Any, name: str, vector: Vector) -> Any:
     """All rows of C for a block of B.
 
-    (rows, columns, depth, a, a_row, a_inner, b, b_panel, b_inner, c, c_row, add): a panel of B begins at its first
-    column times `b_panel`; `b_inner` is 0 where the panels are packed.
+    (rows, columns, depth, a, a_row, a_inner, b, b_panel, b_inner, c, c_row, add, then ENDING): a panel of B begins at
+    its first column times `b_panel`; `b_inner` is 0 where the panels are packed.
     """
-    arguments = [WORD, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, FLAG]
+    arguments = [WORD, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, WORD, POINTER, WORD, FLAG, *ENDING]
     function, builder = internal_function(module, name, arguments)
-    m, n, depth, a, a_row, a_inner, b, b_panel, b_inner, c, c_row, add = function.args
+    m, n, depth, a, a_row, a_inner, b, b_panel, b_inner, c, c_row, add, *ending = function.args
+    ends, scale, base, base_row, result, result_row = ending
     code = Code(builder, vector)
     functions = {
         (rows, wide): tile_function(
-            module, f"{name}_{rows}x{wide}", vector, Tile(rows, wide, not vector.masked, fetches=rows >= FETCHING)
+            module, f"{name}_{rows}x{wide}", vector, Tile(rows, wide, not vector.masked, 1, rows >= FETCHING, True)
         )
         for rows, wide in tile_shapes(vector.bits)
     }
@@ -178,7 +189,10 @@ def _rows_function(module: Any, name: str, vector: Vector) -> Any:
             columns, target = builder.sub(n, last), code.move(into, place)
             final = builder.icmp_unsigned("==", builder.add(begin, width), count)
             ahead = builder.select(final, code.larger(builder.mul(height, a_row), word(LINE)), word(0))
-            operands = [columns, add, left, a_row, right, target, c_row, ahead, depth, a_inner, step]
+            ended = [ends, scale]
+            for pointer, down in ((base, base_row), (result, result_row)):
+                ended += [code.move(pointer, builder.add(builder.mul(row, down), place)), down]
+            operands = [columns, add, left, a_row, right, target, c_row, ahead, depth, a_inner, step, *ended]
             call_tile(code, functions, height, width, operands)
     builder.ret_void()
     return function

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..schedule.program import INNER_LOOPS, ProductKernel
@@ -28,8 +29,9 @@ def routine_name(kernel: ProductKernel) -> str:
     return routine_of(kernel).name(kernel.dtype, vector_bits())
 
 
-def routine_call(kernel: ProductKernel, m: str, n: str, a: str, b: str, c: str) -> str:
-    """The call: sizes, and each operand's address with its steps, counted in numbers."""
+def routine_call(kernel: ProductKernel, m: str, n: str, a: str, b: str, c: str, ending: Sequence[str] = ()) -> str:
+    """The call: sizes, and each operand's address with its steps, counted in numbers. `ending` holds the addresses of
+    the two operands of the kernel's ending."""
     left, right, result, family = kernel.left, kernel.right, kernel.result, routine_of(kernel)
     if family is PRODUCTS:
         first, second = (a, left.m, left.k[0]), (b, right.k[0], right.n)
@@ -38,7 +40,11 @@ def routine_call(kernel: ProductKernel, m: str, n: str, a: str, b: str, c: str) 
             # A row times a matrix that lies by columns is that matrix, turned, times the row: nothing has to be packed.
             m, n, first, second, place = n, m, (b, right.n, right.k[0]), (a, left.k[0], left.m), (c, result.n)
             whole = kernel.m
-        return call_text(kernel, m, n, whole, kernel.k, *first, *second, *place, int(kernel.adds))
+        ended: tuple[Any, ...] = ("0.0", 0, 0, 0, 0)
+        if kernel.ending is not None:
+            base, into = ending
+            ended = (repr(kernel.ending.scale), base, kernel.ending.base.m, into, kernel.ending.result.m)
+        return call_text(kernel, m, n, whole, kernel.k, *first, *second, *place, int(kernel.adds), *ended)
     # Loops that are not there turn once.
     missing = INNER_LOOPS - len(kernel.inner)
     once = [(1, 0, 0)] * missing

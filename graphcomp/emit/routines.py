@@ -24,7 +24,7 @@ from numba.extending import intrinsic
 
 from .. import storage
 from ..files import write_whole
-from .vectors import POINTER, SIZES, WIDTHS, Code, Vector, processor
+from .vectors import NUMBER, POINTER, SIZES, WIDTHS, Code, Vector, processor
 
 OBJECT = "code.object"
 
@@ -82,7 +82,8 @@ def begin(module: Any, name: str, arguments: list[Any], vector: Vector) -> tuple
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A routine for each dtype and width of vectors. Each argument is a word; those of type POINTER hold an address.
+    """A routine for each dtype and width of vectors. Each argument is a word, or, of type NUMBER, a number in float64;
+    words of type POINTER hold an address.
 
     `write(module, name=, vector=)` adds it to a module; `sources` hold the code that does.
     """
@@ -127,15 +128,17 @@ class Family:
 
 
 def _intrinsic(symbol: str, wanted: list[Any]) -> Any:
+    given = [types.float64 if kind == NUMBER else types.int64 for kind in wanted]
+
     @intrinsic
     def routine(typingctx: Any, *arguments: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), wanted), symbol)
-            given = cgutils.unpack_tuple(builder, values[0])
-            builder.call(function, [builder.inttoptr(v, k) if k == POINTER else v for v, k in zip(given, wanted)])
+            parts = cgutils.unpack_tuple(builder, values[0])
+            builder.call(function, [builder.inttoptr(v, k) if k == POINTER else v for v, k in zip(parts, wanted)])
             return context.get_dummy_value()
 
-        return types.void(types.StarArgTuple.from_types([types.int64] * len(wanted))), generate
+        return types.void(types.StarArgTuple.from_types(given)), generate
 
     return routine
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from .vectors import POINTER, WORD, Code, Vector, internal_function, word
+from .vectors import NUMBER, POINTER, WORD, Code, Vector, internal_function, word
 
 HEIGHTS = {512: (8, 6, 4, 2, 1), 256: (6, 4, 2, 1), 128: (6, 4, 2, 1)}
 """How many rows a tile may have, by the vectors' width: the last rows of a matrix take the smaller ones."""
@@ -28,13 +28,17 @@ LONGEST = 8
 
 FLAG = ir.IntType(1)
 
+ENDING = [FLAG, NUMBER, POINTER, WORD, POINTER, WORD]
+"""Whether a tile ends with D = E + scale · C, the scale, E and its step from row to row, D and its step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
     """How far a tile reaches, and its operands. Steps are in bytes; the last vector may be partial.
 
     `full` says that B's vectors are whole in memory: its panels are filled up with zeros. `levels` is how many loops
-    the inner index has. One that `fetches` asks for the rows of A that are next.
+    the inner index has. One that `fetches` asks for the rows of A that are next. One that `ends` can add its multiple
+    to another matrix.
     """
 
     rows: int
@@ -42,6 +46,7 @@ class Tile:
     full: bool
     levels: int = 1
     fetches: bool = False
+    ends: bool = False
 
 
 def tile_shapes(bits: int) -> list[tuple[int, int]]:
@@ -56,17 +61,19 @@ def tile_function(module: Any, name: str, vector: Vector, tile: Tile) -> Any:
     """A function that computes a tile of C = A B or C += A B.
 
     (columns of the last vector, whether to add, a, a_row, b, c, c_row, how far ahead it fetches, then of each loop over
-    the inner index, from the outermost to the innermost, its turns, A's step and B's step)
+    the inner index, from the outermost to the innermost, its turns, A's step and B's step; of one that `ends` then
+    ENDING: where the flag is set, D = E + scale · C is stored instead of C)
     """
-    arguments = [WORD, FLAG, POINTER, WORD, POINTER, POINTER, WORD, WORD, *[WORD] * (3 * tile.levels)]
+    ending = ENDING if tile.ends else []
+    arguments = [WORD, FLAG, POINTER, WORD, POINTER, POINTER, WORD, WORD, *[WORD] * (3 * tile.levels), *ending]
     function, builder = internal_function(module, name, arguments)
-    columns, add, a, a_row, b, c, c_row, ahead, *levels = function.args
+    columns, add, a, a_row, b, c, c_row, ahead, *levels = function.args[: len(arguments) - len(ending)]
     code = Code(builder, vector)
     masks = [None] * (tile.vectors - 1) + [code.mask(columns)]
     lefts = code.steps(a, a_row, tile.rows)
     fetching = (lambda offset: fetch(code, code.move(a, ahead), a_row, offset)) if tile.fetches else None
     totals = _totals(code, lefts, b, [None] * tile.vectors if tile.full else masks, levels, fetching)
-    _store(code, totals, code.steps(c, c_row, tile.rows), masks, add)
+    _store(code, totals, code.steps(c, c_row, tile.rows), masks, add, function.args[len(arguments) - len(ending) :])
     builder.ret_void()
     return function
 
@@ -121,10 +128,11 @@ def inner_loops(code: Code, levels: Sequence[Any], offset: Any, right: Any, tota
     return code.repeated(count, [offset, right, *totals], turn)[2:]
 
 
-def _store(code: Code, totals: list[Any], rows: Sequence[Any], masks: Sequence[Any], add: Any) -> None:
-    """Write the totals, or add them to what is there."""
-    builder, size = code.builder, code.vector.size
-    places = [(code.move(row, word(slot * size)), mask) for row in rows for slot, mask in enumerate(masks)]
+def _store(code: Code, totals: list[Any], rows: Sequence[Any], masks: Sequence[Any], add: Any, ending: Sequence[Any]
+           ) -> None:  # fmt: skip
+    """Write the totals, or add them to what is there; or end with them."""
+    builder = code.builder
+    places = _places(code, rows, masks)
     before, adding, storing = builder.block, builder.append_basic_block("add"), builder.append_basic_block("store")
     builder.cbranch(add, adding, storing)
     builder.position_at_end(adding)
@@ -133,9 +141,34 @@ def _store(code: Code, totals: list[Any], rows: Sequence[Any], masks: Sequence[A
     builder.branch(storing)
     builder.position_at_end(storing)
     values = code.phis(totals, before)
-    for place, value, total in zip(places, values, sums):
+    for value, total in zip(values, sums):
         value.add_incoming(total, added)
+    if ending:
+        _end(code, values, len(rows), masks, *ending)
+    for place, value in zip(places, values):
         code.store(value, *place)
+
+
+def _end(code: Code, values: list[Any], rows: int, masks: Sequence[Any], ends: Any, scale: Any, base: Any,
+         base_row: Any, result: Any, result_row: Any) -> None:  # fmt: skip
+    """Return with base + scale · values in the result, if so it `ends`."""
+    builder, element = code.builder, code.vector.element
+    ending, going_on = builder.append_basic_block("end"), builder.append_basic_block("going_on")
+    builder.cbranch(ends, ending, going_on)
+    builder.position_at_end(ending)
+    factor = code.splat(scale if scale.type == element else builder.fptrunc(scale, element))
+    from_, to = (
+        _places(code, code.steps(p, step, rows), masks) for p, step in ((base, base_row), (result, result_row))
+    )
+    for value, source, target in zip(values, from_, to):
+        code.store(builder.fadd(code.load(*source), builder.fmul(factor, value)), *target)
+    builder.ret_void()
+    builder.position_at_end(going_on)
+
+
+def _places(code: Code, rows: Sequence[Any], masks: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Where the vectors of a tile lie, row by row, and the mask of each."""
+    return [(code.move(row, word(slot * code.vector.size)), mask) for row in rows for slot, mask in enumerate(masks)]
 
 
 def call_tile(code: Code, functions: dict[tuple[int, int], Any], rows: Any, wide: Any, operands: list[Any]) -> None:

@@ -20,6 +20,7 @@ SIZES = {"float32": 4, "float64": 8}
 WORD = ir.IntType(64)
 BYTE = ir.IntType(8)
 POINTER = ir.PointerType()
+NUMBER = ir.DoubleType()
 WIDTHS = (512, 256, 128)
 READING, NEAREST, DATA = 0, 3, 1
 """What LLVM is told of a fetch ahead: to read, into the first-level cache, data."""

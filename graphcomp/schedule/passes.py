@@ -28,7 +28,7 @@ def remove_unread(
     read: set[int] = {buffer.root.number for buffer in (*outputs, *guards(kernels))}
     for kernel in leaves(kernels):
         if isinstance(kernel, ProductKernel):
-            read |= {kernel.left.buffer.root.number, kernel.right.buffer.root.number}
+            read |= {operand.buffer.root.number for operand in kernel.operands if operand not in kernel.results}
         elif isinstance(kernel, CallKernel):
             read |= {buffer.root.number for buffer in kernel.buffers}
         else:

@@ -306,6 +306,15 @@ class Limit:
     size: Dimension
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """result[m, n] = base[m, n] + scale · product[m, n]: what becomes of a product's entries."""
+
+    base: Operand
+    result: Operand
+    scale: float
+
+
 @dataclass(slots=True)
 class ProductKernel:
     """result[m, n] = Σₖ left[m, k] · right[k, n] for every step of the batch loops.
@@ -314,7 +323,8 @@ class ProductKernel:
     windows, whose entries do not lie evenly in memory. With `adds` it adds to what is in the result. What lies side by
     side in both operands are entries of the inner index where it is `along_inner`, else the columns.
     `shared` is what the threads of a team share out: batch, rows, columns or nothing. `limits` are those of inner loops
-    that do not make all of their turns everywhere.
+    that do not make all of their turns everywhere. With an `ending` the result holds no more than sums over a part of
+    the inner index, and where that is not needed, nothing.
     """
 
     number: int
@@ -332,6 +342,18 @@ class ProductKernel:
     shared: str = ""
     meets: bool = False
     limits: tuple[Limit, ...] = ()
+    ending: Ending | None = None
+
+    @property
+    def operands(self) -> list[Operand]:
+        """What it reads, and then what it writes."""
+        ending = self.ending
+        return [self.left, self.right, *([ending.base] if ending else []), *self.results]
+
+    @property
+    def results(self) -> list[Operand]:
+        """What it writes."""
+        return [self.result, *([self.ending.result] if self.ending else [])]
 
     @property
     def k(self) -> Dimension:
@@ -495,7 +517,7 @@ def written(kernel: Kernel) -> list[Buffer]:
     found: dict[int, Buffer] = {}
     for leaf in leaves([kernel]):
         if isinstance(leaf, ProductKernel):
-            found[leaf.result.buffer.number] = leaf.result.buffer
+            found |= {part.buffer.number: part.buffer for part in leaf.results}
         elif isinstance(leaf, CallKernel):
             found |= {buffer.number: buffer for buffer in leaf.outputs}
         else:
@@ -522,7 +544,7 @@ def used(kernel: Kernel) -> list[Buffer]:
     found: dict[int, Buffer] = {buffer.number: buffer for buffer in guards([kernel])}
     for leaf in leaves([kernel]):
         if isinstance(leaf, ProductKernel):
-            found |= {part.buffer.number: part.buffer for part in (leaf.left, leaf.right, leaf.result)}
+            found |= {part.buffer.number: part.buffer for part in leaf.operands}
             continue
         if isinstance(leaf, CallKernel):
             found |= {buffer.number: buffer for buffer in leaf.buffers}
@@ -547,9 +569,13 @@ def describe(kernel: Kernel) -> str:
         return f"kernel {kernel.number}: {turns}{len(kernel.kernels)} kernels"
     if isinstance(kernel, ProductKernel):
         batch = f"{list(kernel.batch)} × " if kernel.batch else ""
+        ending = kernel.ending
+        if ending is not None:
+            targets = f"b{ending.result.buffer.number} = b{ending.base.buffer.number} + {ending.scale:.3g} ×"
         return (
-            f"kernel {kernel.number}: {targets} = product of b{kernel.left.buffer.number} and "
-            f"b{kernel.right.buffer.number}, {batch}({kernel.m} × {kernel.k}) · ({kernel.k} × {kernel.n})"
+            f"kernel {kernel.number}: {targets}{' =' if ending is None else ''} product of "
+            f"b{kernel.left.buffer.number} and b{kernel.right.buffer.number}, {batch}({kernel.m} × {kernel.k}) · "
+            f"({kernel.k} × {kernel.n})"
         )
     if isinstance(kernel, CallKernel):
         return f"kernel {kernel.number}: {targets} = {kernel.function} of {kernel.of}"

@@ -19,6 +19,7 @@ from ..ops.index import Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
 from .domain import domain_key, domain_loops, neutral_text
+from .endings import end_in_registers
 from .extrema import join_extrema
 from .folds import place_fold
 from .groups import GROUPS
@@ -135,7 +136,7 @@ class Scheduler:
                 count_quotients(kernel)
                 if find_transposition(kernel) is None:
                     block_transposition(kernel)
-        kernels = in_parts(kernels, buffers, self.all)
+        kernels = in_parts(end_in_registers(kernels, outputs), buffers, self.all)
         share_out(kernels)
         kernels = by_turns(kernels, self.graph, self.all)
         for number, each in enumerate(every(kernels)):

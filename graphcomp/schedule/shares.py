@@ -264,9 +264,9 @@ def accesses(kernel: Leaf) -> Iterator[Access]:
         yield from ((buffer.root.number, buffer.number not in inputs, FIRST) for buffer in kernel.buffers)
     elif isinstance(kernel, ProductKernel):
         shared = Loop(*product_counter(kernel))
-        for operand in (kernel.left, kernel.right, kernel.result):
+        for operand in kernel.operands:
             owner = owner_of(operand.buffer, operand_address(kernel, operand), shared) if kernel.shared else FIRST
-            yield operand.buffer.root.number, operand is kernel.result, owner
+            yield operand.buffer.root.number, any(operand is each for each in kernel.results), owner
     else:
         yield from loop_accesses(kernel)
 

@@ -82,7 +82,7 @@ def row_from(kernels: Sequence[Kernel], place: int) -> list[Leaf]:
 def turns_of(kernel: Leaf) -> int | None:
     """How many turns a kernel shares out, if each is a part of all that it does that can be told from the others."""
     if isinstance(kernel, ProductKernel):
-        extent = kernel.batch[0] if kernel.shared == "batch" else None
+        extent = kernel.batch[0] if kernel.shared == "batch" and kernel.ending is None else None
         return extent if isinstance(extent, int) else None
     if not isinstance(kernel, LoopKernel):
         return None
