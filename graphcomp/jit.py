@@ -307,9 +307,9 @@ def jit(
     a second time, with the same results; LoweringError says how little is possible where it is too little.
     With `background` the reference interpreter runs the calls while the function is being compiled: the first call
     returns sooner, and results may differ by rounding until then. An error of compiling is raised by the next call.
-    `fastmath` allows sums and products in another order, fused, and looser exponentials: a few units in the last place
-    for less time; numbers too small to be normal are taken for 0 (on x86 processors). NaN and infinity keep their
-    meaning.
+    `fastmath` allows sums and products in another order, fused, and a looser `tanh` and `sigmoid`: a few units in the
+    last place for less time; numbers too small to be normal are taken for 0 (on x86 processors). NaN and infinity keep
+    their meaning.
     """
     if target not in TARGETS:
         raise LoweringError(f"there is no target {target!r}; the targets are {', '.join(TARGETS)}.")

@@ -154,3 +154,12 @@ def test_a_checkpoint_saves_memory() -> None:
         return binding.arena.size
 
     assert arena(gx.checkpoint) < 0.75 * arena(lambda f: f)
+
+
+def test_a_rule_for_reverse_mode_only_is_checked_in_that_mode() -> None:
+    """As the error of the other mode says."""
+    wrong = gx.custom_vjp(gnp.sin, lambda x: (gnp.sin(x), x), lambda x, c: (1.01 * c * gnp.cos(x),))
+    with pytest.raises(DerivativeError, match=r"in check_grads modes=\('rev',\)"):
+        gx.check_grads(wrong, (X,))
+    report = gx.check_grads(wrong, (X,), modes=("rev",), order=1)
+    assert not report.ok and "WRONG" in str(report)

@@ -97,3 +97,9 @@ def test_the_text_says_so_and_the_default_does_not() -> None:
     assert ["mathematics.fast" in text for text in texts] == [False, True]
     report = gx.jit(lambda x: np.tanh(x), fastmath=True).report(X)
     assert len(report.kernels) == 1
+
+
+def test_what_is_small_but_normal_is_kept() -> None:
+    """No step on the way to a tangent that is as small as its argument may be smaller than that."""
+    x = np.concatenate([10.0 ** np.arange(-37, -3), -(10.0 ** np.arange(-37, -3))]).astype("float32")
+    np.testing.assert_allclose(gx.jit(lambda x: np.tanh(x), fastmath=True)(x), np.tanh(x), rtol=6e-7)

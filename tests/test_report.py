@@ -35,7 +35,7 @@ def test_a_report_lists_every_kernel_with_its_work() -> None:
     assert found.call >= found.entry > 0
     assert sum(kernel.seconds for kernel in found.kernels) == pytest.approx(found.entry)
     text = str(found)
-    assert text.count("\n") >= len(found.kernels) and "product of b" in text and f"on {found.threads} threads" in text
+    assert text.count("\n") >= len(found.kernels) and "product of b" in text and f"on {found.threads} thread" in text
 
 
 def test_a_report_says_why_a_kernel_stands_apart() -> None:

@@ -171,8 +171,8 @@ def _tangent_shape(graph: Graph, *types: TensorType, name: str, backward: Subgra
 
 def _no_tangent(*arrays: Any, name: str, **attributes: Any) -> Any:
     raise DerivativeError(
-        f"{name} has a rule for reverse mode only (custom_vjp), so it has no forward mode; use grad, vjp or jacrev, or "
-        "give it a rule by custom_jvp."
+        f"{name} has a rule for reverse mode only (custom_vjp), so it has no forward mode; use grad, vjp or jacrev "
+        "(in check_grads modes=('rev',)), or give it a rule by custom_jvp."
     )
 
 

@@ -56,8 +56,8 @@ class Report:
     def __str__(self) -> str:
         lines = [
             f"a call takes {time_text(self.call)}, its entry {time_text(self.entry)} on "
-            f"{counted(self.threads, 'thread')} with {counted(self.meetings, 'meeting')}; {self.arena:,} bytes of "
-            "temporary values",
+            f"{counted(self.threads, 'thread')} with {counted(self.meetings, 'meeting')}; "
+            f"{self.arena:,} bytes of temporary values",
             f"compiled in this process: {self.memory}",
             f"machine code on the disk: {self.disk}",
             f"{'time':>9} {'share':>6} {'floor':>9} {'MFLOP':>9} {'MB':>8}  kernel",

@@ -10,7 +10,7 @@ that is not finite stays where it was.
 
 from __future__ import annotations
 
-from ..graph import Graph, Node
+from ..graph import Node
 from ..graph.types import Dimension, equal, magnitude, product
 from ..ops import Builder
 from .pattern import Match, Variable, call
@@ -25,17 +25,19 @@ flat_rows = call.reshape(rows).named("rows")
 """The same where the positions have several axes, which are joined."""
 
 
-def positions(b: Builder, graph: Graph, m: Match) -> int | None:
-    """Where the rows stand in the table, as one axis; None where the pattern is not about rows of a smaller table."""
+def positions(b: Builder, m: Match) -> int | None:
+    """Where the rows stand in the table, as one axis; None where this is no product of matrices, or where the table
+    has not far fewer rows."""
     table, places = b.type(m["x"]), b.type(m["z"])
-    gathered = graph.node(m["gather"])
-    is_rows = gathered.attributes["axis"] == 0 and table.rank == 2 and table.is_float
-    if not is_rows or not fits(graph.node(m.ids.get("rows", gathered.id)), table.shape[1]):
+    gathered = m.graph.node(m["gather"])
+    rows = m.graph.node(m.ids.get("rows", gathered.id))
+    is_product = table.rank == b.type(m["y"]).rank == 2 and table.is_float
+    if not is_product or gathered.attributes["axis"] != 0 or not are_rows(rows, table.shape[1]):
         return None
     return joined(b, m["z"]) if is_worth(places.size, table.shape[0]) else None
 
 
-def fits(node: Node, width: Dimension) -> bool:
+def are_rows(node: Node, width: Dimension) -> bool:
     """Whether a node is a matrix of rows of this width."""
     return node.tensor.rank == 2 and equal(node.shape[1], width) is True
 
@@ -52,30 +54,31 @@ def joined(b: Builder, places: int) -> int:
 
 def product_of_rows(b: Builder, m: Match) -> int | None:
     """The rows of a product instead of a product of rows."""
-    places = positions(b, m.graph, m)
-    if places is None or b.type(m["y"]).rank != 2:
+    places = positions(b, m)
+    if places is None:
         return None
     return b.gather(b.matmul(m["x"], m["y"]), places, axis=0)
 
 
 def product_with_rows(b: Builder, m: Match) -> int | None:
     """Gathered rows that stand in the columns of a product's first operand: what belongs to each is added up first."""
-    places = positions(b, m.graph, m)
-    if places is None or b.type(m["y"]).rank != 2 or m.graph.node(m["turned"]).attributes["axes"] != (1, 0):
+    places = positions(b, m)
+    if places is None or m.graph.node(m["turned"]).attributes["axes"] != (1, 0):
         return None
-    table = b.type(m["x"])
-    sums = b.scatter_add(m["y"], places, axis=0, size=table.shape[0])
-    return b.matmul(b.transpose(masked(b, m["x"], places), axes=(1, 0)), sums)
+    sums = b.scatter_add(m["y"], places, axis=0, size=b.type(m["x"]).shape[0])
+    table = masked(b, m["x"], places)
+    return b.matmul(b.transpose(table, axes=(1, 0)), sums)
 
 
 def sums_of_product(b: Builder, m: Match) -> int | None:
     """The product of sums of rows instead of the sums of a product's rows."""
     size, inner = m.attributes["size"], m.graph.node(m["product"])
-    is_rows = m.attributes["axis"] == 0 and m.type.rank == 2 and m.type.is_float and fits(inner, m.type.shape[1])
-    if not is_rows or b.type(m["y"]).rank != 2 or not is_worth(b.type(m["z"]).size, size):
+    is_sum = m.attributes["axis"] == 0 and m.type.rank == b.type(m["y"]).rank == 2 and m.type.is_float
+    if not is_sum or not are_rows(inner, m.type.shape[1]) or not is_worth(b.type(m["z"]).size, size):
         return None
     places = joined(b, m["z"])
-    return masked(b, b.matmul(b.scatter_add(m["x"], places, axis=0, size=size), m["y"]), places)
+    sums = b.scatter_add(m["x"], places, axis=0, size=size)
+    return masked(b, b.matmul(sums, m["y"]), places)
 
 
 def masked(b: Builder, table: int, places: int) -> int:

@@ -18,6 +18,8 @@ TANH_ABOVE = (
     2.00018790482477e-13, -2.76076847742355e-16,
 )  # fmt: skip
 TANH_BELOW = (4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06)
+TANH_SCALE = 2.0**8
+"""Taken into both polynomials, no product with a small argument is smaller than it, and so too small to be normal."""
 
 
 def sigmoid(x: Value) -> Value:
@@ -30,7 +32,10 @@ def tanh(x: Value) -> Value:
         return exponential.tanh(x)
     part = at_most(at_least(x, -TANH_END), TANH_END)
     z = part * part
-    inside = part * polynomial(z, TANH_ABOVE) / polynomial(z, TANH_BELOW)
+    above, below = (
+        polynomial(z, [TANH_SCALE * each for each in coefficients]) for coefficients in (TANH_ABOVE, TANH_BELOW)
+    )
+    inside = part * above / below
     return select(absolute(x) > TANH_END, with_sign(constant(x, 1.0), bits(x)), inside)
 
 
