@@ -11,7 +11,7 @@ from graphcomp.run import blas
 from graphcomp.run.interpreter import interpret
 from graphcomp.schedule import Program, parts, schedule
 from graphcomp.schedule.parts import PARTS
-from graphcomp.schedule.program import LoopKernel, LoopOver, Reduce, leaves, written
+from graphcomp.schedule.program import Gathered, LoopKernel, LoopOver, Reduce, leaves, written
 from graphcomp.simplify import simplify
 from graphcomp.trace.tree import flatten
 
@@ -68,6 +68,30 @@ def test_few_sums_of_many(shape: tuple[int, ...], axes: tuple[int, ...]) -> None
     x = np.random.default_rng(1).standard_normal(shape)
     agree(lambda x: gnp.sum(np.sin(x) * x, axes), x)
     agree(lambda x: np.exp(-gnp.max(x * 2.0, axes)) + gnp.mean(x, axes), x)
+
+
+@pytest.mark.parametrize("shape", [(50, 1), (61, 5), (40, 7), (257, 16), (40, 3, 7), (1009, 2, 1)])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_sums_of_rows_that_are_short(shape: tuple[int, ...], dtype: str) -> None:
+    """Too few columns to share out: the rows are, each part added up in registers."""
+    x, weights = (np.random.default_rng(5).standard_normal(each).astype(dtype) for each in (shape, shape[0]))
+
+    def sums(x: Any, weights: Any) -> Any:
+        return gnp.sum(np.sin(x) * weights.reshape(-1, *[1] * (len(shape) - 1)), 0)
+
+    program = program_of(sums, x, weights)
+    (part,) = split(program)
+    assert part.is_shared and (shape[1:] == (1,) or any(isinstance(each, Gathered) for each in part.statements()))
+    agree(sums, x, weights, rtol=1e-12 if dtype == "float64" else 3e-5)
+
+
+def test_sums_of_any_number_of_short_rows() -> None:
+    """With fewer rows than parts, some parts have none."""
+    sums = gx.jit(lambda x: gnp.sum(np.sin(x), 0), threads=2, specs=(gx.spec(("B", 5), "float64"),))
+    assert len(split(sums.version(np.ones((3, 5))).executor.program)) == 1
+    for rows in (1, 3, 31, 33, 1000):
+        x = np.random.default_rng(rows).standard_normal((rows, 5))
+        np.testing.assert_allclose(sums(x), np.sin(x).sum(0), rtol=1e-12, atol=1e-12)
 
 
 def test_threads_share_the_parts_and_the_first_one_adds_them_up() -> None:

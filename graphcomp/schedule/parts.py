@@ -1,5 +1,7 @@
 """Long reductions that threads could not share out, in parts: one kernel reduces each part, another one the parts.
 
+Sums of many rows that are too short to share out their columns are such reductions, too.
+
 There are as many parts whatever the number of threads, so that does not change a bit of the result. The second kernel
 runs as late as it may: by then the threads have mostly met for something else.
 """
@@ -15,17 +17,19 @@ from ..graph import Dimension, TensorType
 from ..graph.types import dimension, magnitude, product
 from ..ops.index import Index
 from ..ops.index import loop as counter
-from .groups import made, needed
+from .groups import made, needed, split
 from .loops import by_step, collapse
 from .program import (
     Assign,
     Buffer,
     Compute,
+    Gathered,
     Kernel,
     Load,
     Loop,
     LoopKernel,
     LoopOver,
+    Nest,
     Reduce,
     Statement,
     Store,
@@ -77,6 +81,8 @@ def parts_of(kernel: LoopKernel, buffers: list[Buffer]) -> list[LoopKernel]:
     share the kernel out as it is."""
     if next(ways(kernel), None) is not None or any(loop.reverse for loop in kernel.loops):
         return []
+    if adds_rows(kernel):
+        return [rows_in_parts(kernel, buffers)]
     found = []
     for place, statement in enumerate(kernel.body):
         if isinstance(statement, Reduce) and is_long(statement):
@@ -88,13 +94,75 @@ def parts_of(kernel: LoopKernel, buffers: list[Buffer]) -> list[LoopKernel]:
     return found
 
 
+def adds_rows(kernel: LoopKernel) -> bool:
+    """Whether a kernel fills its result with zeros and adds many rows to it, one after the other."""
+    if kernel.loops or [type(each) for each in kernel.body] != [Nest, Nest]:
+        return False
+    fill, adding = kernel.body
+    assert isinstance(fill, Nest) and isinstance(adding, Nest)
+    first, store = fill.body[0], adding.body[-1]
+    if not isinstance(first, Store) or not isinstance(store, Store) or len(fill.body) > 1:
+        return False
+    same = first.buffer is store.buffer and first.address == store.address and not first.combine
+    plain = not any(isinstance(each, Store) for each in adding.body[:-1])
+    is_sum = store.combine == "sum" and store.buffer.type.is_float
+    return same and plain and is_sum and len(rows_of(fill, adding)) == 1 and is_much(adding.loops)
+
+
+def rows_of(fill: Nest, adding: Nest) -> list[Loop]:
+    """The loops over what is added up."""
+    kept = {loop.variable for loop in fill.loops}
+    return [loop for loop in adding.loops if loop.variable not in kept]
+
+
+def rows_in_parts(kernel: LoopKernel, buffers: list[Buffer]) -> LoopKernel:
+    """A kernel that adds up the rows of each part, in registers; the kernel itself then adds up the parts."""
+    fill, adding = kernel.body
+    assert isinstance(fill, Nest) and isinstance(adding, Nest)
+    store = adding.body[-1]
+    assert isinstance(store, Store)
+    (row,), dtype = rows_of(fill, adding), store.buffer.type.dtype
+    shape = (PARTS, *(loop.extent for loop in fill.loops))
+    partial = Buffer(len(buffers), TensorType(shape, dtype), tuple(range(len(shape))), "scratch", store.node)
+    buffers.append(partial)
+    place = partial.address((counter(PART, PARTS), *(counter(loop.variable, loop.extent) for loop in fill.loops)))
+
+    ranges, bounds = part_of(row.extent, store.value, store.node)
+    columns = [loop for loop in adding.loops if loop is not row]
+    lookups, inside = split(adding.body[:-1], {loop.variable for loop in columns})
+    into = Store(partial, place, store.value, store.node)
+    member = Loop(row.variable, row.extent, within=bounds)
+    rows = Gathered(member, lookups, columns, inside, into, store.combine, PARTS)
+
+    part, total = f"{store.value}l0", f"{store.value}l1"
+    load: list[Statement] = [Load(part, partial, place, dtype)]
+    reduced = Reduce(total, store.combine, [Loop(PART, PARTS)], load, part, dtype, dtype, store.node)
+    kernel.loops = [replace(loop) for loop in fill.loops]
+    kernel.body[:] = [reduced, Store(store.buffer, store.address, total, store.node)]
+    return LoopKernel(kernel.number, [Loop(PART, PARTS)], [*ranges, rows], list(kernel.nodes), (), dict(kernel.helpers))
+
+
+def part_of(length: Dimension, name: str, node: int) -> tuple[list[Statement], tuple[str, str]]:
+    """What finds the range of a part of so many turns, and the variables that hold its bounds."""
+    bounds = (f"low_{name}", f"high_{name}")
+    found: list[Statement] = [
+        Assign(bound, f"({PART} + {ahead})*{size_text(length)} // {PARTS}", "int64", node)
+        for ahead, bound in enumerate(bounds)
+    ]
+    return found, bounds
+
+
+def is_much(loops: Sequence[Loop]) -> bool:
+    return magnitude(product(loop.extent for loop in loops)) >= LONG
+
+
 def is_long(statement: Reduce) -> bool:
     """Whether a reduction, with those beside it, is one of numbers, and of many."""
     is_number = all(
         each.dtype.startswith(("float", "int", "uint")) and not each.combine.startswith("arg")
         for each in (statement, *statement.beside)
     )
-    return is_number and magnitude(product(loop.extent for loop in statement.loops)) >= LONG
+    return is_number and is_much(statement.loops)
 
 
 def what_it_needs(statement: Reduce, before: Sequence[Statement]) -> list[Statement] | None:
@@ -130,12 +198,8 @@ def part_kernel(
     """The loops of a kernel inside a loop over parts; each part is a range of the reduction's longest loop."""
     loops = collapse(by_step(statement.loops, statement.body), statement.body)
     longest = max(loops, key=lambda each: magnitude(each.extent))
-    bounds = (f"low_{statement.target}", f"high_{statement.target}")
     length = longest.extent
-    ranges: list[Statement] = [
-        Assign(name, f"({PART} + {ahead})*{size_text(length)} // {PARTS}", "int64", statement.node)
-        for ahead, name in enumerate(bounds)
-    ]
+    ranges, bounds = part_of(length, statement.target, statement.node)
     inside = [replace(each, extent=quotient(length), within=bounds) if each is longest else each for each in loops]
     first, *rest = [
         replace(each, dtype=buffer.type.dtype) for each, buffer in zip((statement, *statement.beside), partial)
