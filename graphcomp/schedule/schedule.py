@@ -444,8 +444,10 @@ class Scheduler:
         sizes = letter_sizes(self.graph, types, subscripts)
         (left, right), result = split_subscripts(subscripts)
         first, second = node.inputs
-        if node.id in self.wishes and result[self.wishes[node.id]] in letters.rows:
-            # What is wished innermost in memory are columns: the product is the turned one of the turned operands.
+        along = result[self.wishes.get(node.id, -1)] if result else None
+        if along in list(letters.rows) and (letters.columns or node.id in self.wishes):
+            # What runs along memory, the last axis unless another one is wished, are columns: the product is the turned
+            # one of the turned operands. Neither what it reads nor what reads it has to be turned in memory then.
             letters, first, second, left, right = letters.turned, second, first, right, left
         plan = plan_product(letters, self.views(first, left), self.views(second, right), sizes)
         chosen = plan.letters
