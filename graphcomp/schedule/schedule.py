@@ -24,6 +24,7 @@ from .folds import place_fold
 from .groups import GROUPS
 from .loops import block_transposition, by_step, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context, bound_of
+from .meetings import share_out
 from .passes import address_from_begin, in_parts, remove_unread
 from .placement import is_source, moves_entries, stored_values
 from .products import View, classify, fits, moved_by, packed, plan_product, stored_view, view_of
@@ -50,7 +51,6 @@ from .program import (
 from .quotients import count_quotients
 from .reductions import join_reductions
 from .repeat import place_cond, place_scan, place_while
-from .shares import share_out
 from .templates import TEMPLATES
 from .transpositions import find_transposition, transpose
 from .turns import by_turns
