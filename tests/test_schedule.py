@@ -19,7 +19,7 @@ from graphcomp.ops.record import REGISTRY
 from graphcomp.run.blas import libraries, single_threaded
 from graphcomp.schedule import Program, plan_arena, schedule
 from graphcomp.schedule.memory import lifetimes
-from graphcomp.schedule.program import Buffer, Choose, LoopKernel, Nest, ProductKernel, Store, written
+from graphcomp.schedule.program import Buffer, Choose, LoopKernel, Nest, ProductKernel, Store, used, written
 from graphcomp.schedule.schedule import KERNEL_LIMIT
 from graphcomp.simplify import simplify
 from graphcomp.trace import trace_function
@@ -430,3 +430,27 @@ def test_slices_are_added_up_in_the_order_of_memory() -> None:
     assert isinstance(kernel, LoopKernel)
     assert [loop.extent for loop in kernel.body[-1].loops] == [9, 70, 48]
     np.testing.assert_allclose(gx.jit(lambda x: gnp.sum(x, axis=1))(x), x.sum(axis=1), rtol=1e-11)
+
+
+@pytest.mark.parametrize("subscripts", ["kij,knj->kni", "knj,kij->kni"])
+def test_a_product_lies_as_it_is_written_whichever_operand_comes_first(subscripts: str) -> None:
+    """Neither what is computed for a product nor what is made of it is turned in memory."""
+
+    def f(factors: Any, means: Any, x: Any) -> Any:
+        moved = x[None] - means[:, None]
+        operands = (factors, moved) if subscripts.startswith("kij") else (moved, factors)
+        return gnp.sum(np.tanh(gnp.einsum(subscripts, *operands)))
+
+    arguments = np.ones((5, 16, 16)), np.ones((5, 16)), np.ones((70, 16))
+    program, _ = lowered(gx.grad(f, (0, 1)), *arguments)
+    products = [kernel for kernel in program.kernels if isinstance(kernel, ProductKernel)]
+    assert len(products) == 3
+    large = {b.number: b for kernel in program.kernels for b in used(kernel) if b.root.size == 5 * 70 * 16}
+    assert len(large) >= 3 and all(buffer.is_row_major for buffer in large.values())
+    assert all(kernel.result.buffer.is_row_major for kernel in products)
+
+
+def test_a_matrix_times_a_vector_stays_one() -> None:
+    program, _ = lowered(lambda a, x: a @ x, np.ones((40, 30)), np.ones(30))
+    (kernel,) = (kernel for kernel in program.kernels if isinstance(kernel, ProductKernel))
+    assert (kernel.m, kernel.n) == (40, 1)

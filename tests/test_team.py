@@ -23,9 +23,9 @@ from graphcomp.errors import InputError
 from graphcomp.graph import TensorType
 from graphcomp.ops.index import Index, loop
 from graphcomp.run import blas, interpret
-from graphcomp.schedule import plan_arena, schedule
+from graphcomp.schedule import meetings, plan_arena, schedule
 from graphcomp.schedule.memory import lifetimes
-from graphcomp.schedule.program import Buffer, Loop, LoopOver, Program, leaves
+from graphcomp.schedule.program import Buffer, Loop, LoopOver, Program, leaves, used, written
 from graphcomp.schedule.shares import Owner, owner_of
 from graphcomp.simplify import simplify
 from graphcomp.trace.tree import leaves as leaves_of
@@ -94,6 +94,44 @@ def test_layers_over_a_batch_need_no_meeting() -> None:
 def test_what_is_read_by_another_thread_needs_one() -> None:
     program = scheduled(lambda x: np.tanh(x) - np.tanh(x)[::-1], np.ones((64, 20)))
     assert any(kernel.meets for kernel in leaves(program.kernels))
+
+
+def weighed(factors: Any, places: Any, means: Any, x: Any) -> Any:
+    """What is made of each of 20 distributions is compared between them, and its derivative goes back to each."""
+    moved = gnp.einsum("kij,knj->kni", gnp.take(factors, places, 1), x[None] - means[:, None])
+    return gnp.sum(gnp.logsumexp(-gnp.sum(moved * moved, axis=2), 0))
+
+
+WEIGHED = np.ones((20, 32, 32)), np.arange(32, dtype="int32") % 7, np.ones((20, 32)), np.ones((900, 32))
+
+
+def test_large_values_stay_with_the_thread_that_made_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That small ones between them had better be read from other threads is seen some kernels before it pays."""
+
+    def touched_outside_of_turns() -> set[int]:
+        program = scheduled(gx.grad(weighed, (0, 2)), *WEIGHED)
+        large = {b.number for b in program.buffers if b.size == 20 * 900 * 32}
+        assert large
+        apart = (k for k in program.kernels if not (isinstance(k, LoopOver) and k.is_shared))
+        return large & {buffer.root.number for kernel in apart for buffer in used(kernel)}
+
+    assert not touched_outside_of_turns()
+    monkeypatch.setattr(meetings, "WIDTH", 1)
+    assert touched_outside_of_turns()
+
+
+def test_a_meeting_stands_before_what_need_not_be_carried_over_it() -> None:
+    """The positions are made before the threads meet, the moved points, which do not need them, afterwards."""
+    program = scheduled(weighed, *WEIGHED)
+    met = [place for place, kernel in enumerate(program.kernels) if kernel.meets]
+    (made,) = (
+        place
+        for place, kernel in enumerate(program.kernels)
+        if any(b.root.size == 20 * 900 * 32 for b in written(kernel))
+    )
+    over = program.kernels[made]
+    assert isinstance(over, LoopOver) and over.is_shared, "all that is large is made in one loop over turns"
+    assert met[0] <= made and sum(kernel.meets for kernel in program.kernels) <= 3
 
 
 def test_a_meeting_at_every_turn_of_a_loop() -> None:

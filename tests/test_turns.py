@@ -16,7 +16,7 @@ from graphcomp import numpy as gnp
 from graphcomp.run import blas, interpret
 from graphcomp.run.pipeline import lower
 from graphcomp.schedule import plan_arena, turns
-from graphcomp.schedule.program import LoopOver, Program
+from graphcomp.schedule.program import LoopOver, Program, used, written
 from graphcomp.trace.tree import leaves
 
 RNG = np.random.default_rng(17)
@@ -40,6 +40,12 @@ def attention(q: Any, k: Any, v: Any) -> Any:
     scores = gnp.matmul(q, np.swapaxes(k, 1, 2))
     shares = np.exp(scores - gnp.max(scores, axis=-1, keepdims=True))
     return gnp.matmul(shares / gnp.sum(shares, axis=-1, keepdims=True), v)
+
+
+def mixture(factors: Any, means: Any, x: Any) -> Any:
+    """The sum over points of the logarithm of a sum over normal distributions, unnormalised."""
+    moved = gnp.einsum("kij,knj->kni", factors, x[None] - means[:, None])
+    return gnp.sum(gnp.logsumexp(-gnp.sum(moved * moved, axis=2), 0))
 
 
 def drawn(*shapes: tuple[int, ...], dtype: str = "float64") -> list[np.ndarray]:
@@ -76,6 +82,20 @@ def test_what_fits_a_cache_or_cannot_be_shared_out_is_not(shape: tuple[int, int,
     assert not shared_loops(program_of(distances, drawn((count, size, size), (count, size), (points, size))))
 
 
+def test_what_is_read_later_on_is_made_turn_by_turn_and_kept() -> None:
+    """Weights over all distributions stand between what is made of each of them and its derivative."""
+    arguments = drawn((20, 32, 32), (20, 32), (900, 32))
+    program = program_of(gx.grad(mixture, (0, 1)), arguments)
+    first, second = shared_loops(program)
+    size = 20 * 32 * 900
+    made = [{b.root.number for b in written(over) if b.root.size == size} for over in (first, second)]
+    read = [{b.root.number for b in used(over) if b.root.size == size} for over in (first, second)]
+    assert len(made[0]) == 2 and not made[0] & first.locals, "moved points and distances, which the other loop reads"
+    assert made[0] <= read[1] and made[1] and made[1] <= second.locals
+    outside = {b.root.number for kernel in program.kernels if not isinstance(kernel, LoopOver) for b in used(kernel)}
+    assert not outside & (made[0] | made[1])
+
+
 def test_a_value_that_is_read_elsewhere_is_kept() -> None:
     def f(factors: Any, means: Any, x: Any) -> Any:
         moved = gnp.matmul(factors, np.swapaxes(x[None] - means[:, None], 1, 2))
@@ -92,6 +112,7 @@ def test_a_value_that_is_read_elsewhere_is_kept() -> None:
 CASES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
     "distances": (distances, drawn((20, 32, 32), (20, 32), (900, 32))),
     "single": (distances, drawn((33, 16, 16), (33, 16), (1100, 16), dtype="float32")),
+    "mixture": (mixture, drawn((20, 32, 32), (20, 32), (900, 32))),
     "attention": (attention, drawn(*[(17, 200, 24)] * 3)),
     "odd": (attention, drawn((9, 37, 5), (9, 41, 5), (9, 41, 3), dtype="float32")),
 }

@@ -25,6 +25,7 @@ from .folds import place_fold
 from .groups import GROUPS
 from .loops import block_transposition, by_step, collapse_kernel, mentioned, place_positions
 from .lower import Body, Context, bound_of
+from .meetings import share_out
 from .passes import address_from_begin, in_parts, remove_unread
 from .placement import is_source, moves_entries, stored_values
 from .products import View, classify, fits, moved_by, packed, plan_product, stored_view, view_of
@@ -51,7 +52,6 @@ from .program import (
 from .quotients import count_quotients
 from .reductions import join_reductions
 from .repeat import place_cond, place_scan, place_while
-from .shares import share_out
 from .templates import TEMPLATES
 from .transpositions import find_transposition, transpose
 from .turns import by_turns
@@ -445,8 +445,10 @@ class Scheduler:
         sizes = letter_sizes(self.graph, types, subscripts)
         (left, right), result = split_subscripts(subscripts)
         first, second = node.inputs
-        if node.id in self.wishes and result[self.wishes[node.id]] in letters.rows:
-            # What is wished innermost in memory are columns: the product is the turned one of the turned operands.
+        along = result[self.wishes.get(node.id, -1)] if result else None
+        if along in list(letters.rows) and (letters.columns or node.id in self.wishes):
+            # What runs along memory, the last axis unless another one is wished, are columns: the product is the turned
+            # one of the turned operands. Neither what it reads nor what reads it has to be turned in memory then.
             letters, first, second, left, right = letters.turned, second, first, right, left
         plan = plan_product(letters, self.views(first, left), self.views(second, right), sizes)
         chosen = plan.letters

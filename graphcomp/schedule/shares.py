@@ -9,7 +9,7 @@ annotation: Xu et al., "GSPMD", 2021.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -22,12 +22,10 @@ from ..ops.index import loop as counter
 from .program import (
     Buffer,
     CallKernel,
-    Kernel,
     Leaf,
     Load,
     Loop,
     LoopKernel,
-    LoopOver,
     Nest,
     Operand,
     ProductKernel,
@@ -68,7 +66,7 @@ STATUS = -1
 Access: TypeAlias = tuple[int, bool, Owner | None]
 """(number of a root buffer, whether it is written, who touches it: None where that is not known)."""
 
-Touched: TypeAlias = dict[int, set[tuple[bool, Owner | None]]]
+Touched: TypeAlias = Mapping[int, frozenset[tuple[bool, Owner | None]]]
 """For each root buffer, how it was touched since the threads met: (whether written, by whom)."""
 
 Way: TypeAlias = tuple[str, ...]
@@ -76,47 +74,6 @@ Way: TypeAlias = tuple[str, ...]
 
 
 # sharing out ---------------------------------------------------------------------------------------------------------
-
-
-def share_out(kernels: Sequence[Kernel], inside: bool = False) -> None:
-    """Choose what of each kernel is shared out, and the kernels before which the threads meet.
-
-    They meet before a kernel that touches what another thread may still be at work on; before and after a loop, and
-    before each turn of it (`inside`: these kernels are those of a turn). Of the ways to share a kernel out that need no
-    meeting, that one is taken in which the threads read most of what they wrote themselves; else the first one.
-    """
-    since: Touched = {}
-    wrote: dict[int, Owner | None] = {}
-    after_loop = inside
-    for kernel in kernels:
-        if isinstance(kernel, LoopOver):
-            share_out(kernel.kernels, inside=True)
-            kernel.meets = after_loop = True
-            continue
-        touched = share(kernel, {} if after_loop else since, wrote)
-        if after_loop or conflict(since, touched):
-            kernel.meets, since = True, {}
-        for number, writes, owner in touched:
-            since.setdefault(number, set()).add((writes, owner))
-        wrote |= {number: owner for number, writes, owner in touched if writes}
-        after_loop = False
-
-
-def share(kernel: Leaf, since: Touched, wrote: Mapping[int, Owner | None]) -> list[Access]:
-    """Share a kernel out, if possible without a meeting; what it touches then."""
-    if isinstance(kernel, CallKernel):
-        return list(accesses(kernel))
-    best, chosen = -2, None
-    for way in ways(kernel):
-        take(kernel, way)
-        touched = list(accesses(kernel))
-        own = {number for number, writes, owner in touched if not writes and owner and wrote.get(number) == owner}
-        rank = -1 if conflict(since, touched) else len(own)
-        if rank > best:
-            best, chosen = rank, way
-    if chosen is not None:
-        take(kernel, chosen)
-    return list(accesses(kernel))
 
 
 def ways(kernel: LoopKernel | ProductKernel) -> Iterator[Way]:
@@ -157,6 +114,11 @@ def product_ways(kernel: ProductKernel) -> Iterator[Way]:
         if many(extent, least) and owner_of(kernel.result.buffer, address, Loop(*product_counter(kernel))) is not None:
             yield (part,)
     take(kernel, ("",))
+
+
+def cuts_tiles(kernel: ProductKernel) -> bool:
+    """Whether a product of windows is shared out so that its few columns fill a part of each tile."""
+    return kernel.shared == "columns" and len(kernel.inner) > 1 and not many(kernel.n, FEWEST_COLUMNS)
 
 
 def take(kernel: LoopKernel | ProductKernel, way: Way) -> None:
@@ -241,7 +203,7 @@ def mentions(atom: Atom, variable: str) -> bool:
 # meeting -------------------------------------------------------------------------------------------------------------
 
 
-def conflict(since: Touched, touched: Sequence[Access]) -> bool:
+def conflict(since: Touched, touched: Collection[Access]) -> bool:
     """Whether a thread may touch what another one writes; `since` is what was touched since they met."""
     return any(
         (writes or wrote) and (owner is None or owner != before)

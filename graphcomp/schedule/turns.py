@@ -1,13 +1,14 @@
 """Kernels one turn at a time: what a turn of a shared loop makes is still in the cache when the next kernel reads it.
 
 Kernels in a row whose shared loops own all that they exchange in the same way (`schedule/shares.py`) may as well do
-their first turns one after the other, then their second ones. A value that only they use then needs the memory of one
-turn for each thread, whatever its size. It is done where all turns together make more than a cache holds.
+their first turns one after the other, then their second ones. It is done where all turns together make more than a
+cache holds. A value that no other kernel touches then needs the memory of one turn for each thread, whatever its size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -17,7 +18,7 @@ from ..graph import Dimension, Graph, TensorType
 from ..ops.index import Index
 from ..ops.index import loop as counter
 from .groups import needed
-from .loops import is_nested
+from .loops import is_nested, mentioned
 from .program import (
     Assign,
     Buffer,
@@ -48,21 +49,26 @@ CACHE = 1 << 20
 
 def by_turns(kernels: list[Kernel], graph: Graph, all: list[Buffer]) -> list[Kernel]:
     """The kernels, some of them in loops over the turns that they share out."""
+    users = Counter(number for kernel in kernels for number in roots(kernel))
     found: list[Kernel] = []
     place, names = 0, count()
     while place < len(kernels):
-        row = row_from(kernels, place)
-        local = locals_of(row, kernels)
-        row, local = trimmed(row, local)
-        if row and is_worthwhile(row, local):
+        row, exchanged = trimmed(row_from(kernels, place))
+        if row and is_worthwhile(row, exchanged):
             begin = next(i for i, each in enumerate(kernels) if each is row[0])
             found += kernels[place:begin]
+            local = locals_of(row, exchanged, users)
             found.append(joined(row, local, graph, f"s{next(names)}", all))
             place = begin + len(row)
         else:
             found.append(kernels[place])
             place += 1
     return found
+
+
+def roots(kernel: Kernel) -> set[int]:
+    """The numbers of the buffers whose memory a kernel touches."""
+    return {buffer.root.number for buffer in used(kernel)}
 
 
 # which ---------------------------------------------------------------------------------------------------------------
@@ -102,19 +108,35 @@ def is_used(variable: str, body: list[Statement]) -> bool:
         if isinstance(each, (Load, Store)):
             if any(atom.name == variable and atom.kind != "loop" for atom, _ in each.address.terms):
                 return True
-        elif isinstance(each, Choose) or (isinstance(each, (Compute, Assign, Position)) and variable in needed(each)):
+        elif isinstance(each, Choose):
+            if any(variable in mentioned(guard.index) for guards, _, _ in each.branches for guard in guards):
+                return True
+        elif isinstance(each, (Compute, Assign, Position)) and variable in needed(each):
             return True
     return False
 
 
-def locals_of(row: Sequence[Leaf], kernels: Sequence[Kernel]) -> set[int]:
-    """The numbers of the scratch buffers that only these kernels touch, and in which each turn's part lies together."""
-    outside = {b.root.number for kernel in kernels if not any(kernel is each for each in row) for b in used(kernel)}
-    inside = {b.root.number for kernel in row for b in written(kernel) if b.root.role == "scratch" and b.of is None}
+def trimmed(row: list[Leaf]) -> tuple[list[Leaf], dict[int, Buffer]]:
+    """The kernels from the first to the last that make or read what one of them makes for another one, and that."""
+    exchanged = exchanged_in(row)
+    touching = [place for place, each in enumerate(row) if roots(each) & set(exchanged)]
+    return (row[touching[0] : touching[-1] + 1] if touching else []), exchanged
+
+
+def exchanged_in(row: Sequence[Leaf]) -> dict[int, Buffer]:
+    """The buffers that one of the kernels fills and another one reads, and in which each turn's part lies together."""
+    users = Counter(number for kernel in row for number in roots(kernel))
+    made = {b.root.number: b for kernel in row for b in written(kernel) if b.of is None and b.root.role == "scratch"}
     windows = {b.root.number for kernel in row for b in used(kernel) if b.of is not None}
     turns = turns_of(row[0]) if row else None
     apart = {buffer.number for kernel in row for buffer, step in steps_of(kernel) if step * (turns or 1) != buffer.size}
-    return inside - outside - windows - apart
+    return {n: each for n, each in made.items() if users[n] > 1 and n not in windows and n not in apart}
+
+
+def locals_of(row: Sequence[Leaf], exchanged: Iterable[int], users: Mapping[int, int]) -> set[int]:
+    """Those of the buffers that no other kernels touch; `users` tells how many there are in the program."""
+    inside = Counter(number for kernel in row for number in roots(kernel))
+    return {number for number in exchanged if users[number] == inside[number]}
 
 
 def steps_of(kernel: Leaf) -> Iterator[tuple[Buffer, Dimension]]:
@@ -133,16 +155,9 @@ def step_of(address: Index, variable: str) -> Dimension:
     return next((step for atom, step in address.terms if is_counter(atom, variable)), 0)
 
 
-def trimmed(row: list[Leaf], local: set[int]) -> tuple[list[Leaf], set[int]]:
-    """The kernels from the first to the last that touch what is local."""
-    touching = [place for place, each in enumerate(row) if local & {b.number for b in used(each)}]
-    return (row[touching[0] : touching[-1] + 1], local) if len(touching) > 1 else ([], set())
-
-
-def is_worthwhile(row: Sequence[Leaf], local: set[int]) -> bool:
-    """Whether what is local does not fit the cache, and that of one turn does, more or less."""
-    buffers = {b.number: b for kernel in row for b in used(kernel) if b.number in local}
-    sizes = [b.size * np.dtype(b.type.dtype).itemsize for b in buffers.values()]
+def is_worthwhile(row: Sequence[Leaf], exchanged: Mapping[int, Buffer]) -> bool:
+    """Whether what is exchanged does not fit the cache, and that of one turn does, more or less."""
+    sizes = [b.size * np.dtype(b.type.dtype).itemsize for b in exchanged.values()]
     if not all(isinstance(size, int) for size in sizes):
         return False
     turns = turns_of(row[0]) or 1

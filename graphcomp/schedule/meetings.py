@@ -1,0 +1,179 @@
+"""Where the threads of a team meet, and which of its ways each kernel is shared out in: the best of a few plans.
+
+A plan is made kernel by kernel. The threads meet before a kernel that touches what another thread may still be at work
+on (`schedule/shares.py`), and may meet earlier instead. What decides are the meetings, and the large values that a
+thread reads and did not make itself since the threads met: those come from memory or from the caches of others, while
+what it has just made may still be near (`schedule/turns.py`). After each kernel the best few plans go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..graph.types import equal
+from .program import CallKernel, Kernel, Leaf, LoopOver, ProductKernel, used
+from .shares import Access, Owner, Touched, Way, accesses, conflict, cuts_tiles, take, ways
+from .turns import CACHE
+
+WIDTH = 8
+"""How many plans go on."""
+
+MEETING = CACHE // 4
+"""A meeting costs about as much as so many bytes that another thread made."""
+
+CUT_TILES = 2 * MEETING
+"""The same for a product that fills its tiles in part only: it takes longer than a meeting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A way to share a kernel out, its own cost in bytes, and what it then touches. `way` is None where the first
+    thread does it all.
+    """
+
+    way: Way | None
+    cost: int
+    touched: Collection[Access]
+    read: Mapping[int, Owner | None]
+    """Who reads each buffer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen for a kernel, and before it for the others."""
+
+    way: Way | None
+    meets: bool
+    before: Choice | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The choices up to a kernel. `cost` is in bytes, `own` how many values were read by the thread that made them.
+
+    `wrote` tells for each buffer who wrote it last, and after how many meetings; `must` that the threads have to meet
+    next.
+    """
+
+    cost: int = 0
+    own: int = 0
+    meetings: int = 0
+    since: Touched = field(default_factory=dict)
+    wrote: Mapping[int, tuple[Owner | None, int]] = field(default_factory=dict)
+    must: bool = False
+    last: Choice | None = None
+
+    def extended(self, option: Option, meets: bool, large: Mapping[int, int]) -> Plan:
+        """The plan with a kernel more, which is shared out in one of its ways."""
+        meetings, own = self.meetings + meets, self.own
+        cost = self.cost + option.cost + meets * MEETING
+        for number, owner in option.read.items():
+            writer, met = self.wrote.get(number, (None, meetings))
+            is_own = owner is not None and owner == writer
+            own += is_own
+            if number in large and number in self.wrote:
+                is_near = is_own and met == meetings and lies_together(owner, large[number])
+                cost += large[number] * (0 if is_near else 1 if is_own else 2)
+        since = {} if meets else dict(self.since)
+        for number, writes, owner in option.touched:
+            since[number] = since.get(number, frozenset()) | {(writes, owner)}
+        wrote = {**self.wrote, **{number: (owner, meetings) for number, writes, owner in option.touched if writes}}
+        return Plan(cost, own, meetings, since, wrote, False, Choice(option.way, meets, self.last))
+
+    def state(self, large: Mapping[int, int]) -> object:
+        """All of it that later choices depend on."""
+        wrote = [self.wrote.get(number) for number in large]
+        near = tuple(each and (each[0], each[1] == self.meetings) for each in wrote)
+        return self.must, frozenset(self.since.items()), near
+
+
+def share_out(kernels: Sequence[Kernel], inside: bool = False) -> None:
+    """Choose what of each kernel is shared out, and the kernels before which the threads meet.
+
+    They also meet before and after a loop, and before each turn of it (`inside`: these kernels are those of a turn).
+    """
+    large = large_values(kernels)
+    plans = [Plan(must=inside)]
+    for kernel in kernels:
+        if isinstance(kernel, LoopOver):
+            share_out(kernel.kernels, inside=True)
+            plans = [replace(plan, must=True, last=Choice(None, True, plan.last)) for plan in plans]
+        else:
+            plans = best(extensions(plans, kernel, large), large)
+    choice = plans[0].last
+    for kernel in reversed(kernels):
+        assert choice is not None
+        kernel.meets = choice.meets
+        if choice.way is not None and not isinstance(kernel, (LoopOver, CallKernel)):
+            take(kernel, choice.way)
+        choice = choice.before
+
+
+def large_values(kernels: Sequence[Kernel]) -> dict[int, int]:
+    """The bytes of each temporary value that does not fit the cache, by the buffer's number."""
+    found = {}
+    for buffer in (each.root for kernel in kernels for each in used(kernel)):
+        size = buffer.size
+        if buffer.role == "scratch" and isinstance(size, int):
+            bytes = size * np.dtype(buffer.type.dtype).itemsize
+            if bytes > CACHE:
+                found[buffer.number] = bytes
+    return found
+
+
+def lies_together(owner: Owner | None, size: int) -> bool:
+    """Whether what belongs to a turn lies side by side in a buffer of so many bytes, as it has to for `by_turns`."""
+    return owner is not None and owner.turns is not None and equal(owner.turns * owner.step, size) is True
+
+
+def extensions(plans: Sequence[Plan], kernel: Leaf, large: Mapping[int, int]) -> Iterator[Plan]:
+    """Each plan with the kernel, in all of its ways; before one that touches a large value the threads may meet."""
+    options = list(options_of(kernel))
+    is_large = any(number in large for option in options for number, _, _ in option.touched)
+    for plan in plans:
+        for option in options:
+            must = plan.must or conflict(plan.since, option.touched)
+            if not must:
+                yield plan.extended(option, False, large)
+            if must or (is_large and plan.since):
+                yield plan.extended(option, True, large)
+
+
+def options_of(kernel: Leaf) -> Iterator[Option]:
+    """The ways to share a kernel out, those that come to the same once."""
+    found: list[Way | None] = [] if isinstance(kernel, CallKernel) else list(ways(kernel))
+    seen: set[frozenset[Access]] = set()
+    for way in found or [None]:
+        if way is not None and not isinstance(kernel, CallKernel):
+            take(kernel, way)
+        touched = frozenset(accesses(kernel))
+        if touched not in seen:
+            seen.add(touched)
+            cost = CUT_TILES if isinstance(kernel, ProductKernel) and cuts_tiles(kernel) else 0
+            yield Option(way, cost, touched, owners_of_read(touched))
+
+
+def owners_of_read(touched: Collection[Access]) -> dict[int, Owner | None]:
+    """Who reads each buffer; None where that is not known, or not one alone."""
+    found: dict[int, Owner | None] = {}
+    for number, writes, owner in touched:
+        if not writes:
+            found[number] = owner if found.get(number, owner) == owner else None
+    return found
+
+
+def best(plans: Iterable[Plan], large: Mapping[int, int]) -> list[Plan]:
+    """The cheapest plans, in the order of their costs; of those that only differ in what lies behind them, one.
+
+    As many go on of those that have just met: what a meeting costs is only seen where another plan has to meet.
+    """
+    found: dict[object, Plan] = {}
+    count = {False: 0, True: 0}
+    for plan in sorted(plans, key=lambda plan: (plan.cost, -plan.own)):
+        met = plan.last is not None and plan.last.meets
+        if count[met] < WIDTH and found.setdefault(plan.state(large), plan) is plan:
+            count[met] += 1
+    return list(found.values())
