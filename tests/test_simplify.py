@@ -70,6 +70,10 @@ def raw(name: str, *values: Any, **attributes: Any) -> Any:
     return apply(name, *values, **attributes)
 
 
+WAVES = np.sin(np.arange(64 * 30 * 32.0)).reshape(1, 64, 30, 32)
+FILTERS = np.cos(np.arange(64 * 64 * 9.0)).reshape(64, 64, 3, 3)
+
+
 FUNCTION_RULES: dict[str, Callable[[Any], Any]] = {
     "same dtype": lambda x: raw("convert", x, dtype="float64"),
     "same shape": lambda x: raw("reshape", x, shape=(3, 4)),
@@ -92,6 +96,12 @@ FUNCTION_RULES: dict[str, Callable[[Any], Any]] = {
     "whole power": lambda x: x**3,
     "matrix product that adds up nothing": lambda x: x[:, :1] @ x[:1],
     "product that adds up nothing": lambda x: gnp.einsum("ia,jb->bij", x[:, :1], x[1:, :2]),
+    "sums over short windows": lambda x: gnp.einsum(
+        "nchwij,ocij->nohw", gnp.unfold(np.sum(x) * WAVES, (3, 3)), x[2, 1] * FILTERS
+    ),
+    "windows added up": lambda x: gnp.fold(
+        gnp.einsum("ocij,nohw->nchwij", x[2, 1] * FILTERS, np.sum(x) * WAVES), (32, 34)
+    )[:, :, 1:-1, 1:-1],
     "side by side": lambda x: np.pad(x, ((0, 0), (1, 5))) + np.pad(np.sin(x), ((0, 0), (5, 1))),
     "sum of a matrix product": lambda x: gnp.sum(gnp.stack([x, 2 * x, x]) @ gnp.stack([x.T, x.T, np.sin(x.T)]), axis=0),
     "sum of a product of arrays": lambda x: gnp.sum(

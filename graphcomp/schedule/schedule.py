@@ -18,6 +18,7 @@ from ..graph.types import equal, product
 from ..ops.index import Index, loop
 from ..ops.products import letter_sizes, split_subscripts
 from .calls import CALLS
+from .combinations import place_combination
 from .domain import domain_key, domain_loops, neutral_text
 from .endings import end_in_registers
 from .extrema import join_extrema
@@ -171,7 +172,10 @@ class Scheduler:
         if template is not None:
             template(self, node)
         elif record.subscripts is not None and (
-            place_fold(self, node) or place_windows(self, node) or self.place_product(node, record)
+            place_combination(self, node)
+            or place_fold(self, node)
+            or place_windows(self, node)
+            or self.place_product(node, record)
         ):
             pass
         elif record.contraction is not None or record.subscripts is not None:

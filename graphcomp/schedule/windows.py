@@ -19,6 +19,7 @@ from ..graph import Dimension, Graph, Node
 from ..graph.types import equal, magnitude, product
 from ..ops.index import Index, at_least, loop
 from ..ops.products import letter_sizes, split_subscripts
+from .combinations import find_combination
 from .lower import Unknowing
 from .products import Letters, View, by_stride, classify, stored_view, view_of
 from .program import INNER_LOOPS, Buffer, Operand, ProductKernel
@@ -79,6 +80,8 @@ def find_places(graph: Graph, node: Node) -> Places | None:
     """How a product reads windows, None for one that reads none or has no letter that fills a vector."""
     record = ops.get(node.op)
     if record.subscripts is None or not node.tensor.is_float or len(node.inputs) != 2:
+        return None
+    if find_combination(graph, node) is not None:
         return None
     types = [graph.type(source) for source in node.inputs]
     subscripts = record.subscripts(types, **node.attributes)
@@ -162,15 +165,17 @@ def meets_itself(entry: Index) -> bool:
 def vector_letter(windows: Windows, others: Sequence[str], sizes: Mapping[str, Dimension]) -> str:
     """The letter that fills its vectors best, of those that the base shares with the array of all places.
 
-    Of the letters that move along one axis, the longer one counts places, the other one a window's entries. Of places
-    that fill two vectors or more alike, the last one is chosen, which runs along memory as images arrive.
+    Of the letters that move along one axis, the longer one counts places, the other one a window's entries. Of letters
+    that fill their vectors alike, places of two vectors or more are chosen before the batch, and of them the last one:
+    it runs along memory as images arrive, and what belongs to one image lies together.
     """
     along = [counts(entry) or [] for entry in windows.index]
     places = [max(names, key=lambda name: magnitude(sizes[name])) for names in along if len(names) > 1]
     holder = next((names for names in others if all(place in names for place in places)), "")
     steps = {atom.name: step for entry in windows.index for atom, step in entry.terms}
     wide = sorted(places, key=lambda name: (-min(magnitude(sizes[name]), 2 * LANES), -places.index(name)))
-    able = [*(names[0] for names in along if len(names) == 1), *wide]
+    first = [name for name in wide[:1] if magnitude(sizes[name]) >= 2 * LANES]
+    able = [*first, *(names[0] for names in along if len(names) == 1), *wide]
     able = [name for name in able if name in holder and steps[name] == 1]
     best = max(able, key=lambda name: filled(sizes[name]), default="")
     return best if best and filled(sizes[best]) >= LEAST_FILLED else ""
@@ -218,6 +223,10 @@ def corresponding(graph: Graph, node: Node, axis: int) -> list[tuple[int, int]]:
     record = ops.get(node.op)
     if isinstance(record, ops.Elementwise):
         return [(source, axis) for source in node.inputs]
+    combination = find_combination(graph, node)
+    if combination is not None:
+        place = combination.names.find(combination.result[axis])
+        return [(node.inputs[combination.moving], place)] if place >= 0 else []
     if record.index_map is None and record.contraction is None:
         return []
     index = tuple(loop(f"i{place}", size) for place, size in enumerate(node.shape))
@@ -387,12 +396,20 @@ def plan_loops(letters: Letters, vector: str, views: tuple[View, View, View], si
     around = inner[:-INNER_LOOPS]
     inner = inner[-INNER_LOOPS:]
     if vector in letters.inner:
-        while len(inner) > 1 and 4 * magnitude(product(sizes[c] for part in inner for c in part)) > RUN_BYTES:
+        height = magnitude(product(sizes[c] for c in rows))
+        while len(inner) > 1 and run_bytes(inner, sizes) > min(RUN_BYTES, SECOND / height):
             around.append(inner.pop(0))
-    batch = [*around, *sorted(kept, key=lambda c: -magnitude(sizes[c]))]
+        batch = [*around, *sorted(kept, key=lambda c: (c not in letters.batch, -magnitude(sizes[c])))]
+    else:
+        batch = [*around, *sorted(kept, key=lambda c: -magnitude(sizes[c]))]
     return Loops(
         [part for part in batch if magnitude(product(sizes[c] for c in part)) != 1], rows, columns, inner, bool(around)
     )
+
+
+def run_bytes(inner: Sequence[str], sizes: Mapping[str, Dimension]) -> float:
+    """How much of an operand a sum reads."""
+    return 4 * magnitude(product(sizes[c] for part in inner for c in part))
 
 
 def meets(into: View, letter: str, columns: str, sizes: Mapping[str, Dimension]) -> bool:

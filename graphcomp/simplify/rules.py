@@ -1,19 +1,22 @@
 """The rewrite rules, as a table.
 
 Every rule lowers the number of ops, or their cost, or (the stabilising ones) the chance of overflow. All rules keep NaN
-and infinity where they were, except the stabilising ones, which are marked and remove those that only rounding made.
+and infinity where they were, except those of short windows, which spread them over the sums of a tile, and the
+stabilising ones, which are marked and remove those that only rounding made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from .. import ops
 from ..graph import Node
 from ..graph.types import Dimension, equal, product
 from ..ops import Builder
 from ..ops.layout import stretched_axes
+from .filtering import CORRELATIONS, FOLDED_PRODUCT, fewer_products, turned_correlation
 from .gathered import (
     PRODUCTS_OF_ROWS,
     PRODUCTS_WITH_ROWS,
@@ -27,12 +30,16 @@ from .pattern import Call, Match, Pattern, Variable, call
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`pattern` becomes `replacement` (a pattern, or a function that may return None to decline)."""
+    """`pattern` becomes `replacement` (a pattern, or a function that may return None to decline).
+
+    One that adds arrays is not applied to graphs inside others, which take their arrays as inputs.
+    """
 
     name: str
     pattern: Call
     replacement: Pattern | Callable[[Builder, Match], int | None]
     stabilising: bool = False
+    adds_arrays: bool = False
 
     def __str__(self) -> str:
         shown = "…" if callable(self.replacement) else str(self.replacement)
@@ -329,6 +336,8 @@ RULES: tuple[Rule, ...] = (
     *(Rule("product of gathered rows", each, product_of_rows) for each in PRODUCTS_OF_ROWS),
     *(Rule("product with gathered rows", each, product_with_rows) for each in PRODUCTS_WITH_ROWS),
     *(Rule("sums of a product's rows", each, sums_of_product) for each in SUMS_OF_PRODUCTS),
+    *(Rule("sums over short windows", p, partial(fewer_products, slot=s), adds_arrays=True) for s, p in CORRELATIONS),
+    Rule("windows added up", FOLDED_PRODUCT, turned_correlation, adds_arrays=True),
     Rule("side by side", call.add(call.pad(x).named("first"), call.pad(y).named("second")), _side_by_side),
     Rule("sum of a matrix product", call.sum(call.matmul(x, y).named("inner")), _sum_of_product("matmul")),
     Rule("sum of a product of arrays", call.sum(call.einsum(x, y).named("inner")), _sum_of_product("einsum")),

@@ -23,6 +23,7 @@ from .rules import RULES, Rule, by_op
 DEPTH_LIMIT = 60
 MOST_ROUNDS = 4
 ALL = by_op(RULES)
+INSIDE = by_op(rule for rule in RULES if not rule.adds_arrays)
 STABILISING = by_op(rule for rule in RULES if rule.stabilising)
 
 
@@ -182,7 +183,7 @@ def rounds(graph: Graph, rules: Mapping[str, tuple[Rule, ...]] = ALL) -> Iterato
         walk = _rebuild(graph, rules)
         yield walk
         graph, applied = walk.after, bool(walk.history)
-        if rules is ALL and graph.subgraphs():
+        if rules is not STABILISING and graph.subgraphs():
             ordered = _put_in_order(graph)
             if ordered.history:
                 yield ordered
@@ -205,7 +206,7 @@ def _put_in_order(graph: Graph) -> Round:
 
 
 def _rebuild(graph: Graph, rules: Mapping[str, tuple[Rule, ...]]) -> Round:
-    b = SimplifyingBuilder(Graph(arrays=graph.arrays, requirements=list(graph.requirements)), rules)
+    b = SimplifyingBuilder(Graph(arrays=dict(graph.arrays), requirements=list(graph.requirements)), rules)
     placed: dict[int, Placed] = {}
     for id in [*graph.inputs, *graph.reachable()]:
         if id not in placed:
@@ -229,7 +230,7 @@ def _inside(
     found = {}
     for name, value in attributes.items():
         if isinstance(value, Subgraph):
-            inner = simplify(value.graph, rules)
+            inner = simplify(value.graph, INSIDE if rules is ALL else rules)
             history += inner.history
             found[name] = Subgraph(inner.graph) if inner.history else value
         else:
