@@ -24,8 +24,9 @@ from graphcomp.graph import TensorType
 from graphcomp.ops.index import Index, loop
 from graphcomp.run import blas, interpret
 from graphcomp.schedule import meetings, plan_arena, schedule
+from graphcomp.schedule.meetings import shared_lines
 from graphcomp.schedule.memory import lifetimes
-from graphcomp.schedule.program import Buffer, Loop, LoopOver, Program, leaves, used, written
+from graphcomp.schedule.program import Buffer, Loop, LoopOver, ProductKernel, Program, leaves, used, written
 from graphcomp.schedule.shares import Owner, owner_of
 from graphcomp.simplify import simplify
 from graphcomp.trace.tree import leaves as leaves_of
@@ -396,3 +397,18 @@ def test_the_number_of_threads_changes_no_bit_of_a_product(always: None) -> None
         found = [np.asarray(gx.jit(lambda a, b: a @ b, threads=count)(left, right)) for count in (1, 2, 3, 5)]
         for other in found[1:]:
             np.testing.assert_array_equal(other, found[0])
+
+
+def test_threads_do_not_write_to_one_cache_line_if_another_way_is_as_good() -> None:
+    """Columns would go with what follows, but rows of 400 bytes begin and end within lines."""
+
+    def f(x: Any, a: Any) -> Any:
+        return gx.numpy.tanh(a @ x) * x + gx.numpy.sin(x)
+
+    kernels = scheduled(gx.jacobian(f), np.ones(100, "float32"), np.ones((100, 100), "float32")).kernels
+    assert [each.shared for each in kernels if isinstance(each, ProductKernel) and each.n == 100] == ["rows"]
+    buffer = Buffer(0, TensorType((100, 100), "float32"), (0, 1), "scratch", 0)
+    assert shared_lines(buffer, Owner(100, 4)) == 100 * 64
+    assert shared_lines(buffer, Owner(100, 400)) == shared_lines(buffer, None) == shared_lines(buffer, Owner()) == 0
+    whole = Buffer(0, TensorType((100, 128), "float32"), (0, 1), "scratch", 0)
+    assert shared_lines(whole, Owner(128, 4)) == 0

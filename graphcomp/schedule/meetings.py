@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..graph.types import equal
-from .program import CallKernel, Kernel, Leaf, LoopOver, ProductKernel, used
+from .program import Buffer, CallKernel, Kernel, Leaf, LoopOver, ProductKernel, used, written
 from .shares import Access, Owner, Touched, Way, accesses, conflict, cuts_tiles, take, ways
 from .turns import CACHE
 
@@ -23,6 +23,9 @@ WIDTH = 8
 
 MEETING = CACHE // 4
 """A meeting costs about as much as so many bytes that another thread made."""
+
+LINE = 64
+"""Bytes of a cache line."""
 
 CUT_TILES = 2 * MEETING
 """The same for a product that fills its tiles in part only: it takes longer than a meeting."""
@@ -153,7 +156,25 @@ def options_of(kernel: Leaf) -> Iterator[Option]:
         if touched not in seen:
             seen.add(touched)
             cost = CUT_TILES if isinstance(kernel, ProductKernel) and cuts_tiles(kernel) else 0
+            cost += sum(shared_lines(buffer, owner) for buffer, owner in writers(kernel, touched))
             yield Option(way, cost, touched, owners_of_read(touched))
+
+
+def writers(kernel: Leaf, touched: Collection[Access]) -> Iterator[tuple[Buffer, Owner | None]]:
+    """The arrays that a kernel writes, and who writes each."""
+    roots = {buffer.root.number: buffer.root for buffer in written(kernel)}
+    yield from ((roots[number], owner) for number, writes, owner in touched if writes and number in roots)
+
+
+def shared_lines(buffer: Buffer, owner: Owner | None) -> int:
+    """About how many bytes of an array lie in cache lines that two threads write, which then go to and fro: one line in
+    each row of which a thread writes a part, unless rows and parts begin where lines do.
+    """
+    if owner is None or not isinstance(owner.turns, int) or not isinstance(owner.step, int) or not owner.turns:
+        return 0
+    row, size = owner.turns * owner.step, buffer.size
+    is_cut = isinstance(size, int) and row < size * np.dtype(buffer.type.dtype).itemsize
+    return LINE * (size * np.dtype(buffer.type.dtype).itemsize // row) if is_cut and row % LINE else 0
 
 
 def owners_of_read(touched: Collection[Access]) -> dict[int, Owner | None]:
