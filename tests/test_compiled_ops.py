@@ -238,3 +238,24 @@ def test_indices_out_of_range_stop_the_program(index: int) -> None:
     ):
         with pytest.raises(ExecutionError, match=r"index|range"):
             np.asarray(gx.jit(f)(x, places))
+
+
+def angle_and_hinge(x):
+    """What a user may write: names that only Numba's definitions for NumPy know."""
+    return np.arctan2(x, 1.0) + np.logaddexp(x, 0.0)
+
+
+def test_a_function_of_the_user_may_call_all_that_numba_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Elementwise(
+        name="angle_and_hinge",
+        summary="a test",
+        differentiable=False,
+        reference=angle_and_hinge,
+        scalar=angle_and_hinge,
+    )
+    monkeypatch.setitem(REGISTRY, "angle_and_hinge", record)
+    function = gx.jit(lambda x: gx.numpy.tanh(apply("angle_and_hinge", x)))
+    x = np.linspace(-2, 2, 23)
+    np.testing.assert_allclose(np.asarray(function(x)), np.tanh(angle_and_hinge(x)), rtol=1e-13)
+    assert "use_everything()" in function.stages(x).source
+    assert "use_everything()" not in gx.jit(np.tanh).stages(x).source

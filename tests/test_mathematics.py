@@ -19,7 +19,7 @@ from numba import njit, types
 
 import graphcomp as gx
 from graphcomp.emit import runtime
-from graphcomp.emit.mathematics import FUNCTIONS, coefficients
+from graphcomp.emit.mathematics import FORMULAS, FUNCTIONS, coefficients
 from graphcomp.emit.runtime import pointer_float32, pointer_float64, stay_apart
 from graphcomp.ops import REGISTRY
 from graphcomp.trace.tracer import apply
@@ -151,7 +151,7 @@ def worst(name: str, dtype: str, count: int) -> tuple[float, Any]:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", FORMULAS)
 def test_accuracy(name: str, dtype: str) -> None:
     limit = LIMITS.get(name, (2, 4))[DTYPES.index(dtype)]
     error, place = worst(name, dtype, 400)
@@ -221,7 +221,7 @@ def special(dtype: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", FORMULAS)
 def test_special_values(name: str, dtype: str) -> None:
     """Zeros with their signs, infinities, NaN, subnormal and largest numbers, as NumPy and SciPy have them."""
     values = [special(dtype)]
@@ -277,7 +277,7 @@ def machine_has(*features: str) -> bool:
 
 @pytest.mark.skipif(not machine_has("avx2", "fma"), reason="the machine has no vectors with fused multiply and add")
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - set(TWO)))
+@pytest.mark.parametrize("name", sorted(set(FORMULAS) - set(TWO)))
 def test_loops_become_vector_code(name: str, dtype: str) -> None:
     """In a kernel as they are generated: pointers of which nothing is known."""
     function, pointer = FUNCTIONS[name], pointer_float32 if dtype == "float32" else pointer_float64
@@ -308,14 +308,14 @@ def test_generated_kernels_name_the_functions() -> None:
 
 
 def test_functions_of_the_table_are_called_by_their_records() -> None:
-    for name in FUNCTIONS:
+    for name in FORMULAS:
         record = REGISTRY[name]
         slots = "{0}, {1}" if name in TWO else "{0}"
         assert record.scalar == f"{name}({slots})"  # type: ignore[attr-defined]
 
 
 def test_every_function_compiled_agrees_with_the_reference() -> None:
-    names = sorted(set(FUNCTIONS) - set(TWO))
+    names = sorted(set(FORMULAS) - set(TWO))
     x = np.linspace(1.01, 1.4, 53)
 
     def f(x: Any) -> list[Any]:

@@ -41,7 +41,7 @@ from ..schedule.program import (
 )
 from ..schedule.text import index_text, size_name, size_text
 from ..schedule.turns import inside_shared, part_name
-from . import formulas, lanes, lapack, mathematics, matrix, nests, runtime, team, transpositions, vectors
+from . import formulas, lanes, lapack, mathematics, matrix, nests, numba_target, runtime, team, transpositions, vectors
 from .kernels import Function, Numbering, kernel_function, shared_bounds
 from .routine_calls import routine_name, routine_of
 
@@ -72,6 +72,9 @@ from graphcomp.emit.runtime import *
 from graphcomp.emit.team import meet, share, stamp
 '''
 
+
+EVERYTHING = "from graphcomp.emit import numba_target\n\nnumba_target.use_everything()\n"
+"""What a program begins with that calls a user's function."""
 
 FAST = "from graphcomp.emit.mathematics.fast import *\n"
 """What a program with looser mathematics imports on top."""
@@ -128,10 +131,12 @@ def emit_cpu(program: Program, graph: Graph, timed: bool = False, fastmath: bool
         HEADER
         + FAST * fastmath
         + "".join(f"from {m.__name__} import {', '.join(sorted(names))}\n" for m, names in imported)
+        + EVERYTHING * bool(emission.helpers or "np." in "".join(texts))
     )
     text = "\n\n".join([header, *texts])
     called = [
         runtime,
+        numba_target,
         team,
         *mathematics.MODULES,
         *(module for module, _ in imported),

@@ -16,25 +16,22 @@ from llvmlite import ir
 
 from .. import ops
 from ..errors import LoweringError
-from .mathematics import FORMULAS
+from .mathematics import FORMULAS, ROUNDING
 from .mathematics.values import (
     DOUBLE,
     SINGLE,
     Value,
     absolute,
-    ceiling,
     constant,
     defined,
-    floor,
     negated,
-    rounded,
     select,
     square_root,
 )
 from .scalar import scalar_code
 from .vectors import SIZES
 
-PARTS = {"abs": absolute, "sqrt": square_root, "floor": floor, "ceil": ceiling, "rint": rounded}
+PARTS = {"abs": absolute, "sqrt": square_root, **ROUNDING}
 """Functions that are one instruction."""
 
 OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {

@@ -6,10 +6,10 @@ the other. See `schedule/calls.py` for which of them lie by columns. What cannot
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
@@ -227,7 +227,7 @@ def slogdet(factors, swaps, signs, logarithms, count, n):
                 sign = 0.0
             if entry != entry:
                 sign = NOT_A_NUMBER
-            total += np.log(abs(entry))
+            total += math.log(abs(entry))
         signs[k] = sign
         logarithms[k] = total
 
@@ -247,7 +247,7 @@ def _make_eigh(letter: str, values: Any) -> Any:
             finite = True
             for j in range(n):
                 for i in range(j, n):
-                    finite = finite and np.isfinite(matrix[j * n + i])
+                    finite = finite and math.isfinite(matrix[j * n + i])
             info = integer(0)
             if finite:
                 syevd(
@@ -280,7 +280,7 @@ def _make_svd(letter: str, values: Any) -> Any:
             right = onward(rights, k * few * columns)
             finite = True
             for i in range(rows * columns):
-                finite = finite and np.isfinite(matrix[i])
+                finite = finite and math.isfinite(matrix[i])
             info = integer(0)
             if finite:
                 gesdd(

@@ -5,38 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import binding, ir
-from numba import njit, types
-from numba.core import cgutils, typed_passes, untyped_passes
-from numba.core.compiler import CompilerBase
-from numba.core.compiler_machinery import PassManager
+from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .mathematics.values import attributes
-
-
-class Pipeline(CompilerBase):
-    """Those of Numba's passes that plain loops over numbers need; the others would take a fifth of its time."""
-
-    def define_pipelines(self) -> list[PassManager]:
-        passes = PassManager("graphcomp")
-        for each in (
-            untyped_passes.TranslateByteCode,
-            untyped_passes.FixupArgs,
-            untyped_passes.IRProcessing,
-            untyped_passes.ReconstructSSA,
-            typed_passes.NopythonTypeInference,
-            typed_passes.PreLowerStripPhis,
-            typed_passes.IRLegalization,
-            typed_passes.NativeLowering,
-            typed_passes.NoPythonBackend,
-        ):
-            passes.add_pass(each, each.__name__)
-        passes.finalize()
-        return [passes]
-
-
-compiled = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, pipeline_class=Pipeline)
-"""For functions that only generated code calls."""
+from .numba_target import compiled
 
 
 def _make_pointer(dtype: Any) -> Any:

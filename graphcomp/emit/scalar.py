@@ -41,9 +41,7 @@ def scalar_code(
     return (code if has_type(code, argument_dtype, dtype) else f"{dtype}({code})"), {}
 
 
-_KEEPING = "|".join(
-    [*["float32", "float64", "if", "else", "or", "and", "abs", "sqrt", "floor", "ceil", "rint"], *FUNCTIONS]
-)
+_KEEPING = "|".join([*["float32", "float64", "if", "else", "or", "and", "abs", "sqrt"], *FUNCTIONS])
 """Words before a parenthesis that give floats of the dtype that they take."""
 
 _CALL = re.compile(rf"\b(?!(?:{_KEEPING})\b)\w+\(|\*\*|//|%")

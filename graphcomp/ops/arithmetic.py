@@ -227,14 +227,14 @@ for _name, _symbol, _function in (("floor", "⌊x⌋", sp.floor), ("ceil", "⌈x
         expression=_function,
         differentiable=False,
         reference=getattr(np, _name),
-        scalar=f"np.{_name}({{0}})",
+        scalar=f"{_name}({{0}})",
     )
 _define(
     "round",
     "the nearest integer, halves to the even one",
     differentiable=False,
     reference=np.rint,
-    scalar="np.rint({0})",
+    scalar="rint({0})",
 )
 
 _COMPARISONS = {

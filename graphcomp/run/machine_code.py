@@ -7,11 +7,10 @@ comes out is an object file, which is loaded without Numba.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,9 @@ from typing import Any
 import numba.core.config
 from llvmlite import binding, ir
 from numba import types
-from numba.core.codegen import JITCodeLibrary
-from numba.core.registry import cpu_target
+from numba.core.target_extension import target_override
 
+from ..emit.numba_target import NAME
 from ..emit.routines import target_machine
 
 OPTIMISATION = 2
@@ -56,13 +55,13 @@ def compiled(path: Path, functions: Mapping[str, tuple[Any, ...]], fastmath: boo
 
     With `fastmath` LLVM may reorder sums and products, contract them and multiply by reciprocals.
     """
-    with _parts_only():
-        module = _executed(path)
-        found = {}
-        for name, arguments in functions.items():
-            dispatcher = getattr(module, name)
+    module = _executed(path)
+    found = {}
+    for name, arguments in functions.items():
+        dispatcher = getattr(module, name)
+        with target_override(NAME):
             dispatcher.compile(arguments)
-            found[name] = _linked(name, arguments, dispatcher.overloads[arguments], fastmath)
+        found[name] = _linked(name, arguments, dispatcher.overloads[arguments], fastmath)
     return found
 
 
@@ -76,64 +75,6 @@ def _executed(path: Path) -> Any:
     finally:
         del sys.modules[path.stem]
     return module
-
-
-class _Part(JITCodeLibrary):
-    """The code of a function. What Python itself could call becomes machine code; all else is a part of something."""
-
-    @property
-    def is_part(self) -> bool:
-        return not any(f.name.startswith(("cpython.", "cfunc.")) for f in self._final_module.functions)
-
-    @property
-    def codegen(self) -> Any:
-        return _NoEnvironment(self._codegen) if self.is_part else self._codegen
-
-    def _optimize_functions(self, module: Any) -> None:
-        if self.is_part:
-            module.data_layout = self._codegen._data_layout
-        else:
-            super()._optimize_functions(module)
-
-    def _optimize_final_module(self) -> None:
-        if not self.is_part:
-            super()._optimize_final_module()
-
-    def _finalize_final_module(self) -> None:
-        if self.is_part:
-            self._finalized = True
-        else:
-            super()._finalize_final_module()
-
-    def get_pointer_to_function(self, name: str) -> int:
-        self._ensure_finalized()
-        return 0 if self.is_part else super().get_pointer_to_function(name)
-
-
-class _NoEnvironment:
-    """Numba's code generator for a part, which has no memory yet that could hold references to Python's objects."""
-
-    def __init__(self, codegen: Any) -> None:
-        self._codegen = codegen
-
-    def set_env(self, name: str, environment: Any) -> None:
-        pass
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._codegen, name)
-
-
-@contextlib.contextmanager
-def _parts_only() -> Iterator[None]:
-    """Functions that are compiled inside are parts. To be used by one thread at a time."""
-    codegen, level = cpu_target.target_context.codegen(), numba.core.config.OPT
-    numba.core.config.OPT = OPTIMISATION
-    codegen._library_class = _Part
-    try:
-        yield
-    finally:
-        del codegen._library_class  # the class has its own
-        numba.core.config.OPT = level
 
 
 def _linked(name: str, arguments: tuple[Any, ...], result: Any, fastmath: bool) -> Code:

@@ -50,12 +50,15 @@ FORMULAS: dict[str, Callable[..., Value]] = {
 }
 """Every formula by its name in generated code."""
 
+ROUNDING: dict[str, Callable[..., Value]] = {"floor": values.floor, "ceil": values.ceiling, "rint": values.rounded}
+"""Functions that are one instruction, and for which Numba alone knows no name but NumPy's."""
+
 MODULES = (values, coefficients, exponential, trigonometric, special, compiling, fast)
 """The modules whose text decides about the code."""
 
 FUNCTIONS = {
     name: compiled(name, name, formula, len(inspect.signature(formula).parameters))
-    for name, formula in FORMULAS.items()
+    for name, formula in (FORMULAS | ROUNDING).items()
 }
 """The intrinsics."""
 
