@@ -26,7 +26,7 @@ from graphcomp.run import blas, interpret
 from graphcomp.schedule import meetings, plan_arena, schedule
 from graphcomp.schedule.meetings import shared_lines
 from graphcomp.schedule.memory import lifetimes
-from graphcomp.schedule.program import Buffer, Loop, LoopOver, ProductKernel, Program, leaves, used, written
+from graphcomp.schedule.program import Buffer, Loop, LoopKernel, LoopOver, ProductKernel, Program, leaves, used, written
 from graphcomp.schedule.shares import Owner, owner_of
 from graphcomp.simplify import simplify
 from graphcomp.trace.tree import leaves as leaves_of
@@ -412,3 +412,17 @@ def test_threads_do_not_write_to_one_cache_line_if_another_way_is_as_good() -> N
     assert shared_lines(buffer, Owner(100, 400)) == shared_lines(buffer, None) == shared_lines(buffer, Owner()) == 0
     whole = Buffer(0, TensorType((100, 128), "float32"), (0, 1), "scratch", 0)
     assert shared_lines(whole, Owner(128, 4)) == 0
+
+
+@pytest.mark.parametrize("rows, is_whole", [(784, True), (96, False)])
+def test_what_no_cache_holds_is_not_gone_through_in_pieces_of_pages(rows: int, is_whole: bool) -> None:
+    """By columns the threads need not meet; the update of a large matrix is worth it."""
+
+    def f(w: Any, v: Any, m: Any, x: Any, y: Any) -> Any:
+        m = 0.9 * m + x.T @ np.tanh(y @ v)
+        return m, w - gnp.sqrt(m * m + 1.0)
+
+    w, x, y = (np.ones(shape, "float32") for shape in ((rows, 256), (64, rows), (64, 128)))
+    program = scheduled(f, w, np.ones((128, 256), "float32"), w, x, y)
+    sizes = [[loop.extent for loop in k.loops] for k in leaves(program.kernels) if isinstance(k, LoopKernel)]
+    assert [rows * 256] in sizes if is_whole else [rows, 256] in sizes, program

@@ -27,6 +27,9 @@ MEETING = CACHE // 4
 LINE = 64
 """Bytes of a cache line."""
 
+PAGE = 4096
+"""Bytes of a page of memory."""
+
 CUT_TILES = 2 * MEETING
 """The same for a product that fills its tiles in part only: it takes longer than a meeting."""
 
@@ -119,11 +122,8 @@ def large_values(kernels: Sequence[Kernel]) -> dict[int, int]:
     """The bytes of each temporary value that does not fit the cache, by the buffer's number."""
     found = {}
     for buffer in (each.root for kernel in kernels for each in used(kernel)):
-        size = buffer.size
-        if buffer.role == "scratch" and isinstance(size, int):
-            bytes = size * np.dtype(buffer.type.dtype).itemsize
-            if bytes > CACHE:
-                found[buffer.number] = bytes
+        if buffer.role == "scratch" and size_in_bytes(buffer) > CACHE:
+            found[buffer.number] = size_in_bytes(buffer)
     return found
 
 
@@ -148,6 +148,7 @@ def extensions(plans: Sequence[Plan], kernel: Leaf, large: Mapping[int, int]) ->
 def options_of(kernel: Leaf) -> Iterator[Option]:
     """The ways to share a kernel out, those that come to the same once."""
     found: list[Way | None] = [] if isinstance(kernel, CallKernel) else list(ways(kernel))
+    sizes = {buffer.root.number: size_in_bytes(buffer.root) for buffer in used(kernel)}
     seen: set[frozenset[Access]] = set()
     for way in found or [None]:
         if way is not None and not isinstance(kernel, CallKernel):
@@ -157,6 +158,7 @@ def options_of(kernel: Leaf) -> Iterator[Option]:
             seen.add(touched)
             cost = CUT_TILES if isinstance(kernel, ProductKernel) and cuts_tiles(kernel) else 0
             cost += sum(shared_lines(buffer, owner) for buffer, owner in writers(kernel, touched))
+            cost += in_pieces(kernel, touched, sizes)
             yield Option(way, cost, touched, owners_of_read(touched))
 
 
@@ -172,9 +174,25 @@ def shared_lines(buffer: Buffer, owner: Owner | None) -> int:
     """
     if owner is None or not isinstance(owner.turns, int) or not isinstance(owner.step, int) or not owner.turns:
         return 0
-    row, size = owner.turns * owner.step, buffer.size
-    is_cut = isinstance(size, int) and row < size * np.dtype(buffer.type.dtype).itemsize
-    return LINE * (size * np.dtype(buffer.type.dtype).itemsize // row) if is_cut and row % LINE else 0
+    row, size = owner.turns * owner.step, size_in_bytes(buffer)
+    return LINE * (size // row) if row < size and row % LINE else 0
+
+
+def in_pieces(kernel: Leaf, touched: Collection[Access], sizes: Mapping[int, int]) -> int:
+    """The bytes of which a thread goes through pieces shorter than a page, if the cache does not hold all that the
+    kernel touches: a processor fetches ahead within pages. The operands of a product are read in pieces anyway.
+    """
+    if sum(sizes.values()) <= CACHE:
+        return 0
+    counts = [(number, owner) for number, writes, owner in touched if writes or not isinstance(kernel, ProductKernel)]
+    rows = {(n, o.turns * o.step) for n, o in counts if n in sizes and o is not None and isinstance(o.turns, int)}
+    return sum(sizes[n] for n, row in rows if isinstance(row, int) and 0 < row < min(sizes[n], 2 * PAGE))
+
+
+def size_in_bytes(buffer: Buffer) -> int:
+    """0 for one of named sizes."""
+    size = buffer.size
+    return size * np.dtype(buffer.type.dtype).itemsize if isinstance(size, int) else 0
 
 
 def owners_of_read(touched: Collection[Access]) -> dict[int, Owner | None]:
