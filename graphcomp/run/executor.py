@@ -25,6 +25,7 @@ from .blas import factors_large_matrices, single_threaded, uses_blas, worth_a_te
 from .cache import load_entry
 from .interpreter import bind_sizes, check_inputs
 from .key import NONE, Parts
+from .pace import Pace
 from .team import Entry, default_threads
 
 REMEMBERED = 2
@@ -66,6 +67,7 @@ class Binding:
         self.calls_blas = uses_blas(program) and not factors_large_matrices(program, sizes)
         self.threads = threads if worth_a_team(program, sizes) else 1
         self.is_long = worth_waking(program, sizes)
+        self.pace = Pace()
         self.is_simple = self.threads == 1 and not self.calls_blas
         """Whether the entry needs no more than its table."""
         self.outputs = [self._output(program, buffer, sizes) for buffer in program.outputs]
@@ -161,14 +163,18 @@ class Executor:
                 array = new(Array)
                 array.storage = storage
                 results.append(array)
+            wakes = False
             start = time.perf_counter()
             if binding.is_simple:
                 self.entry.alone(0, binding.place)
             else:
                 with single_threaded() if binding.calls_blas else UNCHANGED:
-                    wakes = binding.is_long or self._is_one_of_many(start)
-                    self.entry.run(words, binding.place, binding.threads, wakes)
+                    wakes = binding.threads > 1 and (binding.is_long or self._is_one_of_many(start))
+                    threads = 1 if wakes and binding.pace.next_is_alone() else binding.threads
+                    self.entry.run(words, binding.place, threads, wakes)
             self._ended = end = time.perf_counter()
+            if wakes:
+                binding.pace.took(end - start)
             self.entry_seconds = end - start
             if words[0]:
                 self._raise(words)
