@@ -571,7 +571,8 @@ def describe(kernel: Kernel) -> str:
         batch = f"{list(kernel.batch)} × " if kernel.batch else ""
         ending = kernel.ending
         if ending is not None:
-            targets = f"b{ending.result.buffer.number} = b{ending.base.buffer.number} + {ending.scale:.3g} ×"
+            sign = "-" if ending.scale < 0 else "+"
+            targets = f"b{ending.result.buffer.number} = b{ending.base.buffer.number} {sign} {abs(ending.scale):.3g} ×"
         return (
             f"kernel {kernel.number}: {targets}{' =' if ending is None else ''} product of "
             f"b{kernel.left.buffer.number} and b{kernel.right.buffer.number}, {batch}({kernel.m} × {kernel.k}) · "
