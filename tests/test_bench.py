@@ -21,7 +21,7 @@ from graphcomp.bench.ours import PICKLE, Graphcomp
 from graphcomp.bench.peers import candidate as candidates
 from graphcomp.bench.peers.candidate import Assignment
 from graphcomp.bench.plot import ratio_scene, write_plot
-from graphcomp.bench.process import Process, WorkerError
+from graphcomp.bench.process import Process, WorkerError, environment
 from graphcomp.bench.reference import Reference, computed, disagreement
 from graphcomp.bench.report import markdown, reasons, to_json, warnings
 from graphcomp.bench.workload import RATES, Workload, named, with_floats
@@ -210,6 +210,14 @@ def test_ratios_are_of_the_fastest_peer_within_a_round() -> None:
     result = Result("mlp", "sgd", "", Goal(0.6, 0.3), None, 1.0, "", found)  # type: ignore[arg-type]
     _compare(result, 0.0)
     assert result.rival == "torch" and result.ratio == Spread(0.5, 0.5, 1.75) and result.verdict == "met"
+
+
+def test_workers_find_bytecode_as_installed_packages_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting of who measures would have every start of ours compile the package's modules anew."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("GRAPHCOMP_TEST_OF_WORKERS", "kept")
+    found = environment(1, tmp_path)
+    assert "PYTHONDONTWRITEBYTECODE" not in found and found["GRAPHCOMP_TEST_OF_WORKERS"] == "kept"
 
 
 def test_the_protocol(tmp_path: Path) -> None:
