@@ -76,7 +76,7 @@ def _print(expression: Any, names: Mapping[sp.Symbol, str], dtype: str) -> str:
         for value, condition in reversed(cases):
             code = f"({_print(value, names, dtype)} if {_print(condition, names, dtype)} else {code})"
         return code
-    head = symbolic.HEADS.get(type(expression))
+    head = symbolic.head_of(type(expression))
     record = ops.get(head) if head else None
     if not isinstance(record, ops.Elementwise) or not isinstance(record.scalar, str):
         raise LoweringError(
