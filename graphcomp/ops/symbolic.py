@@ -32,9 +32,12 @@ def note_head(name: str, expression: Callable[..., Any], symbols: tuple[sp.Symbo
     _UNREAD[name] = expression, symbols
 
 
-def read_heads() -> None:
-    """Look at the definitions that nobody has looked at yet. Where two threads do so at once, both find the same."""
+def read_heads(until: type | None = None) -> None:
+    """Look at the definitions that nobody has looked at yet, in their order, until a function is found. Where two
+    threads do so at once, both find the same."""
     for name, (expression, symbols) in list(_UNREAD.items()):
+        if until in _HEADS:
+            return
         try:
             function = _head(expression, symbols)
             if function is not None:
@@ -54,7 +57,7 @@ def _head(expression: Callable[..., Any], symbols: tuple[sp.Symbol, ...]) -> typ
 
 def head_of(function: type) -> str | None:
     """The op for a SymPy function, None where there is none."""
-    read_heads()
+    read_heads(function)
     return _HEADS.get(function)
 
 
