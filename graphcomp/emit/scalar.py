@@ -14,7 +14,7 @@ import sympy as sp
 from .. import ops
 from ..errors import LoweringError
 from ..ops import symbolic
-from .mathematics import FUNCTIONS
+from .mathematics import FORMULAS
 
 Helpers = dict[str, Callable[..., Any]]
 
@@ -42,7 +42,7 @@ def scalar_code(
 
 
 _KEEPING = "|".join(
-    [*["float32", "float64", "if", "else", "or", "and", "abs", "sqrt", "floor", "ceil", "rint"], *FUNCTIONS]
+    [*["float32", "float64", "if", "else", "or", "and", "abs", "sqrt", "floor", "ceil", "rint"], *FORMULAS]
 )
 """Words before a parenthesis that give floats of the dtype that they take."""
 

@@ -1,16 +1,10 @@
-"""Elementary and special functions as vector code: what generated kernels call for the values of such ops.
-
-Each name is a Numba intrinsic on float32 or float64. It adds the LLVM function of its formula to the module that is
-compiled, where it is copied into the loop, and takes no time in Numba's own compiler.
-"""
+"""Elementary and special functions as formulas that write vector code: what generated kernels call for such ops."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 
-from . import coefficients, compiling, exponential, fast, special, trigonometric, values
-from .compiling import compiled
+from . import exponential, special, trigonometric
 from .values import Value
 
 FORMULAS: dict[str, Callable[..., Value]] = {
@@ -49,15 +43,3 @@ FORMULAS: dict[str, Callable[..., Value]] = {
     )
 }
 """Every formula by its name in generated code."""
-
-MODULES = (values, coefficients, exponential, trigonometric, special, compiling, fast)
-"""The modules whose text decides about the code."""
-
-FUNCTIONS = {
-    name: compiled(name, name, formula, len(inspect.signature(formula).parameters))
-    for name, formula in FORMULAS.items()
-}
-"""The intrinsics."""
-
-globals().update(FUNCTIONS)
-__all__ = [*FUNCTIONS]

@@ -11,7 +11,7 @@ from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import PassManager
 from numba.extending import intrinsic
 
-from .mathematics.values import attributes
+from ..mathematics.values import attributes
 
 
 class Pipeline(CompilerBase):
