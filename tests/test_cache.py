@@ -223,3 +223,36 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     from_cache(place, TMPDIR=str(tmp_path / "elsewhere"))
     assert not list(place.iterdir())
+
+
+# what machine code is made for ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [None, "", "generic", "nehalem"])
+@pytest.mark.parametrize("features", [None, "", "+sse4.2"])
+def test_the_processor_is_that_which_numba_is_told_to_see(
+    name: str | None, features: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its variables are read without it, because a process that only loads code does not import it."""
+    for variable, value in (("NUMBA_CPU_NAME", name), ("NUMBA_CPU_FEATURES", features)):
+        if value is None:
+            monkeypatch.delenv(variable, raising=False)
+        else:
+            monkeypatch.setenv(variable, value)
+    program = """
+import json
+from graphcomp.run.object_code import processor
+found = processor()
+from llvmlite import binding
+from numba.core import config
+print(json.dumps([found, [
+    config.CPU_NAME or binding.get_host_cpu_name(),
+    binding.get_host_cpu_features().flatten() if config.CPU_FEATURES is None else config.CPU_FEATURES,
+]]))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, env=environment
+    )
+    found, wanted = json.loads(output.stdout)
+    assert found == wanted
