@@ -161,8 +161,8 @@ def _load_once(folder: Path, text: str, signatures: Signatures, fastmath: bool) 
 
 
 def compiler() -> Any:
-    """The module that compiles. It imports Numba, which takes 0.2 s where all that a compiled function needs takes 0.5 s,
-    so a process that finds its code in the cache does without."""
+    """The module that compiles. It imports Numba, which takes 0.2 s, where all that a compiled function needs takes
+    0.5 s; so a process that finds its code in the cache does without."""
     return importlib.import_module(".machine_code", __package__)
 
 
