@@ -10,6 +10,7 @@ import networkx as nx
 import pytest
 
 import graphcomp
+from graphcomp.emit import imports, routine_calls
 
 PACKAGE = Path(graphcomp.__file__).parent
 
@@ -113,3 +114,54 @@ def test_no_module_of_the_package_is_imported_inside_a_function(module: str) -> 
 
 def test_only_the_command_line_imports_pictures() -> None:
     assert {layer(a) for a, b in EDGES if layer(b) == "render"} <= RENDERING
+
+
+# what generated code imports ------------------------------------------------------------------------------------------
+
+LIBRARY = {module for module in MODULES if module.startswith("emit.library.")}
+COMPILING = LIBRARY | {"run.machine_code"}
+OWN_KEY = {
+    "emit.routine_calls": "names routines, whose machine code has a key of its own",
+    "emit.scalar": "its code of each op that is used is part of the hash",
+}
+"""What the library imports and the hash of a program need not cover, and why."""
+
+
+def reached(module: str, within: str) -> set[str]:
+    """The modules of a layer that a module imports, and those that these import."""
+    found, waiting = set(), [module]
+    while waiting:
+        targets = {b for a, b in EDGES if a == waiting[-1] and layer(b) == within} - found - {within}
+        waiting.pop()
+        found |= targets
+        waiting += targets - set(OWN_KEY)
+    return found
+
+
+def test_numba_is_imported_only_to_compile() -> None:
+    """By modules that no other imports in a statement: a process that finds its code in the cache needs neither."""
+    needed = {
+        module
+        for module in MODULES
+        for node, _ in statements(module)
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+        if name.split(".")[0] == "numba" and not (isinstance(node, ast.ImportFrom) and node.level)
+    }
+    assert {"emit.library.runtime", "run.machine_code"} <= needed <= COMPILING
+    assert {(a, b) for a, b in EDGES if b in COMPILING and a not in COMPILING} == set()
+
+
+@pytest.mark.parametrize("module", sorted(LIBRARY))
+def test_the_hash_of_a_program_covers_what_the_library_imports(module: str) -> None:
+    """A change in any of these modules makes other machine code, which must not be taken for that of before."""
+    name = module.rpartition(".")[2]
+    covered = {*imports.ALWAYS, *imports.DECIDING.get(name, ())}
+    wanted = {module, *reached(module, "emit")} - set(OWN_KEY)
+    assert {f"graphcomp.{each}" for each in wanted} <= covered
+
+
+@pytest.mark.parametrize("family", routine_calls.FAMILIES, ids=lambda family: family.prefix)
+def test_the_key_of_a_routine_covers_what_writes_it(family: routine_calls.Family) -> None:
+    module = family.module.removeprefix("graphcomp.")
+    wanted = {module, *reached(module, "emit")} - {"emit.routines"}  # how object files are kept
+    assert {f"graphcomp.{each}" for each in wanted} <= {source.__name__ for source in family.sources}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from graphcomp.bench.ours import PICKLE, Graphcomp
 from graphcomp.bench.peers import candidate as candidates
 from graphcomp.bench.peers.candidate import Assignment
 from graphcomp.bench.plot import ratio_scene, write_plot
-from graphcomp.bench.process import Process, WorkerError
+from graphcomp.bench.process import Process, WorkerError, environment
 from graphcomp.bench.reference import Reference, computed, disagreement
 from graphcomp.bench.report import markdown, reasons, to_json, warnings
 from graphcomp.bench.workload import RATES, Workload, named, with_floats
@@ -210,6 +212,24 @@ def test_ratios_are_of_the_fastest_peer_within_a_round() -> None:
     result = Result("mlp", "sgd", "", Goal(0.6, 0.3), None, 1.0, "", found)  # type: ignore[arg-type]
     _compare(result, 0.0)
     assert result.rival == "torch" and result.ratio == Spread(0.5, 0.5, 1.75) and result.verdict == "met"
+
+
+@pytest.mark.parametrize("module", ["graphcomp", "graphcomp.bench.ours"])
+def test_a_start_is_not_that_of_packages_which_it_does_not_need(module: str) -> None:
+    """All of these are slow, and are imported where something asks for them."""
+    slow = ["numba", "networkx", "matplotlib", "scipy.linalg", "scipy.sparse", "scipy.special", "numpy.random"]
+    program = f"import sys, {module}; print([name for name in {slow} if name in sys.modules])"
+    variables = {**os.environ, "PYTHONPATH": str(Path(gx.__file__).parents[1])}
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, env=variables)
+    assert found.stdout == "[]\n", found.stdout + found.stderr
+
+
+def test_workers_find_bytecode_as_installed_packages_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting of who measures would have every start of ours compile the package's modules anew."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("GRAPHCOMP_TEST_OF_WORKERS", "kept")
+    found = environment(1, tmp_path)
+    assert "PYTHONDONTWRITEBYTECODE" not in found and found["GRAPHCOMP_TEST_OF_WORKERS"] == "kept"
 
 
 def test_the_protocol(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,14 +36,14 @@ print(json.dumps({
 """
 
 
-def start(cache: Path, **settings: str) -> subprocess.Popen[str]:
+def start(cache: Path, program: str = PROGRAM, **settings: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "GRAPHCOMP_CACHE": str(cache), **settings}
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
 
 
-def result(process: subprocess.Popen[str]) -> dict[str, bool]:
+def result(process: subprocess.Popen[str]) -> dict[str, Any]:
     output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     found = json.loads(output)
@@ -73,6 +74,48 @@ def test_a_second_process_does_not_compile(filled: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in files(filled, "")}
     assert from_cache(filled)
     assert {path: path.stat().st_mtime_ns for path in files(filled, "")} == before
+
+
+TRAINING = """
+import json, sys
+import numpy as np
+import graphcomp as gx
+from graphcomp import nn, optim
+from graphcomp.run.team import PROCESS
+
+model = nn.Sequential(
+    nn.Conv2d.create(1, 4, 3, padding=1, key=0), nn.relu, nn.MaxPool2d(2), nn.flatten, nn.Linear.create(64, 24, key=1),
+    nn.LayerNorm.create(24), np.tanh, nn.Linear.create(24, 3, key=2),
+)
+optimizer = optim.adam(0.01)
+rng = np.random.default_rng(0)
+data = rng.normal(size=(400, 1, 8, 8)).astype("float32"), np.arange(400) % 3
+
+@gx.jit
+def step(model, state, images, labels):
+    loss, gradients = gx.value_and_grad(lambda m: nn.softmax_cross_entropy(m(images), labels))(model)
+    return *optimizer.update(model, gradients, state), loss
+
+state, losses = optimizer.init(model), []
+for _ in range(12):
+    model, state, loss = step(model, state, *data)
+    losses.append(float(loss))
+matrix, side = rng.normal(size=(5, 5)) + 9 * np.eye(5), rng.normal(size=5)
+solve = gx.jit(np.linalg.solve)
+print(json.dumps({
+    "right": losses[-1] < losses[0] and bool(np.allclose(solve(matrix, side), np.linalg.solve(matrix, side))),
+    "from_cache": all(v.executor.from_cache for f in (step, solve) for v in f._versions.values()),
+    "team": PROCESS.team is not None, "numba": "numba" in sys.modules, "losses": losses,
+}))
+"""
+
+
+def test_a_second_process_does_without_numba(tmp_path: Path) -> None:
+    """Convolutions, products, LAPACK and a team of threads: the same bits, and nothing of the compiler is imported."""
+    first, second = (result(start(tmp_path, TRAINING, GRAPHCOMP_THREADS="2")) for _ in range(2))
+    assert not first["from_cache"] and first["numba"]
+    assert second["from_cache"] and not second["numba"]
+    assert first["losses"] == second["losses"] and first["team"] and second["team"]
 
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
@@ -180,3 +223,36 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     from_cache(place, TMPDIR=str(tmp_path / "elsewhere"))
     assert not list(place.iterdir())
+
+
+# what machine code is made for ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [None, "", "generic", "nehalem"])
+@pytest.mark.parametrize("features", [None, "", "+sse4.2"])
+def test_the_processor_is_that_which_numba_is_told_to_see(
+    name: str | None, features: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its variables are read without it, because a process that only loads code does not import it."""
+    for variable, value in (("NUMBA_CPU_NAME", name), ("NUMBA_CPU_FEATURES", features)):
+        if value is None:
+            monkeypatch.delenv(variable, raising=False)
+        else:
+            monkeypatch.setenv(variable, value)
+    program = """
+import json
+from graphcomp.run.object_code import processor
+found = processor()
+from llvmlite import binding
+from numba.core import config
+print(json.dumps([found, [
+    config.CPU_NAME or binding.get_host_cpu_name(),
+    binding.get_host_cpu_features().flatten() if config.CPU_FEATURES is None else config.CPU_FEATURES,
+]]))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, env=environment
+    )
+    found, wanted = json.loads(output.stdout)
+    assert found == wanted

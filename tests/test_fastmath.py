@@ -94,7 +94,7 @@ def test_a_gradient_is_nearly_the_same() -> None:
 def test_the_text_says_so_and_the_default_does_not() -> None:
     """The default's text is compared with a file in tests/golden."""
     texts = [gx.jit(lambda x: np.tanh(x), fastmath=choice).stages(X).source for choice in (False, True)]
-    assert ["mathematics.fast" in text for text in texts] == [False, True]
+    assert ["fast_mathematics" in text for text in texts] == [False, True]
     report = gx.jit(lambda x: np.tanh(x), fastmath=True).report(X)
     assert len(report.kernels) == 1
 

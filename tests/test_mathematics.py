@@ -18,9 +18,10 @@ import pytest
 from numba import njit, types
 
 import graphcomp as gx
-from graphcomp.emit import runtime
-from graphcomp.emit.mathematics import FORMULAS, FUNCTIONS, coefficients
-from graphcomp.emit.runtime import pointer_float32, pointer_float64, stay_apart
+from graphcomp.emit.library import runtime
+from graphcomp.emit.library.mathematics import FUNCTIONS
+from graphcomp.emit.library.runtime import pointer_float32, pointer_float64, stay_apart
+from graphcomp.emit.mathematics import FORMULAS, coefficients
 from graphcomp.ops import REGISTRY
 from graphcomp.trace.tracer import apply
 

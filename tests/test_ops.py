@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 import operator
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -345,6 +349,35 @@ def test_inputs_and_items_have_no_value_of_their_own() -> None:
     graph = op_graph("sin", (np.ones(3),), {})
     with pytest.raises(GraphError, match="several results"):
         gx.ops.build(graph).item(graph.outputs[0], position=0)
+
+
+def test_definitions_are_looked_at_when_a_function_is_met() -> None:
+    """SymPy takes long to evaluate all of them, so that the import does not; of two equal ones the first counts."""
+    program = """
+import sympy as sp
+import graphcomp as gx
+from graphcomp.ops import record, symbolic
+
+x = sp.Symbol("x", real=True)
+twice = record.Elementwise(name="second_sine", summary="", expression=lambda x: sp.sin(x), domain=((-1.0, 1.0),))
+record.register(twice, verify=False)
+assert symbolic._UNREAD and sp.sin not in symbolic._HEADS
+assert symbolic.head_of(sp.sin) == "sin" and symbolic.head_of(sp.Derivative) is None
+assert not symbolic._UNREAD
+assert "sigmoid(%" in str(gx.trace(symbolic.stand_in("sigmoid", lambda x: x)(x)))
+record.register(record.Elementwise(name="own", summary="", expression=lambda x: sp.airyai(x), domain=((-1.0, 1.0),)))
+assert symbolic._HEADS[sp.airyai] == "own"
+wrong = record.Elementwise(name="wrong", summary="", expression=lambda x: 1 / 0, domain=((-1.0, 1.0),))
+try:
+    record.register(wrong)
+except ZeroDivisionError:
+    print(symbolic.head_of(sp.cos))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(gx.__file__).parents[1])}
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, env=environment
+    )
+    assert found.stdout == "cos\n", found.stderr
 
 
 def test_a_new_op_needs_one_record_and_nothing_else(blank: Callable[[Op], str]) -> None:

@@ -20,6 +20,9 @@ LAUNCHER = Path(__file__).with_name("launch.py")
 THREAD_VARIABLES = (
     "GRAPHCOMP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
 )  # fmt: skip
+LEFT_OUT = ("PYTHONSTARTUP", "PYTHONDONTWRITEBYTECODE")
+"""What a worker does not take over. A second process is to find bytecode as that of an installed package does."""
+
 PATIENCE = 600.0
 """Seconds to wait for an answer: torch.compile takes half a minute for a network."""
 
@@ -30,7 +33,7 @@ class WorkerError(GraphcompError):
 
 def environment(threads: int, caches: Path) -> dict[str, str]:
     """What a worker finds set: how many threads, and where compiled code is kept."""
-    found = {name: value for name, value in os.environ.items() if name != "PYTHONSTARTUP"}
+    found = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
     found |= dict.fromkeys(THREAD_VARIABLES, str(threads))
     found |= {
         "GRAPHCOMP_CACHE": str(caches / "graphcomp"),

@@ -200,4 +200,3 @@ def _rows_function(module: Any, name: str, vector: Vector) -> Any:
 
 PRODUCTS = routines.Family("product", ARGUMENTS, write_product, (sys.modules[__name__], dots, panels, tiles, vectors))
 product_name, provide_product, product_assembly = PRODUCTS.name, PRODUCTS.provide, PRODUCTS.assembly
-__getattr__ = PRODUCTS.intrinsic

@@ -78,7 +78,3 @@ def in_bytes(code: Code, levels: list[Any]) -> list[Any]:
 SOURCES = (sys.modules[__name__], dots, tiles, vectors)
 NESTS = routines.Family("nest", NEST, write_nest, SOURCES)
 WINDOW_DOTS = routines.Family("window_dots", DOTS, write_dots, SOURCES)
-
-
-def __getattr__(name: str) -> Any:
-    return (NESTS if name.startswith("nest") else WINDOW_DOTS).intrinsic(name)

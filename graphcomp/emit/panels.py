@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils
 
 from .vectors import POINTER, WORD, Code, Vector, internal_function, word
 
@@ -24,16 +23,15 @@ def pack_function(module: Any, name: str, vector: Vector, turned: bool, widest: 
 
 def _write_panels(code: Code, write: Any, widest: int, depth: Any, n: Any, b: Any, b_inner: Any, b_column: Any,
                   panels: Any) -> None:  # fmt: skip
-    builder, vector = code.builder, code.vector
-    lanes, size = vector.lanes, vector.bytes
+    builder, lanes, size = code.builder, code.vector.lanes, code.vector.bytes
     vectors = code.vectors(n)
     with code.chunks(vectors, code.ceiling(vectors, word(widest))) as (begin, width):
         start = code.move(panels, builder.mul(code.times(begin, lanes * size), depth))
         row = code.times(width, lanes * size)
-        with cgutils.for_range(builder, width) as loop:
-            column = code.times(builder.add(begin, loop.index), lanes)
+        with code.counted(width) as vector:
+            column = code.times(builder.add(begin, vector), lanes)
             source = code.move(b, builder.mul(column, b_column))
-            target = code.move(start, code.times(loop.index, lanes * size))
+            target = code.move(start, code.times(vector, lanes * size))
             write(code, depth, builder.sub(n, column), source, b_inner, b_column, target, row)
 
 
@@ -41,9 +39,9 @@ def _write_straight(code: Code, depth: Any, columns: Any, source: Any, b_inner: 
                     row: Any) -> None:  # fmt: skip
     builder = code.builder
     mask = code.mask(columns)
-    with cgutils.for_range(builder, depth) as loop:
-        value = code.load(code.move(source, builder.mul(loop.index, b_inner)), mask)
-        code.store(value, code.move(target, builder.mul(loop.index, row)))
+    with code.counted(depth) as inner:
+        value = code.load(code.move(source, builder.mul(inner, b_inner)), mask)
+        code.store(value, code.move(target, builder.mul(inner, row)))
 
 
 def _write_turned(code: Code, depth: Any, columns: Any, source: Any, b_inner: Any, b_column: Any, target: Any,
@@ -51,8 +49,8 @@ def _write_turned(code: Code, depth: Any, columns: Any, source: Any, b_inner: An
     """Squares of as many columns as a vector has lanes are loaded along the inner index and turned in registers."""
     builder, lanes = code.builder, code.vector.lanes
     last = code.smaller(builder.sub(columns, word(1)), word(lanes - 1))
-    with cgutils.for_range(builder, code.ceiling(depth, word(lanes))) as loop:
-        begin = code.times(loop.index, lanes)
+    with code.counted(code.ceiling(depth, word(lanes))) as square:
+        begin = code.times(square, lanes)
         left = builder.sub(depth, begin)
         mask = code.mask(left)
         corner = code.move(source, code.times(begin, code.vector.bytes))

@@ -1,4 +1,4 @@
-"""Which routine computes a product, and with which arguments."""
+"""The routines that programs call: which one computes a product, with which arguments, and where each is found."""
 
 from __future__ import annotations
 
@@ -7,10 +7,31 @@ from typing import Any
 
 from ..schedule.program import INNER_LOOPS, ProductKernel
 from ..schedule.text import size_text
+from . import lapack
 from .matrix import PRODUCTS
 from .nests import NESTS, WINDOW_DOTS
 from .routines import Family
+from .transpositions import TRANSPOSITIONS
 from .vectors import vector_bits
+
+FAMILIES = (PRODUCTS, NESTS, WINDOW_DOTS, TRANSPOSITIONS)
+"""All routines in machine code that are written here."""
+
+
+def family_of(name: str) -> Family:
+    """The family of the routine that generated code calls by this name."""
+    for family in FAMILIES:
+        if family.has(name):
+            return family
+    raise AttributeError(f"there is no routine {name!r}")
+
+
+def provide(name: str) -> None:
+    """Make known to LLVM what generated code calls by this name: one of our routines, or what one of LAPACK's needs."""
+    if lapack.is_routine(name):
+        lapack.provide(name)
+    else:
+        family_of(name).provide(name)
 
 
 def routine_of(kernel: ProductKernel) -> Family:

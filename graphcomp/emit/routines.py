@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import inspect
+import importlib.util
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from llvmlite import __version__, binding, ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .. import storage
 from ..files import write_whole
-from .vectors import NUMBER, POINTER, SIZES, WIDTHS, Code, Vector, processor
+from .vectors import SIZES, WIDTHS, Code, Vector, processor
 
 OBJECT = "code.object"
 
@@ -92,7 +89,6 @@ class Family:
     arguments: list[Any]
     write: Callable[..., None]
     sources: tuple[ModuleType, ...]
-    intrinsics: dict[str, Any] = field(default_factory=dict)
 
     @property
     def module(self) -> str:
@@ -102,6 +98,10 @@ class Family:
     def name(self, dtype: str, bits: int) -> str:
         """What the routine is called in generated code."""
         return f"{self.prefix}_{dtype}_{bits}"
+
+    def has(self, name: str) -> bool:
+        """Whether that is the name of one of its routines."""
+        return any(name == self.name(dtype, bits) for dtype in SIZES for bits in WIDTHS)
 
     def parts(self, name: str) -> tuple[str, tuple[str, str], Write]:
         for dtype, size in SIZES.items():
@@ -118,29 +118,6 @@ class Family:
     def assembly(self, name: str) -> str:
         """Its instructions, as text."""
         return assembly(*self.parts(name))
-
-    def intrinsic(self, name: str) -> Any:
-        """What generated code imports: a function for Numba that calls the routine, which is provided before."""
-        if name not in self.intrinsics:
-            self.provide(name)
-            self.intrinsics[name] = _intrinsic(f"graphcomp_{name}", self.arguments)
-        return self.intrinsics[name]
-
-
-def _intrinsic(symbol: str, wanted: list[Any]) -> Any:
-    given = [types.float64 if kind == NUMBER else types.int64 for kind in wanted]
-
-    @intrinsic
-    def routine(typingctx: Any, *arguments: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), wanted), symbol)
-            parts = cgutils.unpack_tuple(builder, values[0])
-            builder.call(function, [builder.inttoptr(v, k) if k == POINTER else v for v, k in zip(parts, wanted)])
-            return context.get_dummy_value()
-
-        return types.void(types.StarArgTuple.from_types(given)), generate
-
-    return routine
 
 
 def _parsed(name: str, processor: tuple[str, str], write: Write) -> Any:
@@ -172,8 +149,22 @@ def engine_of(code: bytes) -> Any:
     return engine
 
 
+@cache
+def module_text(name: str) -> str:
+    """The source of a module, which is not executed for it."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None and spec.loader is not None
+    return str(spec.loader.get_source(name))  # type: ignore[attr-defined]
+
+
 def _key(name: str, processor: tuple[str, str], modules: tuple[ModuleType, ...]) -> str:
-    parts = [name, *processor, __version__, binding.get_process_triple(), *map(inspect.getsource, modules)]
+    parts = [
+        name,
+        *processor,
+        __version__,
+        binding.get_process_triple(),
+        *(module_text(module.__name__) for module in modules),
+    ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 

@@ -2,7 +2,7 @@
 
 LLVM makes vector code of the innermost loop only, and of a short one it writes out the turns. Where a loop over rows
 looks up where each of them lies, and a row is no longer than a few vectors, its loads, ops, sums over neighbours and
-stores are written here as calls of `emit/lanes.py`.
+stores are written here as calls of `emit/library/lanes.py`.
 """
 
 from __future__ import annotations

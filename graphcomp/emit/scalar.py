@@ -14,7 +14,7 @@ import sympy as sp
 from .. import ops
 from ..errors import LoweringError
 from ..ops import symbolic
-from .mathematics import FUNCTIONS
+from .mathematics import FORMULAS, ROUNDING
 
 Helpers = dict[str, Callable[..., Any]]
 
@@ -41,7 +41,7 @@ def scalar_code(
     return (code if has_type(code, argument_dtype, dtype) else f"{dtype}({code})"), {}
 
 
-_KEEPING = "|".join([*["float32", "float64", "if", "else", "or", "and", "abs", "sqrt"], *FUNCTIONS])
+_KEEPING = "|".join([*["float32", "float64", "if", "else", "or", "and", "abs", "sqrt"], *FORMULAS, *ROUNDING])
 """Words before a parenthesis that give floats of the dtype that they take."""
 
 _CALL = re.compile(rf"\b(?!(?:{_KEEPING})\b)\w+\(|\*\*|//|%")
@@ -74,7 +74,7 @@ def _print(expression: Any, names: Mapping[sp.Symbol, str], dtype: str) -> str:
         for value, condition in reversed(cases):
             code = f"({_print(value, names, dtype)} if {_print(condition, names, dtype)} else {code})"
         return code
-    head = symbolic.HEADS.get(type(expression))
+    head = symbolic.head_of(type(expression))
     record = ops.get(head) if head else None
     if not isinstance(record, ops.Elementwise) or not isinstance(record.scalar, str):
         raise LoweringError(

@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from numba.core import cgutils
-
 from . import panels, routines, vectors
 from .panels import turned
 from .vectors import POINTER, WORD, Code, Vector, word
@@ -28,14 +26,14 @@ def write_turn(module: Any, name: str, vector: Vector) -> None:
     builder, lanes, size = code.builder, vector.lanes, vector.bytes
     source_step, target_step = code.times(source_step, size), code.times(target_step, size)
     run = SQUARES * lanes
-    with cgutils.for_range(builder, code.ceiling(columns, word(run))) as strip:
-        first = code.times(strip.index, run)
+    with code.counted(code.ceiling(columns, word(run))) as strip:
+        first = code.times(strip, run)
         length = code.smaller(builder.sub(columns, first), word(run))
-        with cgutils.for_range(builder, code.ceiling(rows, word(lanes))) as band:
-            row = code.times(band.index, lanes)
+        with code.counted(code.ceiling(rows, word(lanes))) as band:
+            row = code.times(band, lanes)
             left = builder.sub(rows, row)
-            with cgutils.for_range(builder, code.ceiling(length, word(lanes))) as square:
-                inside = code.times(square.index, lanes)
+            with code.counted(code.ceiling(length, word(lanes))) as square:
+                inside = code.times(square, lanes)
                 column = builder.add(first, inside)
                 corner = code.move(code.move(source, builder.mul(row, source_step)), code.times(column, size))
                 into = code.move(code.move(target, builder.mul(column, target_step)), code.times(row, size))
@@ -67,7 +65,3 @@ def write_edge(code: Code, rows: Any, columns: Any, corner: Any, source_step: An
 
 SOURCES = (sys.modules[__name__], panels, vectors)
 TRANSPOSITIONS = routines.Family("turn", ARGUMENTS, write_turn, SOURCES)
-
-
-def __getattr__(name: str) -> Any:
-    return TRANSPOSITIONS.intrinsic(name)

@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any
 
 from llvmlite import binding, ir
-from numba.core import cgutils
 
 from ..errors import InputError
 
@@ -102,6 +101,11 @@ def word(value: int) -> Any:
     return WORD(value)
 
 
+def declared(module: Any, name: str, kind: Any) -> Any:
+    """The function of a module by its name; one that is defined elsewhere is declared when it is first asked for."""
+    return module.globals[name] if name in module.globals else ir.Function(module, kind, name)
+
+
 def internal_function(module: Any, name: str, arguments: list[Any]) -> tuple[Any, Any]:
     """A function that only its own module sees and never copies into another one, and a builder at its beginning."""
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
@@ -120,7 +124,7 @@ class Code:
         self.vector = vector
 
     def declare(self, name: str, result: Any, arguments: list[Any]) -> Any:
-        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(result, arguments), name)
+        return declared(self.builder.module, name, ir.FunctionType(result, arguments))
 
     def move(self, pointer: Any, distance: Any) -> Any:
         """The pointer moved by so many bytes."""
@@ -187,14 +191,31 @@ class Code:
         return found
 
     @contextmanager
+    def counted(self, count: Any) -> Iterator[Any]:
+        """A loop that turns `count` times: the number of the turn, from zero on."""
+        builder = self.builder
+        before = builder.block
+        test, body, done = (builder.append_basic_block(name) for name in ("test", "turn", "done"))
+        builder.branch(test)
+        builder.position_at_end(test)
+        turn = builder.phi(WORD)
+        turn.add_incoming(word(0), before)
+        builder.cbranch(builder.icmp_signed("<", turn, count), body, done)
+        builder.position_at_end(body)
+        yield turn
+        turn.add_incoming(builder.add(turn, word(1), flags=("nsw",)), builder.block)
+        builder.branch(test)
+        builder.position_at_end(done)
+
+    @contextmanager
     def chunks(self, total: Any, count: Any) -> Iterator[tuple[Any, Any]]:
         """A loop over `count` nearly equal chunks of `total`: where each begins, and its length."""
         builder = self.builder
         divisor = self.larger(count, word(1))
         base, extra = builder.udiv(total, divisor), builder.urem(total, divisor)
-        with cgutils.for_range(builder, count) as loop:
-            longer = builder.zext(builder.icmp_unsigned("<", loop.index, extra), WORD)
-            begin = builder.add(builder.mul(loop.index, base), self.smaller(loop.index, extra))
+        with self.counted(count) as turn:
+            longer = builder.zext(builder.icmp_unsigned("<", turn, extra), WORD)
+            begin = builder.add(builder.mul(turn, base), self.smaller(turn, extra))
             yield begin, builder.add(base, longer)
 
     @contextmanager

@@ -21,7 +21,7 @@ from ..graph.types import DTYPES, FLOATS, INTEGERS, Dimension, Type, equal, prod
 from .batching import BatchRule, batch_product, last_axes
 from .builder import Builder
 from .index import Index, Piece
-from .symbolic import OUT, note_head
+from .symbolic import OUT, note_head, read_heads
 from .symbolic import build as build_expression
 
 Attributes: TypeAlias = Mapping[str, Any]
@@ -339,6 +339,8 @@ def register(op: Op, verify: bool = True) -> Op:
     REGISTRY[op.name] = op
     if isinstance(op, Elementwise) and op.expression is not None and op.arity is not None:
         note_head(op.name, op.expression, op.symbols())
+        if verify:
+            read_heads()  # what SymPy says of the expression is said here
     return op
 
 

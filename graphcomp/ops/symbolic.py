@@ -1,7 +1,7 @@
 """SymPy expressions to nodes and to scalar code.
 
-A SymPy function is translated by the op whose record has it as its definition; the records fill that table when they
-are registered, so an op is still known in one place.
+A SymPy function is translated by the op whose record has it as its definition, so an op is still known in one place.
+The records' definitions are looked at when the first SymPy function is met: SymPy takes long to evaluate them all.
 """
 
 from __future__ import annotations
@@ -18,25 +18,53 @@ from ..graph.types import TensorType
 from .builder import Builder
 
 OUT = sp.Symbol("out", real=True)
-HEADS: dict[type, str] = {}
+
+_HEADS: dict[type, str] = {}
+_UNREAD: dict[str, tuple[Callable[..., Any], tuple[sp.Symbol, ...]]] = {}
 
 _SPECIAL_POWERS = {sp.Rational(1, 2): "sqrt", sp.Rational(-1, 2): "rsqrt"}
 _FOLDED = {sp.Max: "maximum", sp.Min: "minimum", sp.And: "logical_and", sp.Or: "logical_or"}
 
 
 def note_head(name: str, expression: Callable[..., Any], symbols: tuple[sp.Symbol, ...]) -> None:
-    """Remember that `name` is the op for a SymPy function, if its definition is just that function."""
+    """Remember that `name` is the op for a SymPy function, if its definition is just that function. Of several ops with
+    one definition it is the first."""
+    _UNREAD[name] = expression, symbols
+
+
+def read_heads(until: type | None = None) -> None:
+    """Look at the definitions that nobody has looked at yet, in their order, until a function is found. Where two
+    threads do so at once, both find the same."""
+    for name, (expression, symbols) in list(_UNREAD.items()):
+        if until in _HEADS:
+            return
+        try:
+            function = _head(expression, symbols)
+            if function is not None:
+                _HEADS.setdefault(function, name)
+        finally:
+            _UNREAD.pop(name, None)
+
+
+def _head(expression: Callable[..., Any], symbols: tuple[sp.Symbol, ...]) -> type | None:
+    """The SymPy function that a definition is, None if it is more than that."""
     if any(p.kind is p.KEYWORD_ONLY for p in inspect.signature(expression).parameters.values()):
-        return
+        return None
     definition = expression(*symbols)
-    if isinstance(definition, sp.Basic) and definition.args == symbols and len(definition.args) > 0:
-        HEADS.setdefault(definition.func, name)
+    is_head = isinstance(definition, sp.Basic) and definition.args == symbols and len(definition.args) > 0
+    return definition.func if is_head else None
+
+
+def head_of(function: type) -> str | None:
+    """The op for a SymPy function, None where there is none."""
+    read_heads(function)
+    return _HEADS.get(function)
 
 
 def stand_in(name: str, definition: Callable[..., Any]) -> Any:
     """A SymPy function by which the partials of one op call another op, where SymPy would only write its definition."""
     function = type(name, (sp.Function,), {"_eval_evalf": lambda self, prec: definition(*self.args)._evalf(prec)})
-    HEADS[function] = name
+    _HEADS[function] = name
     return function
 
 
@@ -83,8 +111,8 @@ def _plan(part: Any, like: TensorType) -> Plan:
     if isinstance(part, sp.polygamma):
         order = int(part.args[0])  # SymPy writes digamma(x) as polygamma(0, x)
         return part.args[1:], lambda b, ids: b.polygamma(ids[0], order=order) if order else b.digamma(ids[0])
-    if type(part) in HEADS:
-        head = HEADS[type(part)]
+    head = head_of(type(part))
+    if head is not None:
         return part.args, lambda b, ids: b.emit(head, *ids)
     raise ParseError(f"the function `{part.func.__name__}` has no op; `graphcomp ops` lists the known ones.")
 

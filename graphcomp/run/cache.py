@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import importlib.metadata
 import json
 import os
 import sys
@@ -22,20 +23,20 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import llvmlite
-import numba
 from llvmlite import binding
 
 from .. import storage
 from ..emit import Source
+from ..emit.routine_calls import provide
 from ..emit.routines import engine_of
 from ..errors import ExecutionError
 from ..files import write_whole
 from .key import CODE, NONE, ROUTINES, Lookup, Parts, nearest
-from .machine_code import OPTIMISATION, WORD, WORDS, Code, compiled, processor
+from .object_code import OPTIMISATION, WORD, WORDS, Code, processor
 
 LIST = "functions.json"
 PARTS = "parts.json"
-Signatures: TypeAlias = Mapping[str, tuple[Any, ...]]
+Signatures: TypeAlias = Mapping[str, tuple[str, ...]]
 """The types of the arguments of functions by name."""
 
 
@@ -64,8 +65,8 @@ class Loaded:
 def load_entry(source: Source, parts: Parts) -> Loaded:
     """The compiled entry of a program; `parts` tell what it was made of, if anybody shall know."""
     whole = {**parts, CODE: source.hashes[0], ROUTINES: source.hashes[1]} if parts else parts
-    for module, name in source.imports:
-        getattr(importlib.import_module(module), name)  # makes the routine known to LLVM
+    for name in source.routines:
+        provide(name)
     return load_functions(source.key, source.text, {f"step_{source.key}": (WORD, WORDS)}, whole, source.fastmath)
 
 
@@ -89,7 +90,7 @@ def environment() -> dict[str, str]:
     name, features = processor()
     return {
         "Python": ".".join(map(str, sys.version_info[:3])),
-        "Numba": numba.__version__,
+        "Numba": importlib.metadata.version("numba"),
         "llvmlite": llvmlite.__version__,
         "processor": name,
         "instructions": features,
@@ -148,7 +149,7 @@ def _load_once(folder: Path, text: str, signatures: Signatures, fastmath: bool) 
         try:
             path = folder / f"graphcomp_{folder.name}.py"
             write_whole(path, text)
-            found = compiled(path, signatures, fastmath)
+            found = compiler().compiled(path, signatures, fastmath)
             _store(folder, text, found)
         except OSError as error:
             raise ExecutionError(
@@ -157,6 +158,12 @@ def _load_once(folder: Path, text: str, signatures: Signatures, fastmath: bool) 
             ) from None
     LOADED[folder] = [_function(name, code) for name, code in found.items()]
     return LOADED[folder], from_cache
+
+
+def compiler() -> Any:
+    """The module that compiles. It imports Numba, which takes 0.2 s, where all that a compiled function needs takes
+    0.5 s; so a process that finds its code in the cache does without."""
+    return importlib.import_module(".machine_code", __package__)
 
 
 def _function(name: str, code: Code) -> Function:

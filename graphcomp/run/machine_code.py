@@ -2,7 +2,8 @@
 
 A program is many functions. Numba by itself optimises each of them, makes machine code of it, and does both again with
 the copies in those that call it. Here they are linked as they are, and only the whole is optimised and compiled. What
-comes out is an object file, which is loaded without Numba.
+comes out is an object file, which is loaded without Numba. So this module is imported when there is something to
+compile (see `cache.compiler`).
 """
 
 from __future__ import annotations
@@ -11,46 +12,28 @@ import importlib.util
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numba.core.config
 from llvmlite import binding, ir
 from numba import types
 from numba.core.target_extension import target_override
 
-from ..emit.numba_target import NAME
+from ..emit.library.target import NAME
 from ..emit.routines import target_machine
-
-OPTIMISATION = 2
-"""LLVM's level: the code of level 3 runs no faster, and takes a quarter longer to compile."""
+from .object_code import OPTIMISATION, WORD, WORDS, Code, processor
 
 ARITHMETIC = re.compile(r"= (fadd|fsub|fmul|fdiv) (?:reassoc )?")
 LOOSER = "reassoc nsz arcp contract"
 FORMULA = "@graphcomp_"
 """How LLVM functions begin that this package writes itself."""
 
-WORD, WORDS = types.int64, types.CPointer(types.int64)
+TYPES = {WORD: types.int64, WORDS: types.CPointer(types.int64)}
 KINDS = {WORD: ir.IntType(64), WORDS: ir.PointerType()}
+"""The types of arguments, as Numba and as LLVM call them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
-    """An object file, and the symbols that it needs from elsewhere."""
-
-    object: bytes
-    needs: tuple[str, ...]
-
-
-def processor() -> tuple[str, str]:
-    """LLVM's name of the processor and its features, as Numba is told to see them."""
-    config = numba.core.config
-    features = binding.get_host_cpu_features().flatten() if config.CPU_FEATURES is None else config.CPU_FEATURES
-    return config.CPU_NAME or binding.get_host_cpu_name(), features
-
-
-def compiled(path: Path, functions: Mapping[str, tuple[Any, ...]], fastmath: bool = False) -> dict[str, Code]:
+def compiled(path: Path, functions: Mapping[str, tuple[str, ...]], fastmath: bool = False) -> dict[str, Code]:
     """Machine code of functions of a file, which give nothing back and take arguments of these types.
 
     With `fastmath` LLVM may reorder sums and products, contract them and multiply by reciprocals.
@@ -59,9 +42,10 @@ def compiled(path: Path, functions: Mapping[str, tuple[Any, ...]], fastmath: boo
     found = {}
     for name, arguments in functions.items():
         dispatcher = getattr(module, name)
+        kinds = tuple(map(TYPES.__getitem__, arguments))
         with target_override(NAME):
-            dispatcher.compile(arguments)
-        found[name] = _linked(name, arguments, dispatcher.overloads[arguments], fastmath)
+            dispatcher.compile(kinds)
+        found[name] = _linked(name, arguments, dispatcher.overloads[kinds], fastmath)
     return found
 
 
@@ -77,7 +61,7 @@ def _executed(path: Path) -> Any:
     return module
 
 
-def _linked(name: str, arguments: tuple[Any, ...], result: Any, fastmath: bool) -> Code:
+def _linked(name: str, arguments: tuple[str, ...], result: Any, fastmath: bool) -> Code:
     """The whole of a function and all that it calls, as an object file with one symbol."""
     machine = target_machine(*processor())
     module = binding.parse_assembly(str(_outermost(name, arguments, result.fndesc.llvm_func_name)))
@@ -105,7 +89,7 @@ def loosened(text: str) -> str:
     return "\n".join(lines)
 
 
-def _outermost(name: str, arguments: tuple[Any, ...], inner: str) -> Any:
+def _outermost(name: str, arguments: tuple[str, ...], inner: str) -> Any:
     """A function that calls another one as Numba's functions are called, with places for a result and an error."""
     module, kinds = ir.Module(name), [KINDS[argument] for argument in arguments]
     module.triple = binding.get_process_triple()

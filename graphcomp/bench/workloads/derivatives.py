@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import multigammaln
+import scipy
 
 from ... import numpy as gnp
 from ..workload import Goal, Problem, Workload
@@ -61,7 +61,7 @@ def make_mixture(generator: np.random.Generator, size: int, components: int, poi
     places[np.diag_indices(size)] = np.arange(size)
     freedom = size + 1
     constant = -points * size * 0.5 * np.log(2 * np.pi)
-    constant -= components * (-0.5 * freedom * size * np.log(2) - multigammaln(0.5 * freedom, size))
+    constant -= components * (-0.5 * freedom * size * np.log(2) - scipy.special.multigammaln(0.5 * freedom, size))
     model = {
         "weights": generator.normal(size=components),
         "means": generator.uniform(size=(components, size)),

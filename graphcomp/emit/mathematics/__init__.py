@@ -1,16 +1,10 @@
-"""Elementary and special functions as vector code: what generated kernels call for the values of such ops.
-
-Each name is a Numba intrinsic on float32 or float64. It adds the LLVM function of its formula to the module that is
-compiled, where it is copied into the loop, and takes no time in Numba's own compiler.
-"""
+"""Elementary and special functions as formulas that write vector code: what generated kernels call for such ops."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 
-from . import coefficients, compiling, exponential, fast, special, trigonometric, values
-from .compiling import compiled
+from . import exponential, special, trigonometric, values
 from .values import Value
 
 FORMULAS: dict[str, Callable[..., Value]] = {
@@ -52,15 +46,3 @@ FORMULAS: dict[str, Callable[..., Value]] = {
 
 ROUNDING: dict[str, Callable[..., Value]] = {"floor": values.floor, "ceil": values.ceiling, "rint": values.rounded}
 """Functions that are one instruction, and for which Numba alone knows no name but NumPy's."""
-
-MODULES = (values, coefficients, exponential, trigonometric, special, compiling, fast)
-"""The modules whose text decides about the code."""
-
-FUNCTIONS = {
-    name: compiled(name, name, formula, len(inspect.signature(formula).parameters))
-    for name, formula in (FORMULAS | ROUNDING).items()
-}
-"""The intrinsics."""
-
-globals().update(FUNCTIONS)
-__all__ = [*FUNCTIONS]

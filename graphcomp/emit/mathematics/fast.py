@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import exponential
-from .compiling import compiled
 from .values import DOUBLE, Value, absolute, at_least, at_most, bits, constant, polynomial, select, with_sign
 
 TANH_END = 7.90531110763549805
@@ -40,6 +39,3 @@ def tanh(x: Value) -> Value:
 
 
 FORMULAS: dict[str, Callable[..., Value]] = {formula.__name__: formula for formula in (sigmoid, tanh)}
-FUNCTIONS = {name: compiled(name, f"fast_{name}", formula, 1) for name, formula in FORMULAS.items()}
-globals().update(FUNCTIONS)
-__all__ = [*FUNCTIONS]

@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils
+
+from ..vectors import declared
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +165,7 @@ def _intrinsic(builder: Any, name: str, *arguments: Any) -> Any:
     kind = arguments[0].type
     suffix = f"v{kind.count}{kind.element.intrinsic_name}" if _is_vector(kind) else kind.intrinsic_name
     shape = ir.FunctionType(kind, [kind] * len(arguments))
-    return builder.call(cgutils.get_or_insert_function(builder.module, shape, f"{name}.{suffix}"), arguments)
+    return builder.call(declared(builder.module, f"{name}.{suffix}", shape), arguments)
 
 
 def _unary(name: str, x: Value) -> Value:

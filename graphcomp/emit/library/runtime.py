@@ -9,8 +9,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .mathematics.values import attributes
-from .numba_target import compiled
+from ..mathematics.values import attributes
+from .target import compiled
 
 
 def _make_pointer(dtype: Any) -> Any:

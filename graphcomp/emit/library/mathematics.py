@@ -1,7 +1,12 @@
-"""Formulas as intrinsics: what Numba calls by name, and LLVM copies into the loop."""
+"""Elementary and special functions for generated kernels: the formulas of `emit/mathematics` as intrinsics.
+
+Each name is a function of float32 or float64. It adds the LLVM function of its formula to the module that is compiled,
+where it is copied into the loop, and takes no time in Numba's own compiler.
+"""
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +14,8 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from .values import DOUBLE, SINGLE, Value, defined
+from ..mathematics import FORMULAS, ROUNDING
+from ..mathematics.values import DOUBLE, SINGLE, Value, defined
 
 _FORMATS = {types.float32: SINGLE, types.float64: DOUBLE}
 
@@ -48,3 +54,11 @@ def _integer_power(typingctx: Any, x: Any, y: Any) -> Any:
         return context.get_function(operator.pow, signature)(builder, arguments)
 
     return signature, generate
+
+
+FUNCTIONS = {
+    name: compiled(name, name, formula, len(inspect.signature(formula).parameters))
+    for name, formula in (FORMULAS | ROUNDING).items()
+}
+globals().update(FUNCTIONS)
+__all__ = [*FUNCTIONS]
