@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import sympy as sp
@@ -45,7 +45,7 @@ class Atom:
 
 @dataclass(frozen=True)
 class Index:
-    """Σ coefficient · atom + constant."""
+    """Σ coefficient · atom + constant: each atom once and in the order of the keys, without zeros, as `make` leaves it."""
 
     terms: tuple[tuple[Atom, Dimension], ...] = ()
     constant: Dimension = 0
@@ -63,7 +63,10 @@ class Index:
 
     def __add__(self, other: Index | Dimension) -> Index:
         other = as_index(other)
-        return make(list(self.terms) + list(other.terms), self.constant + other.constant)
+        constant = self.constant + other.constant
+        if not self.terms or not other.terms:
+            return Index(self.terms or other.terms, dimension(constant))
+        return make((*self.terms, *other.terms), constant)
 
     def __sub__(self, other: Index | Dimension) -> Index:
         return self + as_index(other) * -1
@@ -71,7 +74,10 @@ class Index:
     def __mul__(self, factor: Dimension) -> Index:
         if factor == 1:
             return self
-        return make([(atom, coefficient * factor) for atom, coefficient in self.terms], self.constant * factor)
+        if factor == 0:
+            return Index()
+        terms = tuple((atom, dimension(coefficient * factor)) for atom, coefficient in self.terms)
+        return Index(terms, dimension(self.constant * factor))
 
     def __floordiv__(self, divisor: Dimension) -> Index:
         quotient, rest = self._split(divisor)
@@ -110,7 +116,7 @@ class Index:
         else:
             even = exact_divide(constant, divisor) if constant != 0 else 0
             constant, left = (even, 0) if even is not None else (0, constant)
-        return make(whole, constant), make(rest, left)
+        return Index(tuple(whole), dimension(constant)), Index(tuple(rest), dimension(left))
 
 
 def as_index(value: Index | Dimension) -> Index:
@@ -121,6 +127,7 @@ def single(atom: Atom) -> Index:
     return Index(((atom, 1),), 0) if atom.extent != 1 or atom.kind == "value" else Index()
 
 
+@lru_cache(maxsize=65536)
 def loop(name: str, extent: Dimension) -> Index:
     """A loop variable running over range(extent); of a single step it is just 0."""
     return single(Atom("loop", name, extent))

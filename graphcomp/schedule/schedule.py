@@ -7,6 +7,7 @@ kernel has just computed are then used from registers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,28 @@ READ_LIMIT, BUFFER_LIMIT = 24, 64
 """Most arrays that a kernel reads, and that it uses. Of those that it writes, many turn out to be read nowhere else."""
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """How many statements there are, which buffers they read, and which they read or write."""
+
+    size: int = 0
+    read: frozenset[int] = frozenset()
+    arrays: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, body: list[Statement]) -> Content:
+        statements = list(walk(body))
+        read = frozenset(s.buffer.number for s in statements if isinstance(s, Load))
+        return cls(len(statements), read, read.union(s.buffer.number for s in statements if isinstance(s, Store)))
+
+    def __add__(self, other: Content) -> Content:
+        return Content(self.size + other.size, self.read | other.read, self.arrays | other.arrays)
+
+    def is_small(self) -> bool:
+        """Whether there are so few arrays that the processor can still follow them."""
+        return len(self.read) <= READ_LIMIT and len(self.arrays) <= BUFFER_LIMIT
+
+
 class Group:
     """A loop kernel that more values may still join."""
 
@@ -78,8 +101,7 @@ class Group:
         self.body = body
         self.kernel = kernel
         self.written: set[int] = set()
-        self.arrays: set[int] = set()
-        """The buffers that it reads or writes."""
+        self.content = Content()
 
 
 class Scheduler:
@@ -96,7 +118,8 @@ class Scheduler:
         """Where values that have a buffer lie a second time: in what was packed, or inside of it."""
         self.all: list[Buffer] = [] if all is None else all
         self.kernels: list[Kernel] = []
-        self.groups: dict[int, Group] = {}
+        self.groups: dict[tuple[Dimension, ...], list[Group]] = {}
+        """Kernels with equal loops, by what `domain_key` tells of these."""
         self.ready: dict[int, int] = {}
         """For each buffer, the number of the kernel that fills it."""
 
@@ -284,10 +307,13 @@ class Scheduler:
         kernel.stopped = stopped
         group = Group(body, kernel)
         self.fill(group, node, target, index, copy)
-        group.arrays = arrays_of(body.blocks[0])
-        self.kernels.append(kernel)
-        self.groups[kernel.number] = group
-        group.kernel.nodes = list(body.nodes)
+        self.open(group)
+
+    def open(self, group: Group) -> None:
+        """Add a kernel that more values may join."""
+        group.kernel.nodes, group.content = list(group.body.nodes), Content.of(group.kernel.body)
+        self.kernels.append(group.kernel)
+        self.groups.setdefault(group.kernel.domain, []).append(group)
 
     def fill(self, group: Group, node: Node, target: Buffer, index: tuple[Index, ...], copy: bool) -> None:
         value = group.body.value(node.id, index) if copy else None
@@ -297,9 +323,9 @@ class Scheduler:
 
     def candidates(self, node: Node, target: Buffer) -> list[Group]:
         """Kernels with the same loops: those first that use an array which the value is made of, then the latest."""
-        wanted, near = domain_key(target), self.arrays_behind(node)
-        found = [g for g in self.groups.values() if g.kernel.domain == wanted]
-        return sorted(found, key=lambda g: (not near.isdisjoint(g.arrays), g.kernel.number), reverse=True)[:4]
+        near = self.arrays_behind(node)
+        found = self.groups.get(domain_key(target), [])
+        return sorted(found, key=lambda g: (not near.isdisjoint(g.content.arrays), g.kernel.number), reverse=True)[:4]
 
     def arrays_behind(self, node: Node) -> set[int]:
         """The buffers of the stored values that a value is computed from."""
@@ -328,22 +354,19 @@ class Scheduler:
         before = (len(body.blocks[0]), dict(body.known[0]), dict(body.nodes), body.count, set(group.written))
         self.fill(group, node, target, domain_loops(target)[1], copy)
         added = body.blocks[0][before[0] :]
-        size = sum(1 for _ in walk(body.blocks[0]))
-        saves = (
-            body.reused > reused or not group.kernel.loops or reads_again(body.blocks[0], added, group.kernel.domain)
-        )
+        content = group.content + Content.of(added)
+        saves = body.reused > reused or not group.kernel.loops or reads_again(group, added)
         reason = ""
         if not saves:
             reason = "it reads nothing that is read or made there"
-        elif size > KERNEL_LIMIT:
+        elif content.size > KERNEL_LIMIT:
             reason = f"more than {KERNEL_LIMIT} statements take long to compile"
-        elif not few_buffers(body.blocks[0]):
+        elif not content.is_small():
             reason = f"it would read more than {READ_LIMIT} arrays, or use more than {BUFFER_LIMIT}"
         elif not all(self.allowed(group, s, before[4]) for s in walk(added)):
             reason = "it reads entries that are not yet made there"
         if not reason:
-            group.kernel.nodes = list(body.nodes)
-            group.arrays |= arrays_of(added)
+            group.kernel.nodes, group.content = list(body.nodes), content
             return ""
         del body.blocks[0][before[0] :]
         body.known[0], body.nodes, body.count, group.written = before[1], before[2], before[3], before[4]
@@ -433,9 +456,7 @@ class Scheduler:
         kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], [], domain_key(target), body.helpers)
         group = Group(body, kernel)
         self.fill(group, node, target, index, copy=False)
-        group.arrays, kernel.nodes = arrays_of(body.blocks[0]), list(body.nodes)
-        self.kernels.append(kernel)
-        self.groups[kernel.number] = group
+        self.open(group)
 
     # products --------------------------------------------------------------------------------------------------------
 
@@ -529,22 +550,11 @@ def stored_dtype(graph: Graph, node: Node) -> str:
     return next(each for each in ("int8", "int16", "int32", "int64") if bound - 1 <= np.iinfo(each).max)
 
 
-def few_buffers(body: list[Statement]) -> bool:
-    """Whether a kernel uses so few arrays that the processor can still follow them."""
-    read = {s.buffer.number for s in walk(body) if isinstance(s, Load)}
-    return len(read) <= READ_LIMIT and len(arrays_of(body)) <= BUFFER_LIMIT
-
-
-def arrays_of(body: list[Statement]) -> set[int]:
-    """The buffers that statements read or write."""
-    return {s.buffer.number for s in walk(body) if isinstance(s, (Load, Store))}
-
-
-def reads_again(body: list[Statement], added: list[Statement], domain: tuple[Dimension, ...]) -> bool:
-    """Whether statements that are added at the end read an array as large as the loops that others read as well."""
-    before = {s.buffer.number for s in walk(body[: len(body) - len(added)]) if isinstance(s, Load)}
-    loads = [s.buffer for s in walk(added) if isinstance(s, Load)]
-    return any(b.number in before and len(domain_key(b)) >= len(domain) > 0 for b in loads)
+def reads_again(group: Group, added: list[Statement]) -> bool:
+    """Whether statements that are added to a kernel read an array as large as its loops that others read as well."""
+    loads = (s.buffer for s in walk(added) if isinstance(s, Load))
+    rank = len(group.kernel.domain)
+    return any(b.number in group.content.read and len(domain_key(b)) >= rank > 0 for b in loads)
 
 
 def short(extents: tuple[Dimension, ...]) -> bool:
