@@ -103,6 +103,15 @@ class Group:
         self.written: set[int] = set()
         self.content = Content()
 
+    def may_save(self, alone: Group) -> bool:
+        """Whether this kernel, or the one that makes another value alone, has at hand something of what that asks for."""
+        return (
+            not self.kernel.loops
+            or alone.body.reused > 0
+            or not self.content.read.isdisjoint(alone.content.read)
+            or any(self.body.has(key) for key in alone.body.asked)
+        )
+
 
 class Scheduler:
     """`depth` counts the loops around the graph; `all` are the buffers of the program as a whole."""
@@ -294,32 +303,31 @@ class Scheduler:
 
     def add_entries(self, node: Node, target: Buffer, copy: bool = False) -> None:
         """Fill `target` with the entries of `node`: in a kernel with the same loops, or in a new one."""
-        stopped: Stopped = None
-        for group in self.candidates(node, target):
-            reason = self.join(group, node, target, copy)
-            if not reason:
-                return
-            stopped = stopped or (group.kernel, reason)
-        body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
+        body = Body(self.graph, self.buffers)
         body.copies, body.innermost = self.copies, loops[-1].variable if loops else ""
         kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], [], domain_key(target), body.helpers)
-        kernel.stopped = stopped
-        group = Group(body, kernel)
-        self.fill(group, node, target, index, copy)
-        self.open(group)
-
-    def open(self, group: Group) -> None:
-        """Add a kernel that more values may join."""
-        group.kernel.nodes, group.content = list(group.body.nodes), Content.of(group.kernel.body)
-        self.kernels.append(group.kernel)
-        self.groups.setdefault(group.kernel.domain, []).append(group)
+        alone = Group(body, kernel)
+        self.fill(alone, node, target, index, copy)
+        alone.content = Content.of(body.blocks[0])
+        for group in self.candidates(node, target):
+            reason = self.join(group, alone, node, target, copy)
+            if not reason:
+                return
+            kernel.stopped = kernel.stopped or (group.kernel, reason)
+        self.open(alone)
 
     def fill(self, group: Group, node: Node, target: Buffer, index: tuple[Index, ...], copy: bool) -> None:
         value = group.body.value(node.id, index) if copy else None
         group.body.store(node.id, index, target, value)
         group.written.add(target.number)
-        self.ready[target.number] = group.kernel.number
+
+    def open(self, group: Group) -> None:
+        """Add a kernel that more values may join."""
+        group.kernel.nodes = list(group.body.nodes)
+        self.kernels.append(group.kernel)
+        self.groups.setdefault(group.kernel.domain, []).append(group)
+        self.ready |= dict.fromkeys(group.written, group.kernel.number)
 
     def candidates(self, node: Node, target: Buffer) -> list[Group]:
         """Kernels with the same loops: those first that use an array which the value is made of, then the latest."""
@@ -340,8 +348,9 @@ class Scheduler:
                 waiting.extend(self.graph.node(id).inputs)
         return found
 
-    def join(self, group: Group, node: Node, target: Buffer, copy: bool) -> str:
+    def join(self, group: Group, alone: Group, node: Node, target: Buffer, copy: bool) -> str:
         """Try to add the value to a kernel; leave the kernel as it was if that would break the order or save nothing.
+        `alone` is the kernel that would make the value by itself.
 
         Returns why it was not added, an empty text if it was.
 
@@ -349,28 +358,29 @@ class Scheduler:
         Without that, joining only makes kernels longer, and keeps equal ones (the updates of many parameters) from
         sharing their code.
         """
-        body = group.body
-        reused = body.reused
-        before = (len(body.blocks[0]), dict(body.known[0]), dict(body.nodes), body.count, set(group.written))
+        nothing = "it reads nothing that is read or made there"
+        if not group.may_save(alone):
+            return nothing
+        body, before, written = group.body, group.body.state(), set(group.written)
         self.fill(group, node, target, domain_loops(target)[1], copy)
-        added = body.blocks[0][before[0] :]
+        added = body.blocks[0][before.size :]
         content = group.content + Content.of(added)
-        saves = body.reused > reused or not group.kernel.loops or reads_again(group, added)
+        saves = body.reused > before.reused or not group.kernel.loops or reads_again(group, added)
         reason = ""
         if not saves:
-            reason = "it reads nothing that is read or made there"
+            reason = nothing
         elif content.size > KERNEL_LIMIT:
             reason = f"more than {KERNEL_LIMIT} statements take long to compile"
         elif not content.is_small():
             reason = f"it would read more than {READ_LIMIT} arrays, or use more than {BUFFER_LIMIT}"
-        elif not all(self.allowed(group, s, before[4]) for s in walk(added)):
+        elif not all(self.allowed(group, s, written) for s in walk(added)):
             reason = "it reads entries that are not yet made there"
         if not reason:
             group.kernel.nodes, group.content = list(body.nodes), content
+            self.ready[target.number] = group.kernel.number
             return ""
-        del body.blocks[0][before[0] :]
-        body.known[0], body.nodes, body.count, group.written = before[1], before[2], before[3], before[4]
-        del self.ready[target.number]
+        body.restore(before)
+        group.written = written
         return reason
 
     def allowed(self, group: Group, statement: Statement, written: set[int]) -> bool:
@@ -456,6 +466,7 @@ class Scheduler:
         kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], [], domain_key(target), body.helpers)
         group = Group(body, kernel)
         self.fill(group, node, target, index, copy=False)
+        group.content = Content.of(body.blocks[0])
         self.open(group)
 
     # products --------------------------------------------------------------------------------------------------------
