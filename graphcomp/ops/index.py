@@ -45,7 +45,7 @@ class Atom:
 
 @dataclass(frozen=True)
 class Index:
-    """Σ coefficient · atom + constant: each atom once and in the order of the keys, without zeros, as `make` leaves it."""
+    """Σ coefficient · atom + constant: each atom once, in the order of the keys, without zeros, as `make` leaves it."""
 
     terms: tuple[tuple[Atom, Dimension], ...] = ()
     constant: Dimension = 0

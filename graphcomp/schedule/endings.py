@@ -87,9 +87,7 @@ def _take_over(before: list[_Placed], kernel: LoopKernel, passed_on: set[int]) -
         between = [
             at
             for at, other in enumerate(before)
-            if result.number in other.touched
-            or base in other.written
-            or (other.checks and result.role == "input")
+            if result.number in other.touched or base in other.written or (other.checks and result.role == "input")
         ]
         then = max([place, *between])
         if then > place and 2 * magnitude(each.result.buffer.size) < _operand_size(each):

@@ -44,7 +44,6 @@ from .program import (
     Program,
     Reduce,
     Statement,
-    Stopped,
     Store,
     every,
     leaves,
@@ -104,7 +103,7 @@ class Group:
         self.content = Content()
 
     def may_save(self, alone: Group) -> bool:
-        """Whether this kernel, or the one that makes another value alone, has at hand something of what that asks for."""
+        """Whether something that a value asks for is at hand here, or asked for twice; `alone` makes it by itself."""
         return (
             not self.kernel.loops
             or alone.body.reused > 0
