@@ -7,9 +7,10 @@ what makes a reshape of a contiguous array free. Records write their index maps 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import takewhile
 from typing import Any
 
 import sympy as sp
@@ -80,20 +81,22 @@ class Index:
         return Index(terms, dimension(self.constant * factor))
 
     def __floordiv__(self, divisor: Dimension) -> Index:
+        return divmod(self, divisor)[0]
+
+    def __mod__(self, divisor: Dimension) -> Index:
+        return divmod(self, divisor)[1]
+
+    def __divmod__(self, divisor: Dimension) -> tuple[Index, Index]:
         quotient, rest = self._split(divisor)
         if within(rest, divisor):
-            return quotient
+            return quotient, rest
         low, high = bounds(rest)
         extent = None
         if low is not None and high is not None and at_least(low, 0):
-            extent = dimension(sp.floor(high / sp.sympify(divisor)) + 1)
-        return quotient + single(Atom("quotient", "", extent, rest, divisor))
-
-    def __mod__(self, divisor: Dimension) -> Index:
-        rest = self._split(divisor)[1]
-        if within(rest, divisor):
-            return rest
-        return single(Atom("remainder", "", divisor, rest, divisor))
+            plain = isinstance(high, int) and isinstance(divisor, int)
+            extent = 1 + (high // divisor if plain else dimension(sp.floor(high / sp.sympify(divisor))))
+        remainder = single(Atom("remainder", "", divisor, rest, divisor))
+        return quotient + single(Atom("quotient", "", extent, rest, divisor)), remainder
 
     def _split(self, divisor: Dimension) -> tuple[Index, Index]:
         """(q, r) with self = q · divisor + r, where q collects what divides evenly."""
@@ -240,10 +243,27 @@ def linear(index: Iterable[Index], shape: Iterable[Dimension]) -> Index:
     return position
 
 
+def reshaped(index: tuple[Index, ...], shape: tuple[Dimension, ...], to: tuple[Dimension, ...]) -> tuple[Index, ...]:
+    """The entry of an array of shape `to` at the row-major position of `index` in an array of `shape`.
+
+    Axes in front and at the end that both have stay as they are, if what stands there lies in range.
+    """
+    front = shared_axes(index, shape, to)
+    end = shared_axes(index[front:][::-1], shape[front:][::-1], to[front:][::-1])
+    middle = slice(front, len(shape) - end)
+    inner = unravel(linear(index[middle], shape[middle]), to[front : len(to) - end])
+    return (*index[:front], *inner, *index[len(index) - end :])
+
+
+def shared_axes(index: Sequence[Index], shape: Sequence[Dimension], other: Sequence[Dimension]) -> int:
+    """How many axes in front two shapes share where the index lies in range."""
+    return sum(1 for _ in takewhile(lambda at: at[1] == at[2] and within(at[0], at[1]), zip(index, shape, other)))
+
+
 def unravel(position: Index, shape: tuple[Dimension, ...]) -> tuple[Index, ...]:
     """The entries of a row-major position in an array of `shape`."""
     entries: list[Index] = []
     for size in (1 if size == 0 else size for size in reversed(shape[1:])):  # of an empty array, no entry is read
-        entries.append(position % size)
-        position = position // size
+        position, entry = divmod(position, size)
+        entries.append(entry)
     return (position, *reversed(entries)) if shape else ()
