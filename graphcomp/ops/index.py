@@ -155,6 +155,12 @@ def make(terms: Iterable[tuple[Atom, Dimension]], constant: Dimension) -> Index:
     return Index(tuple(sorted(kept, key=lambda term: term[0].key)), dimension(constant))
 
 
+def weighted(indices: Iterable[Index], factors: Iterable[Dimension]) -> Index:
+    """Σ factor · index."""
+    scaled = [index * factor for index, factor in zip(indices, factors)]
+    return make((term for each in scaled for term in each.terms), sum((each.constant for each in scaled), 0))
+
+
 def replaced(index: Index, variable: str, value: Index) -> Index:
     """The index with a loop variable replaced by another index, in quotients and remainders too."""
     found = Index((), index.constant)

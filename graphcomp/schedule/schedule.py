@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,7 @@ class Scheduler:
         self.depth = depth
         self.stored = stored_values(graph)
         self.wishes = wished_axes(graph)
+        self.corresponding = cache(partial(corresponding, graph))
         self.buffers: dict[int, Buffer] = {}
         self.packed: dict[tuple[int, tuple[int, ...]], Buffer] = {}
         self.copies: dict[int, list[Buffer]] = {}
@@ -248,12 +250,15 @@ class Scheduler:
 
     def runs_along(self, node: Node, axis: int) -> bool:
         """Whether entries along an axis are made of neighbours in the first array that is not row-major."""
-        waiting = corresponding(self.graph, node, axis)
+        waiting, seen = list(self.corresponding(node.id, axis)), set()
         while waiting:
-            id, along = waiting.pop(0)
+            id, along = place = waiting.pop(0)
+            if place in seen:
+                continue
+            seen.add(place)
             found = self.buffers.get(id)
             if found is None:
-                waiting += corresponding(self.graph, self.graph.node(id), along)
+                waiting += self.corresponding(id, along)
             elif not found.is_row_major:
                 return found.order[-1] == along
         return False
