@@ -509,9 +509,10 @@ class Scheduler:
     def views(self, id: int, letters: str) -> list[View]:
         """The operand as it lies in memory: where its entries come from, or as it was packed before."""
         copies = [stored_view(buffer, letters) for (of, _), buffer in self.packed.items() if of == id]
-        placed = {of: buffer for (of, _), buffer in self.packed.items()}
-        # Of something that was copied, its moves are read from the copy where they cannot be read in place.
-        seen = (view_of(self.graph, buffers, id, letters) for buffers in (self.buffers, {**placed, **self.buffers}))
+        only = {of: buffer for (of, _), buffer in self.packed.items() if of not in self.buffers}
+        # Of something that lies in a copy only, its moves are read from there where they cannot be read in place.
+        places = [self.buffers, {**only, **self.buffers}] if only else [self.buffers]
+        seen = (view_of(self.graph, buffers, id, letters) for buffers in places)
         return [*(view for view in seen if view), *copies]
 
     def pack(self, id: int, order: tuple[int, ...]) -> Buffer:
