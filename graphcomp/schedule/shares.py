@@ -111,11 +111,34 @@ def shares(kernel: Leaf) -> Iterator[Share]:
         yield from loop_shares(kernel)
 
 
+def can_be_shared(kernel: LoopKernel) -> bool:
+    """Whether there is a way to share a kernel out."""
+    return next(loop_ways(kernel, touched_in(kernel)), None) is not None
+
+
 def loop_shares(kernel: LoopKernel) -> Iterator[Share]:
     """One loop of each of its nests."""
+    nests = touched_in(kernel)
+    for chosen, owners in loop_ways(kernel, nests):
+        accesses = frozenset(
+            touch.access(owners[touch.number] if touch.number in owners else owner_at(touch, loop))
+            for loop, (_, touched) in zip(chosen, nests)
+            for touch in touched
+        )
+        yield Share(tuple(loop.variable for loop in chosen), accesses)
+
+
+def touched_in(kernel: LoopKernel) -> list[tuple[list[Loop], list[Touch]]]:
+    """Each nest's loops, and what is touched inside."""
+    return [(loops, touches(body)) for loops, body in nests_of(kernel)]
+
+
+def loop_ways(
+    kernel: LoopKernel, nests: Sequence[tuple[list[Loop], list[Touch]]]
+) -> Iterator[tuple[list[Loop], dict[int, Owner]]]:
+    """One loop of each of the nests, and the owners of all buffers that the kernel writes."""
     if any(isinstance(s, Sort) for s in kernel.statements()):
         return
-    nests = [(loops, touches(body)) for loops, body in nests_of(kernel)]
     written = {touch.number for _, touched in nests for touch in touched if touch.writes}
     for first in candidates(nests[0][0]) if nests else ():
         owners: dict[int, Owner] = {}
@@ -123,12 +146,7 @@ def loop_shares(kernel: LoopKernel) -> Iterator[Share]:
         for loops, touched in nests[1:] if chosen else ():
             chosen += next(([each] for each in candidates(loops) if owned(touched, each, written, owners)), [])
         if len(chosen) == len(nests):
-            accesses = frozenset(
-                touch.access(owners[touch.number] if touch.number in owners else owner_at(touch, loop))
-                for loop, (_, touched) in zip(chosen, nests)
-                for touch in touched
-            )
-            yield Share(tuple(loop.variable for loop in chosen), accesses)
+            yield chosen, owners
 
 
 def product_shares(kernel: ProductKernel) -> Iterator[Share]:
