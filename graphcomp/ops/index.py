@@ -252,18 +252,20 @@ def linear(index: Iterable[Index], shape: Iterable[Dimension]) -> Index:
 def reshaped(index: tuple[Index, ...], shape: tuple[Dimension, ...], to: tuple[Dimension, ...]) -> tuple[Index, ...]:
     """The entry of an array of shape `to` at the row-major position of `index` in an array of `shape`.
 
-    Axes in front and at the end that both have stay as they are, if what stands there lies in range.
+    Axes in front and at the end that both have stay as they are, if the index lies in range.
     """
-    front = shared_axes(index, shape, to)
-    end = shared_axes(index[front:][::-1], shape[front:][::-1], to[front:][::-1])
+    if not all(map(within, index, shape)):
+        return unravel(linear(index, shape), to)
+    front = shared_axes(shape, to)
+    end = shared_axes(shape[front:][::-1], to[front:][::-1])
     middle = slice(front, len(shape) - end)
     inner = unravel(linear(index[middle], shape[middle]), to[front : len(to) - end])
     return (*index[:front], *inner, *index[len(index) - end :])
 
 
-def shared_axes(index: Sequence[Index], shape: Sequence[Dimension], other: Sequence[Dimension]) -> int:
-    """How many axes in front two shapes share where the index lies in range."""
-    return sum(1 for _ in takewhile(lambda at: at[1] == at[2] and within(at[0], at[1]), zip(index, shape, other)))
+def shared_axes(shape: Sequence[Dimension], other: Sequence[Dimension]) -> int:
+    """How many axes in front two shapes share."""
+    return sum(1 for _ in takewhile(lambda sizes: sizes[0] == sizes[1], zip(shape, other)))
 
 
 def unravel(position: Index, shape: tuple[Dimension, ...]) -> tuple[Index, ...]:
