@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphcomp.ops.index import Index, bounds, linear, loop, unravel, within
+from graphcomp.ops.index import Index, bounds, linear, loop, reshaped, unravel, weighted, within
 from graphcomp.schedule.text import index_text
 
 
@@ -55,3 +55,27 @@ def test_a_reshape_back_and_forth_is_nothing(flipped):
     assert unravel(position, shape) == index
     assert linear(unravel(position, (6, 10)), (6, 10)) == position
     assert within(position, 60) and not within(position, 59)
+
+
+@pytest.mark.parametrize(
+    "to", [(2, 3, 4, 5), (2, 12, 5), (6, 20), (2, 3, 20), (6, 4, 5), (2, 2, 6, 5), (1, 120), (120,)]
+)
+@pytest.mark.parametrize("moved", [0, 1], ids=["in range", "out of range"])
+def test_a_reshape_that_keeps_axes_reads_the_same_entry(to, moved):
+    shape = (2, 3, 4, 5)
+    extents = {f"i{axis}": size for axis, size in enumerate(shape)}
+    index = tuple(loop(name, size) + moved * (axis == 2) for axis, (name, size) in enumerate(extents.items()))
+    found, plain = reshaped(index, shape, to), unravel(linear(index, shape), to)
+    assert [values(entry, extents) for entry in found] == [values(entry, extents) for entry in plain]
+    if not moved and to == shape:
+        assert found == index
+
+
+def test_a_weighted_sum_is_what_adding_one_by_one_gives():
+    i, j = loop("i", 6), loop("j", 5)
+    indices, factors = (i // 4, i % 4, j, Index((), 3)), (4, 1, -2, 7)
+    one_by_one = Index()
+    for index, factor in zip(indices, factors):
+        one_by_one = one_by_one + index * factor
+    assert weighted(indices, factors) == one_by_one == i - j * 2 + 21
+    assert weighted((i, j), (0, 0)) == Index()

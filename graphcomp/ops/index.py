@@ -7,9 +7,10 @@ what makes a reshape of a contiguous array free. Records write their index maps 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import takewhile
 from typing import Any
 
 import sympy as sp
@@ -45,7 +46,7 @@ class Atom:
 
 @dataclass(frozen=True)
 class Index:
-    """Σ coefficient · atom + constant."""
+    """Σ coefficient · atom + constant: each atom once, in the order of the keys, without zeros, as `make` leaves it."""
 
     terms: tuple[tuple[Atom, Dimension], ...] = ()
     constant: Dimension = 0
@@ -63,7 +64,10 @@ class Index:
 
     def __add__(self, other: Index | Dimension) -> Index:
         other = as_index(other)
-        return make(list(self.terms) + list(other.terms), self.constant + other.constant)
+        constant = self.constant + other.constant
+        if not self.terms or not other.terms:
+            return Index(self.terms or other.terms, dimension(constant))
+        return make((*self.terms, *other.terms), constant)
 
     def __sub__(self, other: Index | Dimension) -> Index:
         return self + as_index(other) * -1
@@ -71,23 +75,28 @@ class Index:
     def __mul__(self, factor: Dimension) -> Index:
         if factor == 1:
             return self
-        return make([(atom, coefficient * factor) for atom, coefficient in self.terms], self.constant * factor)
+        if factor == 0:
+            return Index()
+        terms = tuple((atom, dimension(coefficient * factor)) for atom, coefficient in self.terms)
+        return Index(terms, dimension(self.constant * factor))
 
     def __floordiv__(self, divisor: Dimension) -> Index:
+        return divmod(self, divisor)[0]
+
+    def __mod__(self, divisor: Dimension) -> Index:
+        return divmod(self, divisor)[1]
+
+    def __divmod__(self, divisor: Dimension) -> tuple[Index, Index]:
         quotient, rest = self._split(divisor)
         if within(rest, divisor):
-            return quotient
+            return quotient, rest
         low, high = bounds(rest)
         extent = None
         if low is not None and high is not None and at_least(low, 0):
-            extent = dimension(sp.floor(high / sp.sympify(divisor)) + 1)
-        return quotient + single(Atom("quotient", "", extent, rest, divisor))
-
-    def __mod__(self, divisor: Dimension) -> Index:
-        rest = self._split(divisor)[1]
-        if within(rest, divisor):
-            return rest
-        return single(Atom("remainder", "", divisor, rest, divisor))
+            plain = isinstance(high, int) and isinstance(divisor, int)
+            extent = 1 + (high // divisor if plain else dimension(sp.floor(high / sp.sympify(divisor))))
+        remainder = single(Atom("remainder", "", divisor, rest, divisor))
+        return quotient + single(Atom("quotient", "", extent, rest, divisor)), remainder
 
     def _split(self, divisor: Dimension) -> tuple[Index, Index]:
         """(q, r) with self = q · divisor + r, where q collects what divides evenly."""
@@ -110,7 +119,7 @@ class Index:
         else:
             even = exact_divide(constant, divisor) if constant != 0 else 0
             constant, left = (even, 0) if even is not None else (0, constant)
-        return make(whole, constant), make(rest, left)
+        return Index(tuple(whole), dimension(constant)), Index(tuple(rest), dimension(left))
 
 
 def as_index(value: Index | Dimension) -> Index:
@@ -121,6 +130,7 @@ def single(atom: Atom) -> Index:
     return Index(((atom, 1),), 0) if atom.extent != 1 or atom.kind == "value" else Index()
 
 
+@lru_cache(maxsize=65536)
 def loop(name: str, extent: Dimension) -> Index:
     """A loop variable running over range(extent); of a single step it is just 0."""
     return single(Atom("loop", name, extent))
@@ -143,6 +153,12 @@ def make(terms: Iterable[tuple[Atom, Dimension]], constant: Dimension) -> Index:
             constant = constant + joined.constant
     kept = tuple((atom, dimension(c)) for atom, c in collected.items() if c != 0)
     return Index(tuple(sorted(kept, key=lambda term: term[0].key)), dimension(constant))
+
+
+def weighted(indices: Iterable[Index], factors: Iterable[Dimension]) -> Index:
+    """Σ factor · index."""
+    scaled = [index * factor for index, factor in zip(indices, factors)]
+    return make((term for each in scaled for term in each.terms), sum((each.constant for each in scaled), 0))
 
 
 def replaced(index: Index, variable: str, value: Index) -> Index:
@@ -233,10 +249,29 @@ def linear(index: Iterable[Index], shape: Iterable[Dimension]) -> Index:
     return position
 
 
+def reshaped(index: tuple[Index, ...], shape: tuple[Dimension, ...], to: tuple[Dimension, ...]) -> tuple[Index, ...]:
+    """The entry of an array of shape `to` at the row-major position of `index` in an array of `shape`.
+
+    Axes in front and at the end that both have stay as they are, if the index lies in range.
+    """
+    if not all(map(within, index, shape)):
+        return unravel(linear(index, shape), to)
+    front = shared_axes(shape, to)
+    end = shared_axes(shape[front:][::-1], to[front:][::-1])
+    middle = slice(front, len(shape) - end)
+    inner = unravel(linear(index[middle], shape[middle]), to[front : len(to) - end])
+    return (*index[:front], *inner, *index[len(index) - end :])
+
+
+def shared_axes(shape: Sequence[Dimension], other: Sequence[Dimension]) -> int:
+    """How many axes in front two shapes share."""
+    return sum(1 for _ in takewhile(lambda sizes: sizes[0] == sizes[1], zip(shape, other)))
+
+
 def unravel(position: Index, shape: tuple[Dimension, ...]) -> tuple[Index, ...]:
     """The entries of a row-major position in an array of `shape`."""
     entries: list[Index] = []
     for size in (1 if size == 0 else size for size in reversed(shape[1:])):  # of an empty array, no entry is read
-        entries.append(position % size)
-        position = position // size
+        position, entry = divmod(position, size)
+        entries.append(entry)
     return (position, *reversed(entries)) if shape else ()

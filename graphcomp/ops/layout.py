@@ -13,7 +13,7 @@ from ..graph import Graph, TensorType
 from ..graph.types import Dimension, dimension, floor_divide, product
 from .batching import batch_broadcast, before_each, last_axes, later_axes, later_axis, permute_batch, with_attributes
 from .builder import Builder
-from .index import Index, Piece, at_least, inside, linear, same, unravel
+from .index import Index, Piece, at_least, inside, reshaped, same
 from .record import Contraction, Linear, LinearCall, register
 
 Shape = tuple[Dimension, ...]
@@ -33,7 +33,7 @@ def _reshape_shape(graph: Graph, x: TensorType, *, shape: Shape) -> TensorType:
 
 
 def _reshape_map(context: Any, index: tuple[Index, ...], types: Any, *, shape: Shape) -> list[Piece]:
-    return [Piece(0, unravel(linear(index, shape), types[0].shape))]
+    return [Piece(0, reshaped(index, shape, types[0].shape))]
 
 
 register(

@@ -44,45 +44,60 @@ def end_in_registers(kernels: list[Kernel], outputs: Sequence[Buffer]) -> list[K
     return _ended(kernels, {number for number, count in users.items() if count == 2})
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A kernel, and the numbers of the buffers that it touches and writes; whether it checks indices."""
+
+    kernel: Kernel
+    touched: frozenset[int]
+    written: frozenset[int]
+    checks: bool
+
+    @classmethod
+    def of(cls, kernel: Kernel) -> _Placed:
+        return cls(kernel, frozenset(numbers(used(kernel))), frozenset(numbers(written(kernel))), checks(kernel))
+
+
 def _ended(kernels: list[Kernel], passed_on: set[int]) -> list[Kernel]:
     """`passed_on` are the numbers of buffers that one kernel writes and one reads."""
-    found: list[Kernel] = []
+    found: list[_Placed] = []
     for kernel in kernels:
         if isinstance(kernel, LoopOver):
             kernel.kernels = _ended(kernel.kernels, passed_on)
         if not isinstance(kernel, LoopKernel) or not _take_over(found, kernel, passed_on):
-            found.append(kernel)
-    return found
+            found.append(_Placed.of(kernel))
+    return [placed.kernel for placed in found]
 
 
-def _take_over(before: list[Kernel], kernel: LoopKernel, passed_on: set[int]) -> bool:
+def _take_over(before: list[_Placed], kernel: LoopKernel, passed_on: set[int]) -> bool:
     """Let one of the products `before` do what a loop does, if possible.
 
     It then runs where both may run first, while its operands are near: after the last kernel that touches what it
     writes, or changes what it reads, and after all indices are checked where it changes an input.
     """
-    for place, each in enumerate(before):
-        if not isinstance(each, ProductKernel) or each.result.buffer.number not in passed_on or not _is_plain(each):
+    read = {each.buffer.root.number for each in kernel.body if isinstance(each, Load)} & passed_on
+    for place, placed in enumerate(before if read else ()):
+        each = placed.kernel
+        if not isinstance(each, ProductKernel) or each.result.buffer.number not in read or not _is_plain(each):
             continue
         ending = _ending(kernel, each)
         if ending is None:
             continue
         result, base = ending.result.buffer.root, ending.base.buffer.root.number
-        read = {each.left.buffer.root.number, each.right.buffer.root.number}
         between = [
             at
             for at, other in enumerate(before)
-            if result.number in numbers(used(other))
-            or base in numbers(written(other))
-            or (checks(other) and result.role == "input")
+            if result.number in other.touched or base in other.written or (other.checks and result.role == "input")
         ]
         then = max([place, *between])
         if then > place and 2 * magnitude(each.result.buffer.size) < _operand_size(each):
             continue  # the operands, which have left the caches by then, are more than what is neither written nor read
-        if result.number not in read and not any(
-            read & numbers(written(other)) for other in before[place + 1 : then + 1]
+        operands = numbers((each.left.buffer, each.right.buffer))
+        if result.number not in operands and all(
+            operands.isdisjoint(other.written) for other in before[place + 1 : then + 1]
         ):
-            before.insert(then + 1, replace(each, ending=ending, nodes=[*each.nodes, *kernel.nodes]))
+            ended = replace(each, ending=ending, nodes=[*each.nodes, *kernel.nodes])
+            before.insert(then + 1, _Placed.of(ended))
             del before[place]
             return True
     return False

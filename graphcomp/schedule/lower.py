@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from .. import ops
@@ -20,6 +21,18 @@ from .program import LINE, Assign, Buffer, Choose, Compute, Load, Loop, Nest, Po
 from .text import index_text, size_text
 
 Key = tuple[int, tuple[Index, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a kernel under construction knew when it had so many statements."""
+
+    size: int
+    known: dict[Any, str]
+    nodes: dict[int, None]
+    fixed: set[str]
+    count: int
+    reused: int
 
 
 class Body:
@@ -39,6 +52,8 @@ class Body:
         self.count = 0
         self.reused = 0
         """How often a value was found that had been loaded or computed before, other than the fixed ones."""
+        self.asked: set[Key] = set()
+        """The values that were looked for."""
         self.fixed: set[str] = set()
         """Variables that hold the same for every entry: loaded from one place, or computed from such."""
         self.copies: Mapping[int, list[Buffer]] = {}
@@ -65,11 +80,26 @@ class Body:
             self.blocks.pop()
             self.known.pop()
 
+    def state(self) -> State:
+        """What `restore` goes back to, while no block is open."""
+        known, nodes, fixed = dict(self.known[0]), dict(self.nodes), set(self.fixed)
+        return State(len(self.blocks[0]), known, nodes, fixed, self.count, self.reused)
+
+    def restore(self, state: State) -> None:
+        """Forget what was added since."""
+        del self.blocks[0][state.size :]
+        self.known[0], self.nodes, self.fixed = state.known, state.nodes, state.fixed
+        self.count, self.reused = state.count, state.reused
+
     def find(self, key: Any) -> str | None:
         for known in reversed(self.known):
             if key in known:
                 return known[key]
         return None
+
+    def has(self, key: Key) -> bool:
+        """Whether a value is at hand everywhere in the kernel, and not a fixed one."""
+        return key in self.known[0] and self.known[0][key] not in self.fixed
 
     def loops(self, extents: tuple[Dimension, ...]) -> tuple[list[Loop], tuple[Index, ...]]:
         """Fresh loop variables over a box."""
@@ -81,6 +111,7 @@ class Body:
     def value(self, id: int, index: tuple[Index, ...]) -> str:
         """The name of a variable that holds entry `index` of node `id`."""
         key: Key = (id, index)
+        self.asked.add(key)
         found = self.find(key)
         if found is None:
             found = self._load(id, index) if id in self.buffers else self.compute(id, index)

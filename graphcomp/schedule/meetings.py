@@ -15,7 +15,7 @@ import numpy as np
 
 from ..graph.types import equal
 from .program import Buffer, CallKernel, Kernel, Leaf, LoopOver, ProductKernel, used, written
-from .shares import Access, Owner, Touched, Way, accesses, conflict, cuts_tiles, take, ways
+from .shares import Access, Owner, Touched, Way, by_first, conflict, cuts_tiles, shares, status_accesses, take
 from .turns import CACHE
 
 WIDTH = 8
@@ -42,9 +42,13 @@ class Option:
 
     way: Way | None
     cost: int
-    touched: Collection[Access]
+    accesses: frozenset[Access]
+    touched: Touched
+    """The same by buffer."""
     read: Mapping[int, Owner | None]
     """Who reads each buffer."""
+    wrote: Mapping[int, Owner | None]
+    """Who writes each buffer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,40 +64,39 @@ class Choice:
 class Plan:
     """The choices up to a kernel. `cost` is in bytes, `own` how many values were read by the thread that made them.
 
-    `wrote` tells for each buffer who wrote it last, and after how many meetings; `must` that the threads have to meet
-    next.
+    `since` is what was touched since the threads met; `wrote` tells who wrote each buffer last, and `made` the same of
+    large values alone; `must` that the threads have to meet next.
     """
 
     cost: int = 0
     own: int = 0
-    meetings: int = 0
-    since: Touched = field(default_factory=dict)
-    wrote: Mapping[int, tuple[Owner | None, int]] = field(default_factory=dict)
+    since: frozenset[Access] = frozenset()
+    wrote: Mapping[int, Owner | None] = field(default_factory=dict)
+    made: Mapping[int, Owner | None] = field(default_factory=dict)
     must: bool = False
     last: Choice | None = None
 
     def extended(self, option: Option, meets: bool, large: Mapping[int, int]) -> Plan:
         """The plan with a kernel more, which is shared out in one of its ways."""
-        meetings, own = self.meetings + meets, self.own
-        cost = self.cost + option.cost + meets * MEETING
+        cost, own = self.cost + option.cost + meets * MEETING, self.own
         for number, owner in option.read.items():
-            writer, met = self.wrote.get(number, (None, meetings))
-            is_own = owner is not None and owner == writer
+            is_own = owner is not None and owner == self.wrote.get(number)
             own += is_own
-            if number in large and number in self.wrote:
-                is_near = is_own and met == meetings and lies_together(owner, large[number])
+            if number in self.made:
+                is_near = is_own and not meets and self.has_just_made(number) and lies_together(owner, large[number])
                 cost += large[number] * (0 if is_near else 1 if is_own else 2)
-        since = {} if meets else dict(self.since)
-        for number, writes, owner in option.touched:
-            since[number] = since.get(number, frozenset()) | {(writes, owner)}
-        wrote = {**self.wrote, **{number: (owner, meetings) for number, writes, owner in option.touched if writes}}
-        return Plan(cost, own, meetings, since, wrote, False, Choice(option.way, meets, self.last))
+        since = option.accesses if meets else self.since | option.accesses
+        made = {number: owner for number, owner in option.wrote.items() if number in large}
+        wrote = {**self.wrote, **option.wrote}
+        return Plan(cost, own, since, wrote, {**self.made, **made}, last=Choice(option.way, meets, self.last))
 
-    def state(self, large: Mapping[int, int]) -> object:
+    def has_just_made(self, number: int) -> bool:
+        """Whether a buffer was written since the threads met."""
+        return any(writes for touched, writes, _ in self.since if touched == number)
+
+    def state(self) -> object:
         """All of it that later choices depend on."""
-        wrote = [self.wrote.get(number) for number in large]
-        near = tuple(each and (each[0], each[1] == self.meetings) for each in wrote)
-        return self.must, frozenset(self.since.items()), near
+        return self.must, self.since, frozenset(self.made.items())
 
 
 def share_out(kernels: Sequence[Kernel], inside: bool = False) -> None:
@@ -108,7 +111,7 @@ def share_out(kernels: Sequence[Kernel], inside: bool = False) -> None:
             share_out(kernel.kernels, inside=True)
             plans = [replace(plan, must=True, last=Choice(None, True, plan.last)) for plan in plans]
         else:
-            plans = best(extensions(plans, kernel, large), large)
+            plans = best(extensions(plans, kernel, large))
     choice = plans[0].last
     for kernel in reversed(kernels):
         assert choice is not None
@@ -135,7 +138,7 @@ def lies_together(owner: Owner | None, size: int) -> bool:
 def extensions(plans: Sequence[Plan], kernel: Leaf, large: Mapping[int, int]) -> Iterator[Plan]:
     """Each plan with the kernel, in all of its ways; before one that touches a large value the threads may meet."""
     options = list(options_of(kernel))
-    is_large = any(number in large for option in options for number, _, _ in option.touched)
+    is_large = any(number in large for option in options for number in option.touched)
     for plan in plans:
         for option in options:
             must = plan.must or conflict(plan.since, option.touched)
@@ -147,25 +150,27 @@ def extensions(plans: Sequence[Plan], kernel: Leaf, large: Mapping[int, int]) ->
 
 def options_of(kernel: Leaf) -> Iterator[Option]:
     """The ways to share a kernel out, those that come to the same once."""
-    found: list[Way | None] = [] if isinstance(kernel, CallKernel) else list(ways(kernel))
     sizes = {buffer.root.number: size_in_bytes(buffer.root) for buffer in used(kernel)}
-    seen: set[frozenset[Access]] = set()
-    for way in found or [None]:
-        if way is not None and not isinstance(kernel, CallKernel):
-            take(kernel, way)
-        touched = frozenset(accesses(kernel))
-        if touched not in seen:
-            seen.add(touched)
-            cost = CUT_TILES if isinstance(kernel, ProductKernel) and cuts_tiles(kernel) else 0
-            cost += sum(shared_lines(buffer, owner) for buffer, owner in writers(kernel, touched))
-            cost += in_pieces(kernel, touched, sizes)
-            yield Option(way, cost, touched, owners_of_read(touched))
-
-
-def writers(kernel: Leaf, touched: Collection[Access]) -> Iterator[tuple[Buffer, Owner | None]]:
-    """The arrays that a kernel writes, and who writes each."""
     roots = {buffer.root.number: buffer.root for buffer in written(kernel)}
-    yield from ((roots[number], owner) for number, writes, owner in touched if writes and number in roots)
+    status = frozenset(status_accesses(kernel))
+    seen: set[frozenset[Access]] = set()
+    for share in list(shares(kernel)) or [by_first(kernel)]:
+        accesses = share.accesses | status
+        if accesses not in seen:
+            seen.add(accesses)
+            cost = CUT_TILES if cuts_tiles(kernel, share.way) else 0
+            writers = [(number, owner) for number, writes, owner in accesses if writes]
+            cost += sum(shared_lines(roots[number], owner) for number, owner in writers if number in roots)
+            cost += in_pieces(kernel, accesses, sizes)
+            yield Option(share.way, cost, accesses, by_buffer(accesses), owners_of_read(accesses), dict(writers))
+
+
+def by_buffer(accesses: Iterable[Access]) -> Touched:
+    """For each buffer, how it is touched."""
+    found: dict[int, set[tuple[bool, Owner | None]]] = {}
+    for number, writes, owner in accesses:
+        found.setdefault(number, set()).add((writes, owner))
+    return {number: frozenset(each) for number, each in found.items()}
 
 
 def shared_lines(buffer: Buffer, owner: Owner | None) -> int:
@@ -178,13 +183,13 @@ def shared_lines(buffer: Buffer, owner: Owner | None) -> int:
     return LINE * (size // row) if row < size and row % LINE else 0
 
 
-def in_pieces(kernel: Leaf, touched: Collection[Access], sizes: Mapping[int, int]) -> int:
+def in_pieces(kernel: Leaf, accesses: Collection[Access], sizes: Mapping[int, int]) -> int:
     """The bytes of which a thread goes through pieces shorter than a page, if the cache does not hold all that the
     kernel touches: a processor fetches ahead within pages. The operands of a product are read in pieces anyway.
     """
     if sum(sizes.values()) <= CACHE:
         return 0
-    counts = [(number, owner) for number, writes, owner in touched if writes or not isinstance(kernel, ProductKernel)]
+    counts = [(number, owner) for number, writes, owner in accesses if writes or not isinstance(kernel, ProductKernel)]
     rows = {(n, o.turns * o.step) for n, o in counts if n in sizes and o is not None and isinstance(o.turns, int)}
     return sum(sizes[n] for n, row in rows if isinstance(row, int) and 0 < row < min(sizes[n], 2 * PAGE))
 
@@ -195,16 +200,16 @@ def size_in_bytes(buffer: Buffer) -> int:
     return size * np.dtype(buffer.type.dtype).itemsize if isinstance(size, int) else 0
 
 
-def owners_of_read(touched: Collection[Access]) -> dict[int, Owner | None]:
+def owners_of_read(accesses: Collection[Access]) -> dict[int, Owner | None]:
     """Who reads each buffer; None where that is not known, or not one alone."""
     found: dict[int, Owner | None] = {}
-    for number, writes, owner in touched:
+    for number, writes, owner in accesses:
         if not writes:
             found[number] = owner if found.get(number, owner) == owner else None
     return found
 
 
-def best(plans: Iterable[Plan], large: Mapping[int, int]) -> list[Plan]:
+def best(plans: Iterable[Plan]) -> list[Plan]:
     """The cheapest plans, in the order of their costs; of those that only differ in what lies behind them, one.
 
     As many go on of those that have just met: what a meeting costs is only seen where another plan has to meet.
@@ -213,6 +218,6 @@ def best(plans: Iterable[Plan], large: Mapping[int, int]) -> list[Plan]:
     count = {False: 0, True: 0}
     for plan in sorted(plans, key=lambda plan: (plan.cost, -plan.own)):
         met = plan.last is not None and plan.last.meets
-        if count[met] < WIDTH and found.setdefault(plan.state(large), plan) is plan:
+        if count[met] < WIDTH and found.setdefault(plan.state(), plan) is plan:
             count[met] += 1
     return list(found.values())

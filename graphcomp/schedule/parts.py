@@ -36,7 +36,7 @@ from .program import (
     used,
     written,
 )
-from .shares import ways
+from .shares import can_be_shared
 from .text import size_text
 
 PARTS = 32
@@ -79,7 +79,7 @@ def must_follow(kernel: Kernel, other: LoopKernel) -> bool:
 def parts_of(kernel: LoopKernel, buffers: list[Buffer]) -> list[LoopKernel]:
     """A kernel for the parts of each long reduction of a kernel, which then reduces those parts; none where threads
     share the kernel out as it is."""
-    if next(ways(kernel), None) is not None or any(loop.reverse for loop in kernel.loops):
+    if can_be_shared(kernel) or any(loop.reverse for loop in kernel.loops):
         return []
     if adds_rows(kernel):
         return [rows_in_parts(kernel, buffers)]

@@ -16,7 +16,7 @@ import sympy as sp
 
 from ..graph import Dimension, Graph, TensorType
 from ..graph.types import product
-from ..ops.index import Guard, Index
+from ..ops.index import Guard, Index, weighted
 
 START = Index()
 
@@ -83,10 +83,7 @@ class Buffer:
 
     def address(self, index: tuple[Index, ...]) -> Index:
         """The position in memory of the entry at `index`."""
-        place = Index()
-        for entry, stride in zip(index, self.strides):
-            place = place + entry * stride
-        return place
+        return weighted(index, self.strides)
 
     def __str__(self) -> str:
         order = "" if self.is_row_major else f", axes in memory {self.order}"

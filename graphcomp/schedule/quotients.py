@@ -30,6 +30,8 @@ def divided(loops: list[Loop], body: list[Statement], inside: bool = False) -> l
 
     Loops that threads may share out (those that are not `inside` of such) stay if nothing else could be.
     """
+    if not any(atom.of for index in indices(body) for atom, _ in index.terms):
+        return loops
     found: list[Loop] = []
     waiting = list(loops)
     while waiting:

@@ -7,6 +7,8 @@ kernel has just computed are then used from registers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,6 @@ from .program import (
     Program,
     Reduce,
     Statement,
-    Stopped,
     Store,
     every,
     leaves,
@@ -71,6 +72,28 @@ READ_LIMIT, BUFFER_LIMIT = 24, 64
 """Most arrays that a kernel reads, and that it uses. Of those that it writes, many turn out to be read nowhere else."""
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """How many statements there are, which buffers they read, and which they read or write."""
+
+    size: int = 0
+    read: frozenset[int] = frozenset()
+    arrays: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, body: list[Statement]) -> Content:
+        statements = list(walk(body))
+        read = frozenset(s.buffer.number for s in statements if isinstance(s, Load))
+        return cls(len(statements), read, read.union(s.buffer.number for s in statements if isinstance(s, Store)))
+
+    def __add__(self, other: Content) -> Content:
+        return Content(self.size + other.size, self.read | other.read, self.arrays | other.arrays)
+
+    def is_small(self) -> bool:
+        """Whether there are so few arrays that the processor can still follow them."""
+        return len(self.read) <= READ_LIMIT and len(self.arrays) <= BUFFER_LIMIT
+
+
 class Group:
     """A loop kernel that more values may still join."""
 
@@ -78,8 +101,16 @@ class Group:
         self.body = body
         self.kernel = kernel
         self.written: set[int] = set()
-        self.arrays: set[int] = set()
-        """The buffers that it reads or writes."""
+        self.content = Content()
+
+    def may_save(self, alone: Group) -> bool:
+        """Whether something that a value asks for is at hand here, or asked for twice; `alone` makes it by itself."""
+        return (
+            not self.kernel.loops
+            or alone.body.reused > 0
+            or not self.content.read.isdisjoint(alone.content.read)
+            or any(self.body.has(key) for key in alone.body.asked)
+        )
 
 
 class Scheduler:
@@ -90,13 +121,15 @@ class Scheduler:
         self.depth = depth
         self.stored = stored_values(graph)
         self.wishes = wished_axes(graph)
+        self.corresponding = cache(partial(corresponding, graph))
         self.buffers: dict[int, Buffer] = {}
         self.packed: dict[tuple[int, tuple[int, ...]], Buffer] = {}
         self.copies: dict[int, list[Buffer]] = {}
         """Where values that have a buffer lie a second time: in what was packed, or inside of it."""
         self.all: list[Buffer] = [] if all is None else all
         self.kernels: list[Kernel] = []
-        self.groups: dict[int, Group] = {}
+        self.groups: dict[tuple[Dimension, ...], list[Group]] = {}
+        """Kernels with equal loops, by what `domain_key` tells of these."""
         self.ready: dict[int, int] = {}
         """For each buffer, the number of the kernel that fills it."""
 
@@ -217,12 +250,15 @@ class Scheduler:
 
     def runs_along(self, node: Node, axis: int) -> bool:
         """Whether entries along an axis are made of neighbours in the first array that is not row-major."""
-        waiting = corresponding(self.graph, node, axis)
+        waiting, seen = list(self.corresponding(node.id, axis)), set()
         while waiting:
-            id, along = waiting.pop(0)
+            id, along = place = waiting.pop(0)
+            if place in seen:
+                continue
+            seen.add(place)
             found = self.buffers.get(id)
             if found is None:
-                waiting += corresponding(self.graph, self.graph.node(id), along)
+                waiting += self.corresponding(id, along)
             elif not found.is_row_major:
                 return found.order[-1] == along
         return False
@@ -271,35 +307,37 @@ class Scheduler:
 
     def add_entries(self, node: Node, target: Buffer, copy: bool = False) -> None:
         """Fill `target` with the entries of `node`: in a kernel with the same loops, or in a new one."""
-        stopped: Stopped = None
-        for group in self.candidates(node, target):
-            reason = self.join(group, node, target, copy)
-            if not reason:
-                return
-            stopped = stopped or (group.kernel, reason)
-        body = Body(self.graph, self.buffers)
         loops, index = domain_loops(target)
+        body = Body(self.graph, self.buffers)
         body.copies, body.innermost = self.copies, loops[-1].variable if loops else ""
         kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], [], domain_key(target), body.helpers)
-        kernel.stopped = stopped
-        group = Group(body, kernel)
-        self.fill(group, node, target, index, copy)
-        group.arrays = arrays_of(body.blocks[0])
-        self.kernels.append(kernel)
-        self.groups[kernel.number] = group
-        group.kernel.nodes = list(body.nodes)
+        alone = Group(body, kernel)
+        self.fill(alone, node, target, index, copy)
+        alone.content = Content.of(body.blocks[0])
+        for group in self.candidates(node, target):
+            reason = self.join(group, alone, node, target, copy)
+            if not reason:
+                return
+            kernel.stopped = kernel.stopped or (group.kernel, reason)
+        self.open(alone)
 
     def fill(self, group: Group, node: Node, target: Buffer, index: tuple[Index, ...], copy: bool) -> None:
         value = group.body.value(node.id, index) if copy else None
         group.body.store(node.id, index, target, value)
         group.written.add(target.number)
-        self.ready[target.number] = group.kernel.number
+
+    def open(self, group: Group) -> None:
+        """Add a kernel that more values may join."""
+        group.kernel.nodes = list(group.body.nodes)
+        self.kernels.append(group.kernel)
+        self.groups.setdefault(group.kernel.domain, []).append(group)
+        self.ready |= dict.fromkeys(group.written, group.kernel.number)
 
     def candidates(self, node: Node, target: Buffer) -> list[Group]:
         """Kernels with the same loops: those first that use an array which the value is made of, then the latest."""
-        wanted, near = domain_key(target), self.arrays_behind(node)
-        found = [g for g in self.groups.values() if g.kernel.domain == wanted]
-        return sorted(found, key=lambda g: (not near.isdisjoint(g.arrays), g.kernel.number), reverse=True)[:4]
+        near = self.arrays_behind(node)
+        found = self.groups.get(domain_key(target), [])
+        return sorted(found, key=lambda g: (not near.isdisjoint(g.content.arrays), g.kernel.number), reverse=True)[:4]
 
     def arrays_behind(self, node: Node) -> set[int]:
         """The buffers of the stored values that a value is computed from."""
@@ -314,8 +352,9 @@ class Scheduler:
                 waiting.extend(self.graph.node(id).inputs)
         return found
 
-    def join(self, group: Group, node: Node, target: Buffer, copy: bool) -> str:
+    def join(self, group: Group, alone: Group, node: Node, target: Buffer, copy: bool) -> str:
         """Try to add the value to a kernel; leave the kernel as it was if that would break the order or save nothing.
+        `alone` is the kernel that would make the value by itself.
 
         Returns why it was not added, an empty text if it was.
 
@@ -323,31 +362,29 @@ class Scheduler:
         Without that, joining only makes kernels longer, and keeps equal ones (the updates of many parameters) from
         sharing their code.
         """
-        body = group.body
-        reused = body.reused
-        before = (len(body.blocks[0]), dict(body.known[0]), dict(body.nodes), body.count, set(group.written))
+        nothing = "it reads nothing that is read or made there"
+        if not group.may_save(alone):
+            return nothing
+        body, before, written = group.body, group.body.state(), set(group.written)
         self.fill(group, node, target, domain_loops(target)[1], copy)
-        added = body.blocks[0][before[0] :]
-        size = sum(1 for _ in walk(body.blocks[0]))
-        saves = (
-            body.reused > reused or not group.kernel.loops or reads_again(body.blocks[0], added, group.kernel.domain)
-        )
+        added = body.blocks[0][before.size :]
+        content = group.content + Content.of(added)
+        saves = body.reused > before.reused or not group.kernel.loops or reads_again(group, added)
         reason = ""
         if not saves:
-            reason = "it reads nothing that is read or made there"
-        elif size > KERNEL_LIMIT:
+            reason = nothing
+        elif content.size > KERNEL_LIMIT:
             reason = f"more than {KERNEL_LIMIT} statements take long to compile"
-        elif not few_buffers(body.blocks[0]):
+        elif not content.is_small():
             reason = f"it would read more than {READ_LIMIT} arrays, or use more than {BUFFER_LIMIT}"
-        elif not all(self.allowed(group, s, before[4]) for s in walk(added)):
+        elif not all(self.allowed(group, s, written) for s in walk(added)):
             reason = "it reads entries that are not yet made there"
         if not reason:
-            group.kernel.nodes = list(body.nodes)
-            group.arrays |= arrays_of(added)
+            group.kernel.nodes, group.content = list(body.nodes), content
+            self.ready[target.number] = group.kernel.number
             return ""
-        del body.blocks[0][before[0] :]
-        body.known[0], body.nodes, body.count, group.written = before[1], before[2], before[3], before[4]
-        del self.ready[target.number]
+        body.restore(before)
+        group.written = written
         return reason
 
     def allowed(self, group: Group, statement: Statement, written: set[int]) -> bool:
@@ -433,9 +470,8 @@ class Scheduler:
         kernel = LoopKernel(len(self.kernels), loops, body.blocks[0], [], domain_key(target), body.helpers)
         group = Group(body, kernel)
         self.fill(group, node, target, index, copy=False)
-        group.arrays, kernel.nodes = arrays_of(body.blocks[0]), list(body.nodes)
-        self.kernels.append(kernel)
-        self.groups[kernel.number] = group
+        group.content = Content.of(body.blocks[0])
+        self.open(group)
 
     # products --------------------------------------------------------------------------------------------------------
 
@@ -473,9 +509,10 @@ class Scheduler:
     def views(self, id: int, letters: str) -> list[View]:
         """The operand as it lies in memory: where its entries come from, or as it was packed before."""
         copies = [stored_view(buffer, letters) for (of, _), buffer in self.packed.items() if of == id]
-        placed = {of: buffer for (of, _), buffer in self.packed.items()}
-        # Of something that was copied, its moves are read from the copy where they cannot be read in place.
-        seen = (view_of(self.graph, buffers, id, letters) for buffers in (self.buffers, {**placed, **self.buffers}))
+        only = {of: buffer for (of, _), buffer in self.packed.items() if of not in self.buffers}
+        # Of something that lies in a copy only, its moves are read from there where they cannot be read in place.
+        places = [self.buffers, {**only, **self.buffers}] if only else [self.buffers]
+        seen = (view_of(self.graph, buffers, id, letters) for buffers in places)
         return [*(view for view in seen if view), *copies]
 
     def pack(self, id: int, order: tuple[int, ...]) -> Buffer:
@@ -529,22 +566,11 @@ def stored_dtype(graph: Graph, node: Node) -> str:
     return next(each for each in ("int8", "int16", "int32", "int64") if bound - 1 <= np.iinfo(each).max)
 
 
-def few_buffers(body: list[Statement]) -> bool:
-    """Whether a kernel uses so few arrays that the processor can still follow them."""
-    read = {s.buffer.number for s in walk(body) if isinstance(s, Load)}
-    return len(read) <= READ_LIMIT and len(arrays_of(body)) <= BUFFER_LIMIT
-
-
-def arrays_of(body: list[Statement]) -> set[int]:
-    """The buffers that statements read or write."""
-    return {s.buffer.number for s in walk(body) if isinstance(s, (Load, Store))}
-
-
-def reads_again(body: list[Statement], added: list[Statement], domain: tuple[Dimension, ...]) -> bool:
-    """Whether statements that are added at the end read an array as large as the loops that others read as well."""
-    before = {s.buffer.number for s in walk(body[: len(body) - len(added)]) if isinstance(s, Load)}
-    loads = [s.buffer for s in walk(added) if isinstance(s, Load)]
-    return any(b.number in before and len(domain_key(b)) >= len(domain) > 0 for b in loads)
+def reads_again(group: Group, added: list[Statement]) -> bool:
+    """Whether statements that are added to a kernel read an array as large as its loops that others read as well."""
+    loads = (s.buffer for s in walk(added) if isinstance(s, Load))
+    rank = len(group.kernel.domain)
+    return any(b.number in group.content.read and len(domain_key(b)) >= rank > 0 for b in loads)
 
 
 def short(extents: tuple[Dimension, ...]) -> bool:

@@ -9,9 +9,9 @@ annotation: Xu et al., "GSPMD", 2021.)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from ..graph.types import exact_divide
 from ..ops.index import Atom, Index, at_least
 from ..ops.index import loop as counter
 from .program import (
+    START,
     Buffer,
     CallKernel,
     Leaf,
@@ -47,8 +48,7 @@ FEWEST_ROWS, FEWEST_COLUMNS = 16, 64
 """The same for the rows and the columns of a product, whose code works on blocks of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """The thread whose share of `turns` holds turn `address // step % turns`, the address counted in bytes.
 
     `turns` of None is the first thread, whatever the address.
@@ -67,34 +67,89 @@ Access: TypeAlias = tuple[int, bool, Owner | None]
 """(number of a root buffer, whether it is written, who touches it: None where that is not known)."""
 
 Touched: TypeAlias = Mapping[int, frozenset[tuple[bool, Owner | None]]]
-"""For each root buffer, how it was touched since the threads met: (whether written, by whom)."""
+"""For each root buffer, how it is touched: (whether written, by whom)."""
 
 Way: TypeAlias = tuple[str, ...]
 """What is shared out: of a product batch, rows or columns, else the variable of a loop in each of the nests."""
 
 
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What touches an array: the number of the root buffer, the address there in entries of so many bytes, and whether
+    it writes.
+    """
+
+    number: int
+    address: Index
+    itemsize: int
+    writes: bool
+
+    @classmethod
+    def of(cls, buffer: Buffer, address: Index, writes: bool) -> Touch:
+        return cls(buffer.root.number, buffer.begin + address, np.dtype(buffer.type.dtype).itemsize, writes)
+
+    def access(self, owner: Owner | None) -> Access:
+        return self.number, self.writes, owner
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A way to share a kernel out, None where the first thread does it all, and what the threads then touch."""
+
+    way: Way | None
+    accesses: frozenset[Access]
+
+
 # sharing out ---------------------------------------------------------------------------------------------------------
 
 
-def ways(kernel: LoopKernel | ProductKernel) -> Iterator[Way]:
+def shares(kernel: Leaf) -> Iterator[Share]:
     """The ways to share a kernel out so that every thread keeps to memory of its own in what it writes."""
     if isinstance(kernel, ProductKernel):
-        yield from product_ways(kernel)
+        yield from product_shares(kernel)
+    elif isinstance(kernel, LoopKernel):
+        yield from loop_shares(kernel)
+
+
+def can_be_shared(kernel: LoopKernel) -> bool:
+    """Whether there is a way to share a kernel out."""
+    return next(loop_ways(kernel, touched_in(kernel)), None) is not None
+
+
+def loop_shares(kernel: LoopKernel) -> Iterator[Share]:
+    """One loop of each of its nests."""
+    nests = touched_in(kernel)
+    for chosen, owners in loop_ways(kernel, nests):
+        accesses = frozenset(
+            touch.access(owners[touch.number] if touch.number in owners else owner_at(touch, loop))
+            for loop, (_, touched) in zip(chosen, nests)
+            for touch in touched
+        )
+        yield Share(tuple(loop.variable for loop in chosen), accesses)
+
+
+def touched_in(kernel: LoopKernel) -> list[tuple[list[Loop], list[Touch]]]:
+    """Each nest's loops, and what is touched inside."""
+    return [(loops, touches(body)) for loops, body in nests_of(kernel)]
+
+
+def loop_ways(
+    kernel: LoopKernel, nests: Sequence[tuple[list[Loop], list[Touch]]]
+) -> Iterator[tuple[list[Loop], dict[int, Owner]]]:
+    """One loop of each of the nests, and the owners of all buffers that the kernel writes."""
+    if any(isinstance(s, Sort) for s in kernel.statements()):
         return
-    nests = nests_of(kernel)
-    written = {s.buffer.root.number for s in kernel.statements() if isinstance(s, Store)}
-    if not nests or any(isinstance(s, Sort) for s in kernel.statements()):
-        return
-    for first in candidates(nests[0][0]):
+    written = {touch.number for _, touched in nests for touch in touched if touch.writes}
+    for first in candidates(nests[0][0]) if nests else ():
         owners: dict[int, Owner] = {}
         chosen = [first] if owned(nests[0][1], first, written, owners) else []
-        for loops, body in nests[1:]:
-            chosen += next(([each] for each in candidates(loops) if chosen and owned(body, each, written, owners)), [])
+        for loops, touched in nests[1:] if chosen else ():
+            chosen += next(([each] for each in candidates(loops) if owned(touched, each, written, owners)), [])
         if len(chosen) == len(nests):
-            yield tuple(loop.variable for loop in chosen)
+            yield chosen, owners
 
 
-def product_ways(kernel: ProductKernel) -> Iterator[Way]:
+def product_shares(kernel: ProductKernel) -> Iterator[Share]:
     """Its batch, rows or columns; nothing of a small one. The columns of windows first where they are long, since the
     layers around are then shared out alike, and last where they are short: their tiles would be cut.
     """
@@ -108,17 +163,29 @@ def product_ways(kernel: ProductKernel) -> Iterator[Way]:
             parts.insert(0, ("columns", kernel.n, FEWEST_COLUMNS))
         elif len(kernel.inner) > 1:
             parts.append(("columns", kernel.n, FEWEST_INNER_TURNS))
+    touched = product_touches(kernel)
+    result = next(touch for touch in touched if touch.writes)
     for part, extent, least in parts:
-        take(kernel, (part,))
-        address = operand_address(kernel, kernel.result)
-        if many(extent, least) and owner_of(kernel.result.buffer, address, Loop(*product_counter(kernel))) is not None:
-            yield (part,)
-    take(kernel, ("",))
+        shared = Loop(*product_counter(kernel, part))
+        if many(extent, least) and owner_at(result, shared) is not None:
+            yield Share((part,), frozenset(touch.access(owner_at(touch, shared)) for touch in touched))
 
 
-def cuts_tiles(kernel: ProductKernel) -> bool:
+def by_first(kernel: Leaf) -> Share:
+    """What is touched where the first thread does it all."""
+    if isinstance(kernel, CallKernel):
+        inputs = {buffer.number for buffer in kernel.inputs}
+        found = frozenset((buffer.root.number, buffer.number not in inputs, FIRST) for buffer in kernel.buffers)
+        return Share(None, found)
+    touched = product_touches(kernel) if isinstance(kernel, ProductKernel) else touches(kernel.body)
+    return Share(None, frozenset(touch.access(FIRST) for touch in touched))
+
+
+def cuts_tiles(kernel: Leaf, way: Way | None) -> bool:
     """Whether a product of windows is shared out so that its few columns fill a part of each tile."""
-    return kernel.shared == "columns" and len(kernel.inner) > 1 and not many(kernel.n, FEWEST_COLUMNS)
+    if not isinstance(kernel, ProductKernel) or way != ("columns",):
+        return False
+    return len(kernel.inner) > 1 and not many(kernel.n, FEWEST_COLUMNS)
 
 
 def take(kernel: LoopKernel | ProductKernel, way: Way) -> None:
@@ -152,21 +219,37 @@ def candidates(loops: Sequence[Loop]) -> Iterator[Loop]:
             yield loop
 
 
-def owned(body: list[Statement], loop: Loop, written: set[int], owners: dict[int, Owner]) -> bool:
+def touches(body: list[Statement]) -> list[Touch]:
+    """The loads and stores of statements, and what they sort."""
+    found = []
+    for each in walk(body):
+        if isinstance(each, (Load, Store)):
+            found.append(Touch.of(each.buffer, each.address, isinstance(each, Store)))
+        elif isinstance(each, Sort):
+            found += [Touch.of(buffer, START, True) for buffer in (each.values, each.places, each.spare)]
+    return found
+
+
+def owned(touched: Sequence[Touch], loop: Loop, written: set[int], owners: dict[int, Owner]) -> bool:
     """Whether every touch of what the kernel writes has one owner for each buffer; `owners` are those found so far."""
     found = dict(owners)
-    for statement in walk(body):
-        if isinstance(statement, (Load, Store)) and statement.buffer.root.number in written:
-            owner = owner_of(statement.buffer, statement.address, loop)
-            if owner is None or found.setdefault(statement.buffer.root.number, owner) != owner:
+    for touch in touched:
+        if touch.number in written:
+            owner = owner_at(touch, loop)
+            if owner is None or found.setdefault(touch.number, owner) != owner:
                 return False
     owners |= found
     return True
 
 
 def owner_of(buffer: Buffer, address: Index, loop: Loop) -> Owner | None:
-    """Who touches the entry at `address` when `loop` is shared out, if the address tells."""
-    address = buffer.begin + address
+    """Who touches the entry at `address` of a buffer when `loop` is shared out, if the address tells."""
+    return owner_at(Touch.of(buffer, address, False), loop)
+
+
+def owner_at(touch: Touch, loop: Loop) -> Owner | None:
+    """Who touches what is touched when `loop` is shared out, if the address tells."""
+    address = touch.address
     strides = [stride for atom, stride in address.terms if is_counter(atom, loop.variable)]
     if len(strides) != 1:
         return None
@@ -185,8 +268,7 @@ def owner_of(buffer: Buffer, address: Index, loop: Loop) -> Owner | None:
         if not at_least(stride, 0) or (atom is not None and atom.extent is None):
             return None
         below = below + stride * (1 if atom is None else atom.extent - 1)  # type: ignore[operator]
-    itemsize = np.dtype(buffer.type.dtype).itemsize
-    return Owner(count, step * itemsize) if at_least(step - 1 - below, 0) else None
+    return Owner(count, step * touch.itemsize) if at_least(step - 1 - below, 0) else None
 
 
 def is_counter(atom: Atom, variable: str) -> bool:
@@ -203,55 +285,37 @@ def mentions(atom: Atom, variable: str) -> bool:
 # meeting -------------------------------------------------------------------------------------------------------------
 
 
-def conflict(since: Touched, touched: Collection[Access]) -> bool:
+def conflict(since: Iterable[Access], touched: Touched) -> bool:
     """Whether a thread may touch what another one writes; `since` is what was touched since they met."""
     return any(
         (writes or wrote) and (owner is None or owner != before)
-        for number, writes, owner in touched
-        for wrote, before in since.get(number, ())
+        for number, wrote, before in since
+        if number in touched
+        for writes, owner in touched[number]
     )
 
 
-def accesses(kernel: Leaf) -> Iterator[Access]:
-    """What a kernel touches, and who does.
-
-    Any thread may say that something is wrong; before a kernel overwrites inputs, all have to have heard of it.
-    """
+def status_accesses(kernel: Leaf) -> Iterator[Access]:
+    """Any thread may say that something is wrong; before a kernel overwrites inputs, all have to have heard of it."""
     if checks(kernel):
         yield STATUS, True, ANYBODY
     if updates(kernel):
         yield STATUS, False, None
-    if isinstance(kernel, CallKernel):
-        inputs = {buffer.number for buffer in kernel.inputs}
-        yield from ((buffer.root.number, buffer.number not in inputs, FIRST) for buffer in kernel.buffers)
-    elif isinstance(kernel, ProductKernel):
-        shared = Loop(*product_counter(kernel))
-        for operand in kernel.operands:
-            owner = owner_of(operand.buffer, operand_address(kernel, operand), shared) if kernel.shared else FIRST
-            yield operand.buffer.root.number, any(operand is each for each in kernel.results), owner
-    else:
-        yield from loop_accesses(kernel)
 
 
-def loop_accesses(kernel: LoopKernel) -> Iterator[Access]:
-    """The loads and stores of a loop kernel."""
-    nests = nests_of(kernel)
-    shared = [next((loop for loop in loops if loop.shared), None) for loops, _ in nests]
-    parts = [(body, loop) for (_, body), loop in zip(nests, shared)] if nests and all(shared) else [(kernel.body, None)]
-    for body, loop in parts:
-        for statement in walk(body):
-            if isinstance(statement, (Load, Store)):
-                buffer = statement.buffer
-                owner = FIRST if loop is None else owner_of(buffer, statement.address, loop)
-                yield buffer.root.number, isinstance(statement, Store), owner
-            elif isinstance(statement, Sort):
-                yield from ((b.root.number, True, FIRST) for b in (statement.values, statement.places, statement.spare))
+def product_touches(kernel: ProductKernel) -> list[Touch]:
+    """What a product touches, in the order of its operands."""
+    results = kernel.results
+    return [
+        Touch.of(operand.buffer, operand_address(kernel, operand), any(operand is each for each in results))
+        for operand in kernel.operands
+    ]
 
 
-def product_counter(kernel: ProductKernel) -> tuple[str, Dimension]:
-    """The variable and the extent of what of a product is shared out."""
+def product_counter(kernel: ProductKernel, part: str) -> tuple[str, Dimension]:
+    """The variable and the extent of what of a product is shared out: batch, columns or rows."""
     named = {"batch": ("q0", kernel.batch[0] if kernel.batch else 1), "columns": ("n", kernel.n)}
-    return named.get(kernel.shared, ("m", kernel.m))
+    return named.get(part, ("m", kernel.m))
 
 
 def operand_address(kernel: ProductKernel, operand: Operand) -> Index:

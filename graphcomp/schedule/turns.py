@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
@@ -47,15 +47,44 @@ CACHE = 1 << 20
 """Bytes of a thread's own cache, roughly. What fits twice stays where it is."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A kernel, and what is to be known of it: how many turns it shares out, None where they cannot be told apart; the
+    numbers of the buffers whose memory it touches; those that it fills, and of which it touches parts; and how far each
+    access moves from turn to turn.
+    """
+
+    kernel: Kernel
+    turns: int | None
+    roots: frozenset[int]
+    made: Mapping[int, Buffer]
+    windows: frozenset[int]
+    steps: Sequence[tuple[Buffer, Dimension]]
+
+    @classmethod
+    def of(cls, kernel: Kernel) -> Turned:
+        touched = used(kernel)
+        turns = None if isinstance(kernel, LoopOver) else turns_of(kernel)
+        return cls(
+            kernel,
+            turns,
+            frozenset(buffer.root.number for buffer in touched),
+            {b.root.number: b for b in written(kernel) if b.of is None and b.root.role == "scratch"},
+            frozenset(buffer.root.number for buffer in touched if buffer.of is not None),
+            [] if turns is None else list(steps_of(kernel)),  # type: ignore[arg-type]
+        )
+
+
 def by_turns(kernels: list[Kernel], graph: Graph, all: list[Buffer]) -> list[Kernel]:
     """The kernels, some of them in loops over the turns that they share out."""
-    users = Counter(number for kernel in kernels for number in roots(kernel))
+    known = [Turned.of(kernel) for kernel in kernels]
+    users = Counter(number for each in known for number in each.roots)
     found: list[Kernel] = []
     place, names = 0, count()
     while place < len(kernels):
-        row, exchanged = trimmed(row_from(kernels, place))
+        row, exchanged = trimmed(row_from(known, place))
         if row and is_worthwhile(row, exchanged):
-            begin = next(i for i, each in enumerate(kernels) if each is row[0])
+            begin = next(i for i, each in enumerate(known) if each is row[0])
             found += kernels[place:begin]
             local = locals_of(row, exchanged, users)
             found.append(joined(row, local, graph, f"s{next(names)}", all))
@@ -66,22 +95,16 @@ def by_turns(kernels: list[Kernel], graph: Graph, all: list[Buffer]) -> list[Ker
     return found
 
 
-def roots(kernel: Kernel) -> set[int]:
-    """The numbers of the buffers whose memory a kernel touches."""
-    return {buffer.root.number for buffer in used(kernel)}
-
-
 # which ---------------------------------------------------------------------------------------------------------------
 
 
-def row_from(kernels: Sequence[Kernel], place: int) -> list[Leaf]:
+def row_from(known: Sequence[Turned], place: int) -> list[Turned]:
     """The kernels from a place on that share out loops of as many turns, without a meeting in between."""
-    row: list[Leaf] = []
-    for kernel in kernels[place:]:
-        turns = None if isinstance(kernel, LoopOver) or (row and kernel.meets) else turns_of(kernel)
-        if turns is None or (row and turns != turns_of(row[0])):
+    row: list[Turned] = []
+    for each in known[place:]:
+        if each.turns is None or (row and (each.kernel.meets or each.turns != row[0].turns)):
             break
-        row.append(kernel)  # type: ignore[arg-type]
+        row.append(each)
     return row
 
 
@@ -116,26 +139,26 @@ def is_used(variable: str, body: list[Statement]) -> bool:
     return False
 
 
-def trimmed(row: list[Leaf]) -> tuple[list[Leaf], dict[int, Buffer]]:
+def trimmed(row: list[Turned]) -> tuple[list[Turned], dict[int, Buffer]]:
     """The kernels from the first to the last that make or read what one of them makes for another one, and that."""
     exchanged = exchanged_in(row)
-    touching = [place for place, each in enumerate(row) if roots(each) & set(exchanged)]
+    touching = [place for place, each in enumerate(row) if not each.roots.isdisjoint(exchanged)]
     return (row[touching[0] : touching[-1] + 1] if touching else []), exchanged
 
 
-def exchanged_in(row: Sequence[Leaf]) -> dict[int, Buffer]:
+def exchanged_in(row: Sequence[Turned]) -> dict[int, Buffer]:
     """The buffers that one of the kernels fills and another one reads, and in which each turn's part lies together."""
-    users = Counter(number for kernel in row for number in roots(kernel))
-    made = {b.root.number: b for kernel in row for b in written(kernel) if b.of is None and b.root.role == "scratch"}
-    windows = {b.root.number for kernel in row for b in used(kernel) if b.of is not None}
-    turns = turns_of(row[0]) if row else None
-    apart = {buffer.number for kernel in row for buffer, step in steps_of(kernel) if step * (turns or 1) != buffer.size}
-    return {n: each for n, each in made.items() if users[n] > 1 and n not in windows and n not in apart}
+    users = Counter(number for each in row for number in each.roots)
+    made = {number: buffer for each in row for number, buffer in each.made.items() if users[number] > 1}
+    windows = {number for each in row for number in each.windows}
+    turns = (row[0].turns if row else None) or 1
+    apart = {b.number for each in row for b, step in each.steps if b.number in made and step * turns != b.size}
+    return {number: buffer for number, buffer in made.items() if number not in windows and number not in apart}
 
 
-def locals_of(row: Sequence[Leaf], exchanged: Iterable[int], users: Mapping[int, int]) -> set[int]:
+def locals_of(row: Sequence[Turned], exchanged: Iterable[int], users: Mapping[int, int]) -> set[int]:
     """Those of the buffers that no other kernels touch; `users` tells how many there are in the program."""
-    inside = Counter(number for kernel in row for number in roots(kernel))
+    inside = Counter(number for each in row for number in each.roots)
     return {number for number in exchanged if users[number] == inside[number]}
 
 
@@ -155,25 +178,26 @@ def step_of(address: Index, variable: str) -> Dimension:
     return next((step for atom, step in address.terms if is_counter(atom, variable)), 0)
 
 
-def is_worthwhile(row: Sequence[Leaf], exchanged: Mapping[int, Buffer]) -> bool:
+def is_worthwhile(row: Sequence[Turned], exchanged: Mapping[int, Buffer]) -> bool:
     """Whether what is exchanged does not fit the cache, and that of one turn does, more or less."""
     sizes = [b.size * np.dtype(b.type.dtype).itemsize for b in exchanged.values()]
     if not all(isinstance(size, int) for size in sizes):
         return False
-    turns = turns_of(row[0]) or 1
+    turns = row[0].turns or 1
     return sum(sizes) // turns <= 2 * CACHE < sum(sizes)
 
 
 # how -----------------------------------------------------------------------------------------------------------------
 
 
-def joined(row: Sequence[Leaf], local: set[int], graph: Graph, variable: str, all: list[Buffer]) -> LoopOver:
+def joined(row: Sequence[Turned], local: set[int], graph: Graph, variable: str, all: list[Buffer]) -> LoopOver:
     """A loop over the turns, which the threads share out, of the kernels without the loop that they shared out."""
-    turns = turns_of(row[0])
+    kernels, turns = [each.kernel for each in row], row[0].turns
     assert turns is not None
     windows = Windows(variable, turns, local, all)
-    meets, nodes = row[0].meets, [node for kernel in row for node in kernel.nodes]
-    for kernel in row:
+    first, nodes = kernels[0], [node for kernel in kernels for node in kernel.nodes]
+    meets = first.meets
+    for kernel in kernels:
         if isinstance(kernel, ProductKernel):
             kernel.left, kernel.right, kernel.result = (
                 windows.operand(each) for each in (kernel.left, kernel.right, kernel.result)
@@ -182,9 +206,7 @@ def joined(row: Sequence[Leaf], local: set[int], graph: Graph, variable: str, al
         elif isinstance(kernel, LoopKernel):
             take_turn(kernel, windows)
         kernel.meets = False
-    return LoopOver(
-        row[0].number, variable, turns, list(row), nodes, graph, frozenset(local), meets=meets, is_shared=True
-    )
+    return LoopOver(first.number, variable, turns, kernels, nodes, graph, frozenset(local), meets=meets, is_shared=True)
 
 
 class Windows:

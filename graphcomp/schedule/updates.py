@@ -3,7 +3,7 @@
 An output may take the place of an input of the same type if nothing reads the input after the kernel that writes the
 output, and that kernel itself reads an entry only to write the same one. What cannot be taken back must not be begun
 too early: a kernel that runs before indices are checked is no candidate, and where an index was out of range nothing
-is updated (the threads meet for that, see `shares.accesses`, and the entry looks at its status word).
+is updated (the threads meet for that, see `shares.status_accesses`, and the entry looks at its status word).
 """
 
 from __future__ import annotations

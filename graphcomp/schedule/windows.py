@@ -215,11 +215,12 @@ def wish(graph: Graph, id: int, axis: int, wishes: dict[int, int]) -> None:
         if id in wishes or not node.inputs:
             continue
         wishes[id] = axis
-        waiting += corresponding(graph, node, axis)
+        waiting += corresponding(graph, id, axis)
 
 
-def corresponding(graph: Graph, node: Node, axis: int) -> list[tuple[int, int]]:
-    """The arguments that move along one axis as the result moves along `axis`: (node, axis)."""
+def corresponding(graph: Graph, id: int, axis: int) -> list[tuple[int, int]]:
+    """The arguments of a node that move along one axis as the result moves along `axis`: (node, axis)."""
+    node = graph.node(id)
     record = ops.get(node.op)
     if isinstance(record, ops.Elementwise):
         return [(source, axis) for source in node.inputs]

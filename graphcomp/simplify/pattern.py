@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from .. import ops
@@ -31,13 +32,19 @@ class Number:
         return f"{self.value:g}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """Matches an op applied to matching arguments; `name` remembers the node."""
 
     op: str
     arguments: tuple[Pattern, ...]
     name: str = ""
+
+    @cached_property
+    def heads(self) -> frozenset[str]:
+        """Ops that the arguments of a call must have among them for it to match."""
+        fixed = (part for part in self.arguments if not isinstance(part, Variable))
+        return frozenset(part.op if isinstance(part, Call) else "constant" for part in fixed)
 
     def named(self, name: str) -> Call:
         return Call(self.op, self.arguments, name)

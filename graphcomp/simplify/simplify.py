@@ -91,7 +91,10 @@ class SimplifyingBuilder(ops.Builder):
         folded = self._fold(op, inputs, attributes, type)
         if folded is not None:
             return folded
+        heads = {self.graph.node(id).op for id in inputs}
         for rule in self.rules.get(op, ()):
+            if not rule.pattern.heads <= heads:
+                continue
             result = self._apply(rule, op, inputs, attributes, type)
             if result is not None:
                 self.history.append(Rewrite(rule.name, op, inputs, result))
