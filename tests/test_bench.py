@@ -376,3 +376,14 @@ def test_the_table() -> None:
     assert "- torch (mlp/sgd, mlp/sgd): it is not there." in lines and "- mlp: MNIST" in lines
     assert next(warnings([result(None, busy=1.5)])).startswith("Other programs were running (mlp/sgd)")
     assert not list(warnings([result(None)]))
+
+
+@pytest.mark.parametrize("found", [[], [Path("a program")]])
+def test_the_import_of_the_compiler_is_no_part_of_a_cold_start(
+    found: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports: list[bool] = []
+    monkeypatch.setattr("graphcomp.bench.ours.entries", lambda: found)
+    monkeypatch.setattr("graphcomp.bench.ours.compiler", lambda: imports.append(True))
+    Graphcomp()
+    assert imports == [True] * (not found)

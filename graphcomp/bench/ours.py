@@ -14,7 +14,9 @@ from .. import optim
 from ..jacobians import hessian, jacobian
 from ..jit import Jitted, jit
 from ..run.array import Array
+from ..run.cache import compiler
 from ..schedule import plan_arena
+from ..storage import entries
 from ..trace.tree import flatten
 from ..transform import grad, value_and_grad
 from .peers.candidate import TRAINING, Arrays, Assignment, Candidate, Unsupported
@@ -61,6 +63,10 @@ class Graphcomp(Candidate):
     """The compiler of this package."""
 
     name = "graphcomp"
+
+    def __init__(self) -> None:
+        if not entries():
+            compiler()  # with the other imports, which are no part of a cold start
 
     @classmethod
     def version(cls) -> str:

@@ -67,7 +67,7 @@ class Binding:
         self.calls_blas = uses_blas(program) and not factors_large_matrices(program, sizes)
         self.threads = threads if worth_a_team(program, sizes) else 1
         self.is_long = worth_waking(program, sizes)
-        self.pace, self.is_paced = Pace(), self.is_long and self.threads > 1
+        self.pace = Pace()
         self.is_simple = self.threads == 1 and not self.calls_blas
         """Whether the entry needs no more than its table."""
         self.outputs = [self._output(program, buffer, sizes) for buffer in program.outputs]
@@ -163,17 +163,23 @@ class Executor:
                 array = new(Array)
                 array.storage = storage
                 results.append(array)
+            pace, is_trial = binding.pace, False
             start = time.perf_counter()
             if binding.is_simple:
                 self.entry.alone(0, binding.place)
             else:
                 with single_threaded() if binding.calls_blas else UNCHANGED:
                     wakes = binding.is_long or self._is_one_of_many(start)
-                    threads = 1 if binding.is_paced and binding.pace.next_is_alone() else binding.threads
-                    self.entry.run(words, binding.place, threads, wakes)
+                    if pace.left:
+                        pace.left -= 1
+                        alone = pace.alone
+                    else:
+                        is_trial = wakes
+                        alone = is_trial and pace.next_is_alone()
+                    self.entry.run(words, binding.place, 1 if alone else binding.threads, wakes)
             self._ended = end = time.perf_counter()
-            if binding.is_paced:
-                binding.pace.took(end - start)
+            if is_trial:
+                pace.took(end - start)
             self.entry_seconds = end - start
             if words[0]:
                 self._raise(words)
