@@ -33,7 +33,7 @@ def ways(pace: Pace, calls: int, seconds: Callable[[bool, int], float]) -> list[
 def test_what_is_faster_alone_runs_alone_until_that_changes(team: float) -> None:
     pace = Pace()
     found = ways(pace, 1000, lambda alone, _: 1.0 if alone else 3.0)
-    assert not any(found[: FEWEST + TIMED]) and all(found[FEWEST + TIMED : 2 * FEWEST])
+    assert not any(found[: FEWEST + 1 + TIMED]) and all(found[FEWEST + 1 + TIMED : 2 * FEWEST])
     assert sum(found[100:]) > 0.95 * 900
     found = ways(pace, 2 * MOST, lambda alone, _: 1.0 if alone else team)
     assert sum(found[MOST:]) < 0.1 * MOST
@@ -74,4 +74,4 @@ def test_a_program_that_a_team_only_slows_down_runs_alone_and_gives_the_same_bit
     step = gx.jit(lambda x: np.tanh(x @ x.T) @ np.sin(x), threads=2)
     results = [np.asarray(step(x)).tobytes() for _ in range(2 * FEWEST)]
     assert len(set(results)) == 1
-    assert set(threads[: FEWEST + TIMED]) == {2} and set(threads[FEWEST + TIMED : 2 * FEWEST]) == {1}
+    assert set(threads[: FEWEST + 1 + TIMED]) == {2} and set(threads[FEWEST + 1 + TIMED : 2 * FEWEST]) == {1}

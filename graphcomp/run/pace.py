@@ -12,8 +12,8 @@ FEWEST, MOST = 64, 5000
 """Calls between two trials."""
 
 TIMED = 5
-"""How many calls of each way are timed in a trial. One before those of the other way is not: it wakes the team, or
-brings arrays into a processor's cache."""
+"""How many calls of each way are timed in a trial. One before them is not: it may wake the team, or bring arrays into a
+processor's cache."""
 
 SPENT = 100
 """So many times what a trial costs is spent on calls before the next one, if that is within the bounds above."""
@@ -37,13 +37,13 @@ class Pace:
 
     def next_is_alone(self) -> bool:
         """Whether the next call of a trial runs on one thread."""
-        return self.alone if len(self.usual) < TIMED else not self.alone
+        return self.alone if len(self.usual) <= TIMED else not self.alone
 
     def took(self, seconds: float) -> None:
         """How long that call took."""
-        (self.usual if len(self.usual) < TIMED else self.other).append(seconds)
+        (self.usual if len(self.usual) <= TIMED else self.other).append(seconds)
         if len(self.other) > TIMED:
-            self._end_trial(median(self.usual), median(self.other[1:]))
+            self._end_trial(median(self.usual[1:]), median(self.other[1:]))
 
     def _end_trial(self, usual: float, other: float) -> None:
         """Change the way if the other one is faster, and set the time of the next trial."""
