@@ -190,16 +190,21 @@ class Code:
             phi.add_incoming(value, last)
         return found
 
+    def _test(self, body: str) -> tuple[Any, Any, Any, Any]:
+        """The beginning of a loop's test: a number that starts from zero, and the blocks of test, body and end."""
+        builder, before = self.builder, self.builder.block
+        test, inside, done = (builder.append_basic_block(name) for name in ("test", body, "done"))
+        builder.branch(test)
+        builder.position_at_end(test)
+        number = builder.phi(WORD)
+        number.add_incoming(word(0), before)
+        return number, test, inside, done
+
     @contextmanager
     def counted(self, count: Any) -> Iterator[Any]:
         """A loop that turns `count` times: the number of the turn, from zero on."""
         builder = self.builder
-        before = builder.block
-        test, body, done = (builder.append_basic_block(name) for name in ("test", "turn", "done"))
-        builder.branch(test)
-        builder.position_at_end(test)
-        turn = builder.phi(WORD)
-        turn.add_incoming(word(0), before)
+        turn, test, body, done = self._test("turn")
         builder.cbranch(builder.icmp_signed("<", turn, count), body, done)
         builder.position_at_end(body)
         yield turn
@@ -222,12 +227,7 @@ class Code:
     def pieces(self, total: Any, lengths: tuple[int, ...], most: Any = None) -> Iterator[tuple[Any, Any]]:
         """A loop over pieces of `total`, each as long as may be (and as `most`): where each begins, and its length."""
         builder = self.builder
-        before = builder.block
-        test, body, done = (builder.append_basic_block(name) for name in ("test", "piece", "done"))
-        builder.branch(test)
-        builder.position_at_end(test)
-        begin = builder.phi(WORD)
-        begin.add_incoming(word(0), before)
+        begin, test, body, done = self._test("piece")
         left = builder.sub(total, begin)
         builder.cbranch(builder.icmp_unsigned("==", left, word(0)), done, body)
         builder.position_at_end(body)
