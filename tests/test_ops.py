@@ -21,7 +21,7 @@ import graphcomp as gx
 from graphcomp.errors import DTypeError, GraphError, MissingFacetError, ShapeError
 from graphcomp.graph import Graph, TensorType
 from graphcomp.graph.types import DTYPES
-from graphcomp.ops import REGISTRY, Elementwise, Linear, LinearCall, Op, Special, record, verify_partials
+from graphcomp.ops import REGISTRY, Elementwise, Linear, LinearCall, Op, Special, record, symbolic, verify_partials
 from graphcomp.ops.random import philox_block, philox_word
 from graphcomp.ops.special_functions import polygamma_scalar
 from graphcomp.run import interpret
@@ -442,3 +442,16 @@ def test_zero_size_arrays() -> None:
     )
     assert generator("a").random() == generator("a").random() != generator("b").random()
     assert Graph().outputs == []
+
+
+def test_of_several_ops_with_one_definition_the_first_is_meant() -> None:
+    function, argument = sp.Function("function_of_a_test"), sp.Symbol("argument_of_a_test", real=True)
+    try:
+        for name in ("first", "second"):
+            symbolic.note_head(name, function, (argument,))
+        symbolic.note_head("more than the function", lambda x: 2 * function(x), (argument,))
+        assert symbolic.head_of(function) == "first"
+        symbolic.read_heads()
+        assert symbolic.head_of(function) == "first"
+    finally:
+        symbolic._HEADS.pop(function, None)
