@@ -22,6 +22,7 @@ from graphcomp.derive import forward, reverse
 from graphcomp.errors import DerivativeError, InputError
 from graphcomp.ops import REGISTRY, Elementwise, record
 from graphcomp.run import evaluate_all, interpret
+from graphcomp.simplify import simplify
 from graphcomp.trace.tracer import apply
 
 OUT = record.OUT
@@ -528,6 +529,28 @@ def test_differentiable_flags_match_the_derivatives() -> None:
             arguments, attributes = samples(op, "float64")  # type: ignore[misc]
             pulled = gx.vjp(of_op(name, attributes), *arguments)[1](np.ones(arguments[0].shape))
             assert not any(np.any(p) for p in pulled)
+
+
+def test_a_bias_that_is_added_in_several_places_is_summed_in_each() -> None:
+    """The sums are added, not the arrays that they are the sums of; the recorded adjoint of the copy is their sum."""
+
+    def f(b: Any, x: Any) -> Any:
+        wide = gnp.broadcast_to(b, (7, 5))
+        for _ in range(3):
+            x = np.tanh(x + wide)
+        return gnp.sum(x)
+
+    b, x = np.linspace(-1, 1, 5), np.random.default_rng(0).standard_normal((7, 5))
+    graph = simplify(gx.trace(gx.grad(f), b, x)).graph
+    assert [node.shape for node in graph.nodes() if node.op == "sum"] == [(5,)] * 3
+    gx.check_grads(f, (b, x))
+    second = gx.hessian(f)(b, x)
+    np.testing.assert_allclose(second, gx.jacobian(gx.grad(f))(b, x), rtol=1e-12)
+    traced = gx.trace(f, b, x)
+    found = reverse(traced, wrt=[traced.inputs[0]])
+    (copy,) = (node.id for node in traced.nodes() if node.op == "broadcast" and node.shape == (7, 5))
+    values = evaluate_all(found.graph, [b, x, np.array(1.0)])
+    np.testing.assert_allclose(values[found.adjoint[copy]].sum(0), gx.grad(f)(b, x), rtol=1e-12)
 
 
 def test_integers_have_no_tangents_and_no_cotangents() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import graphcomp as gx
 from graphcomp.run import blas
+from graphcomp.schedule.products import LONG_INNER
 from graphcomp.schedule.program import ProductKernel, Program, leaves
 
 RNG = np.random.default_rng(7)
@@ -57,7 +58,8 @@ def test_no_bit_changes(dtype: str, name: str, m: int, k: int, n: int, turned: b
     def f(w: Any, x: Any, g: Any) -> Any:
         return form(w, multiplied(x, g))
 
-    assert endings(program(f, w, x, g)) == 1
+    is_cut = turned and k >= LONG_INNER  # a loop adds up the parts of such a product
+    assert endings(program(f, w, x, g)) == (not is_cut)
     expected = plain(w, np.asarray(gx.jit(multiplied)(x, g)))
     for threads in (1, 2, 3, 5):
         np.testing.assert_array_equal(gx.jit(f, threads=threads)(w, x, g), expected)

@@ -85,6 +85,18 @@ def test_sums_of_rows_that_are_short(shape: tuple[int, ...], dtype: str) -> None
     agree(sums, x, weights, rtol=1e-12 if dtype == "float64" else 3e-5)
 
 
+@pytest.mark.parametrize("rows, columns, in_parts", [(1186, 192, True), (512, 64, True), (400, 192, False)])
+def test_sums_of_many_rows_that_a_thread_has_made_itself(rows: int, columns: int, in_parts: bool) -> None:
+    """The columns could be shared out, but rows are what each thread has just made."""
+    x, w = (np.random.default_rng(6).standard_normal(shape) for shape in ((rows, 20), (20, columns)))
+
+    def sums(x: Any, w: Any) -> Any:
+        return gnp.sum(np.tanh(x @ w), 0)
+
+    assert len(split(program_of(sums, x, w))) == in_parts
+    agree(sums, x, w)
+
+
 def test_sums_of_any_number_of_short_rows() -> None:
     """With fewer rows than parts, some parts have none."""
     sums = gx.jit(lambda x: gnp.sum(np.sin(x), 0), threads=2, specs=(gx.spec(("B", 5), "float64"),))

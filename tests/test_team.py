@@ -19,15 +19,17 @@ from test_random_graphs import BINARY, UNARY
 
 import graphcomp as gx
 import graphcomp.numpy as gnp
+from graphcomp.emit.library import team
 from graphcomp.errors import InputError
 from graphcomp.graph import TensorType
 from graphcomp.ops.index import Index, loop
 from graphcomp.run import blas, interpret
 from graphcomp.schedule import meetings, plan_arena, schedule
-from graphcomp.schedule.meetings import shared_lines
+from graphcomp.schedule.meetings import Held, rounded, shared_lines
 from graphcomp.schedule.memory import lifetimes
+from graphcomp.schedule.products import INNER_PARTS
 from graphcomp.schedule.program import Buffer, Loop, LoopKernel, LoopOver, ProductKernel, Program, leaves, used, written
-from graphcomp.schedule.shares import Owner, owner_of
+from graphcomp.schedule.shares import BOTH, FEWEST_ROWS, Owner, Touch, holder_at, owner_of
 from graphcomp.simplify import simplify
 from graphcomp.trace.tree import leaves as leaves_of
 
@@ -75,6 +77,41 @@ def test_a_window_that_moves_by_whole_turns_has_the_same_owners() -> None:
     assert owner_of(window, address, Loop("i", 12)) == Owner(12, 40)
     assert owner_of(part, address, Loop("i", 12)) == Owner(12, 40)
     assert owner_of(between, address, Loop("i", 12)) is None
+
+
+def test_about_who_holds_a_part_of_an_array() -> None:
+    """The bytes after which the shares begin anew; windows that reach a little into the next share do not count."""
+    i, j, k = loop("i", 12), loop("j", 10), loop("k", 3)
+    rows, columns = Loop("i", 12), Loop("j", 10)
+
+    def holder(address: Index, turns: Loop) -> Any:
+        return holder_at(Touch.of(MATRIX, address, False), turns)
+
+    assert holder(i * 10 + j, rows) == 480 and holder(i * 10 + j, columns) == 40
+    assert holder(i * 10 + k * 10 + j, rows) == 480, "a window of three rows"
+    assert holder(i * 10 + loop("k", 9) * 10 + j, rows) is None, "of most of the rows"
+    assert holder(j, rows) is None and holder(i * 10 + (i % 3), rows) is None
+    assert rounded(480, 480) == rounded(400, 480) == 480 and rounded(40, 480) == 40
+    assert rounded(0, 480) == 0 and rounded(None, 480) is None
+
+
+def descent(w: Any, x: Any, y: Any) -> Any:
+    """A step of gradient descent for the weights of a layer."""
+    return w - 0.01 * (x.T @ (np.tanh(x @ w) - y))
+
+
+@pytest.mark.parametrize("donated", [(), (0,)])
+def test_weights_stay_with_the_thread_that_updates_them(donated: tuple[int, ...]) -> None:
+    """By rows each thread would read all of the weights, which the other has then to be asked for to update them."""
+    arguments = (np.ones(shape, "float32") for shape in ((784, 256), (64, 784), (64, 256)))
+    program = schedule(simplify(gx.trace(descent, *arguments)).graph, donated)
+    assert [each.shared for each in leaves(program.kernels) if isinstance(each, ProductKernel)] == ["columns"] * 2
+
+
+def test_what_changes_hands_costs_once() -> None:
+    made = Held(480, is_made=True)
+    assert made.costs(480, 100) == 0 and made.costs(40, 100) == 100 and made.costs(None, 100) == 200
+    assert Held(None).costs(480, 100) == 200 and Held(480, asked=True).costs(40, 100) == 0
 
 
 def test_layers_over_a_batch_need_no_meeting() -> None:
@@ -397,6 +434,53 @@ def test_the_number_of_threads_changes_no_bit_of_a_product(always: None) -> None
         found = [np.asarray(gx.jit(lambda a, b: a @ b, threads=count)(left, right)) for count in (1, 2, 3, 5)]
         for other in found[1:]:
             np.testing.assert_array_equal(other, found[0])
+
+
+@needs_a_team
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("m, k, n", [(64, 1186, 192), (33, 513 * 2, 7), (16, 2708, 7), (5, 600, 100)])
+def test_long_columns_are_cut_for_threads_that_made_the_rows(always: None, dtype: str, m: int, k: int, n: int) -> None:
+    """Groups of threads share out the halves, and the threads of a group the rows of each."""
+    rng = np.random.default_rng(4)
+    x, w = rng.standard_normal((k, m)).astype(dtype), rng.standard_normal((m, n)).astype(dtype)
+
+    def gradient(x: Any, w: Any) -> Any:
+        return x.T @ np.tanh(x @ w)
+
+    kernels = [each for each in leaves(scheduled(gradient, x, w).kernels) if isinstance(each, ProductKernel)]
+    assert [each.batch for each in kernels] == [(), (INNER_PARTS,)]
+    assert kernels[1].shared == (BOTH if m >= FEWEST_ROWS else "columns")
+    found = [np.asarray(gx.jit(gradient, threads=count)(x, w)) for count in (1, 2, 3, 5)]
+    wanted = x.T.astype("float64") @ np.tanh(x.astype("float64") @ w)
+    scale = np.sqrt(k) * (1e-6 if dtype == "float32" else 1e-14)
+    np.testing.assert_allclose(found[0], wanted, rtol=scale, atol=10 * scale)
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
+
+
+@pytest.mark.parametrize(
+    "m, k, n, count",
+    [(64, 1186, 192, 2), (64, 1187, 192, 1), (64, 500, 192, 1), (600, 1186, 600, 1), (784, 64, 256, 1)],
+)
+def test_which_columns_are_long(m: int, k: int, n: int, count: int) -> None:
+    """Not an odd number of entries, which has no halves, nor columns that are hardly longer than the result."""
+    kernel = next(leaves(scheduled(lambda x, y: x.T @ y, np.ones((k, m)), np.ones((k, n))).kernels))
+    assert isinstance(kernel, ProductKernel) and kernel.batch == ((2,) if count == 2 else ())
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 7])
+@pytest.mark.parametrize("extent", [1, 64, 500])
+def test_a_group_of_threads_does_each_turn_once(turns: int, extent: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(team, "share", team.share.py_func)  # compiled functions cannot be called from Python
+    begin, end, share = (each.py_func for each in (team.group_begin, team.group_end, team.group_share))
+    for threads in range(1, 12):
+        done = [
+            (turn, row)
+            for thread in range(threads)
+            for turn in range(begin(thread, threads, turns), end(thread, threads, turns))
+            for row in range(*(share(thread, ahead, threads, turns, turn, extent) for ahead in (0, 1)))
+        ]
+        assert sorted(done) == [(turn, row) for turn in range(turns) for row in range(extent)], threads
 
 
 def test_threads_do_not_write_to_one_cache_line_if_another_way_is_as_good() -> None:

@@ -9,7 +9,7 @@ contributions add up:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,29 +118,42 @@ def pull_back(
 
     `kept` has the ids in the builder's graph of what is not linear.
     """
+    reached = set(linear)
+    at_once = {id for id in reached if _is_shared_copy(source, id, reached)}
     edges: dict[tuple[int, int], Any] = {}
-    for id in sorted(linear, reverse=True):
-        if id in cotangent and source.node(id).op != "input":
-            _transpose_node(b, source, id, kept, cotangent, edges)
+
+    def send_back(id: int, arrived: Any) -> None:
+        """Add to the cotangents of a node's arguments what arrived at the node, or a part of that."""
+        for slot, value in _transposed(b, source, id, kept, arrived).items():
+            target = source.node(id).inputs[slot]
+            edges[id, slot] = value
+            accumulate(b, cotangent, target, value)
+            if target in at_once:
+                send_back(target, value)
+
+    for id in sorted(reached, reverse=True):
+        if id in cotangent and id not in at_once and source.node(id).op != "input":
+            send_back(id, cotangent[id])
     return edges
 
 
-def _transpose_node(
-    b: ops.Builder,
-    source: Graph,
-    id: int,
-    kept: dict[int, int],
-    cotangent: dict[int, Any],
-    edges: dict[tuple[int, int], Any],
-) -> None:
-    """Send the cotangent of a linear node back to its linear arguments, those that are not in `kept`."""
+def _is_shared_copy(source: Graph, id: int, linear: Collection[int]) -> bool:
+    """Whether a node repeats a smaller value for several users, as a bias that is added in several places.
+
+    What each of them sends back is then summed up by itself: the sums, which are small, are added, not the large arrays
+    that they are the sums of, and each is taken where its array is made.
+    """
+    node = source.node(id)
+    return node.op == "broadcast" and len({user for user, _ in source.users(id) if user in linear}) > 1
+
+
+def _transposed(b: ops.Builder, source: Graph, id: int, kept: dict[int, int], cotangent: Any) -> dict[int, Any]:
+    """What the cotangent of a linear node sends back to its linear arguments, those that are not in `kept`."""
     node = source.node(id)
     b.at(node, "adjoint")
     types = tuple(source.node(input).type for input in node.inputs)
     call = ops.LinearCall(node.attributes, tuple(kept.get(input) for input in node.inputs), types, node.type)
-    for slot, value in ops.get(node.op).pull_back(b, call, cotangent[id]).items():
-        edges[id, slot] = value
-        accumulate(b, cotangent, node.inputs[slot], value)
+    return ops.get(node.op).pull_back(b, call, cotangent)
 
 
 def _finish(result: Reverse, b: ops.Builder, graph: Graph) -> None:

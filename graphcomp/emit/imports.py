@@ -27,7 +27,7 @@ from numba.types import {", ".join(_DTYPES)}
 
 from {LIBRARY}.mathematics import *
 from {LIBRARY}.runtime import *
-from {LIBRARY}.team import meet, share, stamp
+from {LIBRARY}.team import group_begin, group_end, group_share, meet, share, stamp
 '''
 
 FAST = f"from {LIBRARY}.fast_mathematics import *\n"

@@ -34,6 +34,7 @@ from ..schedule.program import (
     Store,
     Transpose,
 )
+from ..schedule.shares import BOTH
 from ..schedule.text import guard_text, index_text, size_name, size_text
 from . import transpositions
 from .gathered import gathered_row, write_rows
@@ -388,11 +389,15 @@ def _product(function: Function, kernel: ProductKernel, graph: Numbering) -> Non
         moves.append(("begin", "m" if kernel.shared == "rows" else "n"))
         m, n = ("(end - begin)", n) if kernel.shared == "rows" else (m, "(end - begin)")
     for number, extent in enumerate(kernel.batch):
-        is_shared = kernel.shared == "batch" and number == 0
-        function.line(
-            f"for q{number} in range({shared_bounds(size_text(extent)) if is_shared else size_text(extent)}):"
-        )
+        count = size_text(extent)
+        groups = f"group_begin(thread, threads, {count}), group_end(thread, threads, {count})"
+        bounds = {"batch": shared_bounds(count), BOTH: groups}
+        function.line(f"for q{number} in range({bounds.get(kernel.shared, count) if number == 0 else count}):")
         function.depth += 1
+        if kernel.shared == BOTH and number == 0:
+            shares = (f"group_share(thread, {ahead}, threads, {count}, q0, {m})" for ahead in (0, 1))
+            function.line(f"begin, end = {', '.join(shares)}")
+            moves, m = [("begin", "m")], "(end - begin)"
         _limit_turns(function, kernel, number)
     _limit_turns(function, kernel, None)
     begins = [limit.inner for limit in kernel.limits]

@@ -45,6 +45,9 @@ PARTS = 32
 LONG = 1 << 14
 """A reduction of fewer entries is done before another thread could help."""
 
+FEWEST_ROWS = 16
+"""Rows in a part of a sum that could also be shared out by columns."""
+
 PART = "part"
 """The variable that counts the parts."""
 
@@ -79,10 +82,12 @@ def must_follow(kernel: Kernel, other: LoopKernel) -> bool:
 def parts_of(kernel: LoopKernel, buffers: list[Buffer]) -> list[LoopKernel]:
     """A kernel for the parts of each long reduction of a kernel, which then reduces those parts; none where threads
     share the kernel out as it is."""
-    if can_be_shared(kernel) or any(loop.reverse for loop in kernel.loops):
+    if any(loop.reverse for loop in kernel.loops):
         return []
-    if adds_rows(kernel):
+    if adds_rows(kernel) and (has_many_rows(kernel) or not can_be_shared(kernel)):
         return [rows_in_parts(kernel, buffers)]
+    if can_be_shared(kernel):
+        return []
     found = []
     for place, statement in enumerate(kernel.body):
         if isinstance(statement, Reduce) and is_long(statement):
@@ -107,6 +112,16 @@ def adds_rows(kernel: LoopKernel) -> bool:
     plain = not any(isinstance(each, Store) for each in adding.body[:-1])
     is_sum = store.combine == "sum" and store.buffer.type.is_float
     return same and plain and is_sum and len(rows_of(fill, adding)) == 1 and is_much(adding.loops)
+
+
+def has_many_rows(kernel: LoopKernel) -> bool:
+    """Whether rows are added up of which each part has many, and which only their columns divide into shares: threads
+    that share out the parts read what they have mostly made themselves, those that share out the columns do not.
+    """
+    fill, adding = kernel.body
+    assert isinstance(fill, Nest) and isinstance(adding, Nest)
+    (row,) = rows_of(fill, adding)
+    return len(fill.loops) == 1 and magnitude(row.extent) >= FEWEST_ROWS * PARTS
 
 
 def rows_of(fill: Nest, adding: Nest) -> list[Loop]:

@@ -8,16 +8,16 @@ evenly, BLAS reads it where it lies; otherwise it is packed first.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from .. import ops
 from ..graph import Dimension, Graph, Node
-from ..graph.types import equal, magnitude, product
+from ..graph.types import equal, exact_divide, magnitude, product
 from ..ops.index import Guard, at_least, loop
 from ..ops.products import split_subscripts
 from .lower import Body, Unknowing
-from .program import Buffer, Load, Operand
+from .program import Buffer, Load, Operand, ProductKernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,3 +201,33 @@ def packed(
 
 def stored_view(buffer: Buffer, letters: str) -> View:
     return View(buffer, 0, dict(zip(letters, buffer.strides)))
+
+
+INNER_PARTS = 2
+"""In so many parts a long inner index is cut: two, since the result of each part is written and read again."""
+
+LONG_INNER = 512
+"""The inner index of a product that is worth cutting has at least so many entries."""
+
+
+def has_long_columns(kernel: ProductKernel) -> bool:
+    """Whether a product AᵀB adds up over long columns of two narrow matrices, as the gradient of weights does.
+
+    Threads that share out its rows or columns each read all of one matrix and parts of all rows of the other, most of
+    which other threads have made. Cut along the columns, each reads the rows that it has made itself.
+    """
+    left, right, sizes = kernel.left, kernel.right, (kernel.m, kernel.n, kernel.k)
+    if kernel.batch or not all(isinstance(size, int) for size in sizes) or (left.m, right.n) != (1, 1):
+        return False
+    m, n, k = (int(magnitude(size)) for size in sizes)
+    is_narrow = at_least(left.k[0] - m, 0) and at_least(right.k[0] - n, 0)
+    return is_narrow and k >= LONG_INNER and k % INNER_PARTS == 0 and 2 * INNER_PARTS * m * n <= (m + n) * k
+
+
+def inner_in_parts(kernel: ProductKernel, made: Buffer) -> ProductKernel:
+    """The product with its inner index in parts, the result of each in a row of `made`."""
+    length = exact_divide(kernel.k, INNER_PARTS)
+    assert length is not None, "the parts are of equal length"
+    left, right = (replace(part, batch=(part.k[0] * length,)) for part in (kernel.left, kernel.right))
+    result = replace(kernel.result, buffer=made, batch=(kernel.result.buffer.size,))
+    return replace(kernel, batch=(INNER_PARTS,), inner=(length,), left=left, right=right, result=result)

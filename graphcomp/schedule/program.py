@@ -319,9 +319,9 @@ class ProductKernel:
     The inner index has a loop for each of the extents `inner`, the outermost first: several where the operands are
     windows, whose entries do not lie evenly in memory. With `adds` it adds to what is in the result. What lies side by
     side in both operands are entries of the inner index where it is `along_inner`, else the columns.
-    `shared` is what the threads of a team share out: batch, rows, columns or nothing. `limits` are those of inner loops
-    that do not make all of their turns everywhere. With an `ending` the result holds no more than sums over a part of
-    the inner index, and where that is not needed, nothing.
+    `shared` is what the threads of a team share out: batch, rows, columns, batch and rows, or nothing. `limits` are
+    those of inner loops that do not make all of their turns everywhere. With an `ending` the result holds no more than
+    sums over a part of the inner index, and where that is not needed, nothing.
     """
 
     number: int

@@ -31,7 +31,19 @@ from .lower import Body, Context, bound_of
 from .meetings import share_out
 from .passes import address_from_begin, in_parts, remove_unread
 from .placement import is_source, moves_entries, stored_values
-from .products import View, classify, fits, moved_by, packed, plan_product, stored_view, view_of
+from .products import (
+    INNER_PARTS,
+    View,
+    classify,
+    fits,
+    has_long_columns,
+    inner_in_parts,
+    moved_by,
+    packed,
+    plan_product,
+    stored_view,
+    view_of,
+)
 from .program import (
     START,
     Buffer,
@@ -154,6 +166,12 @@ class Scheduler:
     def scratch(self, node: Node, shape: tuple[Dimension, ...], dtype: str) -> Buffer:
         made = Buffer(len(self.all), TensorType(shape, dtype), tuple(range(len(shape))), "scratch", node.id)
         self.all.append(made)
+        return made
+
+    def parts_buffer(self, node: Node, target: Buffer, count: Dimension) -> Buffer:
+        """Memory for several results side by side, each in the order of `target`, which are to be added up."""
+        made = self.scratch(node, (count, *target.type.shape), node.dtype)
+        made.order = (0, *(axis + 1 for axis in target.order))
         return made
 
     # the walk --------------------------------------------------------------------------------------------------------
@@ -501,8 +519,15 @@ class Scheduler:
         into = Operand(target, 0, tuple(strides[letter] for letter in chosen.batch), m=n, n=1)
         batch = tuple(sizes[letter] for letter in chosen.batch)
         number = len(self.kernels)
-        self.kernels.append(ProductKernel(number, batch, m, n, (k,), a.left(), b.right(), into, node.dtype, [node.id]))
-        self.ready[target.number] = number
+        kernel = ProductKernel(number, batch, m, n, (k,), a.left(), b.right(), into, node.dtype, [node.id])
+        filled = target
+        if has_long_columns(kernel):
+            filled = self.parts_buffer(node, target, INNER_PARTS)
+            kernel = inner_in_parts(kernel, filled)
+        self.kernels.append(kernel)
+        self.ready[filled.number] = number
+        if filled is not target:
+            self.add_up(node, filled, target)
         self.buffers[node.id] = target
         return True
 

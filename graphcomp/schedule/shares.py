@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from ..graph import Dimension
-from ..graph.types import exact_divide
+from ..graph.types import exact_divide, magnitude, product
 from ..ops.index import Atom, Index, at_least
 from ..ops.index import loop as counter
 from .program import (
@@ -48,6 +48,10 @@ FEWEST_ROWS, FEWEST_COLUMNS = 16, 64
 """The same for the rows and the columns of a product, whose code works on blocks of them."""
 
 
+OVERLAP = 4
+"""Shares overlap a little where one in so many turns reaches into others, or leave out as much."""
+
+
 class Owner(NamedTuple):
     """The thread whose share of `turns` holds turn `address // step % turns`, the address counted in bytes.
 
@@ -66,11 +70,18 @@ STATUS = -1
 Access: TypeAlias = tuple[int, bool, Owner | None]
 """(number of a root buffer, whether it is written, who touches it: None where that is not known)."""
 
+Holder: TypeAlias = Dimension | None
+"""Which thread's cache holds which part of an array, for estimates: after how many bytes the shares begin anew, that is
+the size of the array where each thread holds one piece of it. 0 is the first thread, None is everybody."""
+
 Touched: TypeAlias = Mapping[int, frozenset[tuple[bool, Owner | None]]]
 """For each root buffer, how it is touched: (whether written, by whom)."""
 
 Way: TypeAlias = tuple[str, ...]
-"""What is shared out: of a product batch, rows or columns, else the variable of a loop in each of the nests."""
+"""What is shared out: of a product batch, rows, columns or BOTH, else the variable of a loop in each of the nests."""
+
+BOTH = "batch and rows"
+"""The way to share out a batch of few turns: threads at the same turn share out its rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,29 @@ class Share:
 
     way: Way | None
     accesses: frozenset[Access]
+    read: Mapping[int, Holder]
+    """About who reads which part of each buffer."""
+    written: Mapping[int, Holder]
+    """The same of who writes it."""
+
+    @classmethod
+    def of(cls, way: Way, touched: Iterable[tuple[Touch, Loop]], owners: Mapping[int, Owner] | None = None) -> Share:
+        """What is touched where these loops are shared out; `owners` are known already."""
+        accesses, holders = set(), []
+        for touch, loop in touched:
+            known = (owners or {}).get(touch.number)
+            accesses.add(touch.access(known or owner_at(touch, loop)))
+            holders.append((touch, holder_at(touch, loop)))
+        return cls(way, frozenset(accesses), agreed(holders, False), agreed(holders, True))
+
+
+def agreed(holders: Iterable[tuple[Touch, Holder]], writes: bool) -> dict[int, Holder]:
+    """Who holds each buffer that is read, or written; everybody where there are several answers."""
+    found: dict[int, Holder] = {}
+    for touch, holder in holders:
+        if touch.writes == writes:
+            found[touch.number] = holder if found.get(touch.number, holder) == holder else None
+    return found
 
 
 # sharing out ---------------------------------------------------------------------------------------------------------
@@ -120,12 +154,8 @@ def loop_shares(kernel: LoopKernel) -> Iterator[Share]:
     """One loop of each of its nests."""
     nests = touched_in(kernel)
     for chosen, owners in loop_ways(kernel, nests):
-        accesses = frozenset(
-            touch.access(owners[touch.number] if touch.number in owners else owner_at(touch, loop))
-            for loop, (_, touched) in zip(chosen, nests)
-            for touch in touched
-        )
-        yield Share(tuple(loop.variable for loop in chosen), accesses)
+        touched = ((touch, loop) for loop, (_, inside) in zip(chosen, nests) for touch in inside)
+        yield Share.of(tuple(loop.variable for loop in chosen), touched, owners)
 
 
 def touched_in(kernel: LoopKernel) -> list[tuple[list[Loop], list[Touch]]]:
@@ -165,27 +195,47 @@ def product_shares(kernel: ProductKernel) -> Iterator[Share]:
             parts.append(("columns", kernel.n, FEWEST_INNER_TURNS))
     touched = product_touches(kernel)
     result = next(touch for touch in touched if touch.writes)
+    if kernel.batch and not many(kernel.batch[0], FEWEST_TURNS) and not kernel.along_inner:
+        yield from both_shared(kernel, touched, result)
     for part, extent, least in parts:
         shared = Loop(*product_counter(kernel, part))
         if many(extent, least) and owner_at(result, shared) is not None:
-            yield Share((part,), frozenset(touch.access(owner_at(touch, shared)) for touch in touched))
+            yield Share.of((part,), ((touch, shared) for touch in touched))
+
+
+def both_shared(kernel: ProductKernel, touched: Sequence[Touch], result: Touch) -> Iterator[Share]:
+    """A batch of few turns, which groups of threads share out, and in each group the rows. Nothing about who touches
+    what can be told from an address alone.
+    """
+    turn, row = (Loop(*product_counter(kernel, part)) for part in ("batch", "rows"))
+    is_apart = owner_at(result, turn) is not None and owner_at(result, row) is not None
+    if kernel.batch[0] == 1 or not many(kernel.m, FEWEST_ROWS) or not is_apart:
+        return
+    holders = [(touch, holder_at(touch, turn)) for touch in touched]
+    accesses = frozenset(touch.access(None) for touch in touched)
+    yield Share((BOTH,), accesses, agreed(holders, False), agreed(holders, True))
 
 
 def by_first(kernel: Leaf) -> Share:
     """What is touched where the first thread does it all."""
     if isinstance(kernel, CallKernel):
         inputs = {buffer.number for buffer in kernel.inputs}
-        found = frozenset((buffer.root.number, buffer.number not in inputs, FIRST) for buffer in kernel.buffers)
-        return Share(None, found)
-    touched = product_touches(kernel) if isinstance(kernel, ProductKernel) else touches(kernel.body)
-    return Share(None, frozenset(touch.access(FIRST) for touch in touched))
+        touched = [Touch.of(buffer, START, buffer.number not in inputs) for buffer in kernel.buffers]
+    else:
+        touched = product_touches(kernel) if isinstance(kernel, ProductKernel) else touches(kernel.body)
+    holders: list[tuple[Touch, Holder]] = [(touch, 0) for touch in touched]
+    accesses = frozenset(touch.access(FIRST) for touch in touched)
+    return Share(None, accesses, agreed(holders, False), agreed(holders, True))
 
 
-def cuts_tiles(kernel: Leaf, way: Way | None) -> bool:
-    """Whether a product of windows is shared out so that its few columns fill a part of each tile."""
-    if not isinstance(kernel, ProductKernel) or way != ("columns",):
-        return False
-    return len(kernel.inner) > 1 and not many(kernel.n, FEWEST_COLUMNS)
+def cut_tiles(kernel: Leaf, way: Way | None) -> int:
+    """About how many multiplications could be done in the time that is lost where a product's columns are shared out
+    though they are so few that a part of each tile stays empty.
+    """
+    if not isinstance(kernel, ProductKernel) or way != ("columns",) or many(kernel.n, 2 * FEWEST_COLUMNS):
+        return 0
+    whole = int(magnitude(product((*kernel.batch, kernel.m, kernel.n, kernel.k))))
+    return whole // 16 if many(kernel.n, FEWEST_COLUMNS) else whole // 2
 
 
 def take(kernel: LoopKernel | ProductKernel, way: Way) -> None:
@@ -269,6 +319,30 @@ def owner_at(touch: Touch, loop: Loop) -> Owner | None:
             return None
         below = below + stride * (1 if atom is None else atom.extent - 1)  # type: ignore[operator]
     return Owner(count, step * touch.itemsize) if at_least(step - 1 - below, 0) else None
+
+
+def holder_at(touch: Touch, loop: Loop) -> Holder:
+    """About who touches what when `loop` is shared out. Where the shares overlap a little, as windows do, or leave out
+    the border of an axis, each is still the thread's own.
+    """
+    steps = [stride for atom, stride in touch.address.terms if is_counter(atom, loop.variable)]
+    if len(steps) != 1:
+        return None
+    step, whole = steps[0], steps[0] * loop.extent
+    if not isinstance(whole, int) or not isinstance(step, int):
+        return whole * touch.itemsize if at_least(step, 0) else None
+    reach, period = 0, whole
+    for atom, stride in touch.address.terms:
+        if is_counter(atom, loop.variable) or exact_divide(stride, whole) is not None:
+            continue
+        if not isinstance(stride, int) or not isinstance(atom.extent, int) or mentions(atom, loop.variable):
+            return None
+        if abs(stride) > whole:  # along an axis further out the shares begin anew
+            period = abs(stride) if period == whole else min(period, abs(stride))
+        else:
+            reach += abs(stride) * (atom.extent - 1)
+    is_own = whole > 0 and OVERLAP * (reach - step) <= whole and OVERLAP * (period - whole) <= period
+    return period * touch.itemsize if is_own else None
 
 
 def is_counter(atom: Atom, variable: str) -> bool:

@@ -290,8 +290,7 @@ def place_windows(scheduler: Scheduler, node: Node) -> bool:
     in_parts = loops.adds and not is_folded and has_parts(target, batch)
     filled = target
     if in_parts:  # each step of the first loop has a result of its own
-        filled = scheduler.scratch(node, (batch[0], *target.type.shape), node.dtype)
-        filled.order = (0, *(axis + 1 for axis in target.order))
+        filled = scheduler.parts_buffer(node, target, batch[0])
         c = replace(c, buffer=filled, batch=(target.size, *c.batch[1:]))
     adds = is_folded or (loops.adds and not (in_parts and all(step != 0 for step in c.batch)))
     if adds:

@@ -126,6 +126,32 @@ def share(thread, threads, extent, unit):
 
 
 @compiled
+def group_begin(thread, threads, turns):
+    """The first turn of a loop of few turns that a thread takes part in: where there are more threads than turns, a
+    group of them is at each turn.
+    """
+    return turns * thread // threads
+
+
+@compiled
+def group_end(thread, threads, turns):
+    """The turn after the last one that a thread takes part in."""
+    begin, end = turns * thread // threads, turns * (thread + 1) // threads
+    return end if end > begin else begin + 1
+
+
+@compiled
+def group_share(thread, ahead, threads, turns, turn, extent):
+    """Where a thread's share of a loop begins that the group of threads at a turn shares out, or (`ahead` of 1) where
+    it ends.
+    """
+    first = (turn * threads + turns - 1) // turns
+    count = ((turn + 1) * threads + turns - 1) // turns - first
+    place = thread - first if thread > first else 0
+    return share(place + ahead, count if count > 1 else 1, extent, 1)
+
+
+@compiled
 def meet(context, threads):
     """Wait until all threads of the team are here."""
     if threads > 1:
