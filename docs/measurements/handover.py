@@ -92,6 +92,11 @@ def measure(me, words, own, other, found, sink):
             found[turn, (3, 4, 6, 5)[way]] = cycles() - begin
 
 
+@njit
+def count():
+    return cycles()
+
+
 def clock_rate() -> float:
     """Cycles of `cycles` in a second."""
     begin, start = count(), time.perf_counter()
@@ -99,9 +104,27 @@ def clock_rate() -> float:
     return (count() - begin) / (time.perf_counter() - start)
 
 
-@njit
-def count():
-    return cycles()
+CLOCK_RATE = clock_rate()
+
+
+def once(kilobytes: int, rounds: int = ROUNDS) -> list[float]:
+    """ns of a handover; ns for each line read that is the thread's own, or another's, or written that another wrote, or
+    that another has read; and the time of arithmetic on both threads over that on one.
+    """
+    words = aligned(256).view(np.int64)
+    words[:] = 0
+    arrays = [aligned(1024 * kilobytes).view(np.int64) for _ in range(2)]
+    found = np.zeros((2, rounds, 7))
+    arguments = [
+        (me, words.ctypes.data, arrays[me], arrays[1 - me], found[me], np.zeros(1, np.int64)) for me in range(2)
+    ]
+    threads = [threading.Thread(target=measure, args=each) for each in arguments]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    alone, together, handover, *ways = np.median(found[0, 1:], 0) / CLOCK_RATE * 1e9
+    return [handover, *(way / (1024 * kilobytes // 64) for way in ways), together / alone]
 
 
 def main() -> None:
@@ -109,25 +132,10 @@ def main() -> None:
     parser.add_argument("--kilobytes", type=int, default=128)
     parser.add_argument("--lines", type=int, default=20)
     options = parser.parse_args()
-    rate = clock_rate()
-    lines = 1024 * options.kilobytes // 64
     print("handover   own  other's  write other's  write what was read   together / alone")
     for _ in range(options.lines):
-        words = aligned(256).view(np.int64)
-        words[:] = 0
-        arrays = [aligned(1024 * options.kilobytes).view(np.int64) for _ in range(2)]
-        found = np.zeros((2, ROUNDS, 7))
-        arguments = [
-            (me, words.ctypes.data, arrays[me], arrays[1 - me], found[me], np.zeros(1, int)) for me in range(2)
-        ]
-        threads = [threading.Thread(target=measure, args=each) for each in arguments]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        alone, together, handover, *ways = np.median(found[0, 1:], 0) / rate * 1e9
-        own, others, written, asked = (way / lines for way in ways)
-        print(f"{handover:5.0f} ns {own:5.1f} {others:8.1f} {written:14.1f} {asked:20.1f} {together / alone:18.2f}")
+        handover, own, others, written, asked, slower = once(options.kilobytes)
+        print(f"{handover:5.0f} ns {own:5.1f} {others:8.1f} {written:14.1f} {asked:20.1f} {slower:18.2f}")
         time.sleep(0.9)
 
 
